@@ -1,0 +1,44 @@
+# Everything below takes care of its own environment in .venv. Needs Python 3.11+, make and the package registries.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SOURCES := tasks producers worker ops tests
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up test check bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Set up .venv with everything that the other targets need
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable '.[worker,embedded]' --group dev
+	@touch $@
+
+demo: $(STAMP) ## Play a short agent's day on a stack of its own, and print what happened
+	$(BIN)/singletrack demo
+
+up: $(STAMP) ## Start what is missing of Redis, Ollama, worker, beat and Flower; Ctrl-C ends it
+	$(BIN)/singletrack up
+
+test: $(STAMP) ## Run the tests
+	$(BIN)/python -m pytest
+
+check: $(STAMP) ## Run the linters, the type checker, the import rules and the compose file's schema
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+bench: $(STAMP) ## Measure the figures that the README names
+	$(BIN)/python -m ops.benchmarks
+
+clean: ## Remove .venv and the caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

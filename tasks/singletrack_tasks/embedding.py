@@ -1,0 +1,51 @@
+"""Embeddings of images and texts."""
+
+from typing import Annotated, Any
+
+from celery import Task, shared_task
+from pydantic import Field
+
+from singletrack_tasks.gpu import Job, current, typed_errors
+from singletrack_tasks.model import Request
+from singletrack_tasks.status import OperationResult
+from singletrack_tasks.wire import Blob, Vectors
+
+MAX_INPUTS = 256
+MAX_TEXT_CHARS = 4_000
+
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS)]
+
+
+class EmbedImages(Request):
+    """Images to embed, 1 to 256; `fingerprint` names the CLIP that blobs of prepared pixels were made for."""
+
+    images: tuple[Blob, ...] = Field(min_length=1, max_length=MAX_INPUTS)
+    fingerprint: str | None = None
+
+
+class EmbedTexts(Request):
+    """Texts to embed, 1 to 256, of up to 4,000 characters each; CLIP reads the first 77 tokens."""
+
+    texts: tuple[Text, ...] = Field(min_length=1, max_length=MAX_INPUTS)
+
+
+class EmbeddingResult(OperationResult):
+    """Embeddings of unit length, one a row in the order of the inputs, and the device that made them."""
+
+    vectors: Vectors
+    device: str
+    fingerprint: str
+
+
+@shared_task(name="gpu.embed.images", bind=True)
+@typed_errors
+def embed_images(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
+    """Embed images with CLIP."""
+    return current().embed_images(EmbedImages.parse(request), Job(self.request.id or "")).dump()
+
+
+@shared_task(name="gpu.embed.texts", bind=True)
+@typed_errors
+def embed_texts(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
+    """Embed texts with CLIP."""
+    return current().embed_texts(EmbedTexts.parse(request), Job(self.request.id or "")).dump()

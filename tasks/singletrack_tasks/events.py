@@ -1,0 +1,120 @@
+"""What happened: the events of one track, kept in a bounded Redis stream."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from singletrack_tasks.model import Message
+from singletrack_tasks.status import Degradation, ExecutionMode, StepReceipt
+
+
+class Event(Message):
+    """One thing that happened at `at_unix_s` (Unix time, seconds); `job_id` names the job that caused it."""
+
+    at_unix_s: float
+    job_id: str | None = None
+
+
+class ResourceChanged(Event):
+    """VRAM in use changed by 100 MB or more since the last such event (MiB)."""
+
+    kind: Literal["resource_changed"] = "resource_changed"
+    before_mb: int
+    after_mb: int
+    total_mb: int
+
+
+class ModeChanged(Event):
+    """The execution mode changed; the receipts tell what was moved."""
+
+    kind: Literal["mode_changed"] = "mode_changed"
+    before: ExecutionMode
+    after: ExecutionMode
+    receipts: tuple[StepReceipt, ...] = ()
+
+
+class IdleUnload(Event):
+    """The VLM was unloaded since nobody had asked it anything for `idle_s` seconds."""
+
+    kind: Literal["idle_unload"] = "idle_unload"
+    model: str
+    idle_s: float
+    receipt: StepReceipt | None = None
+
+
+class VlmLoaded(Event):
+    """The VLM was loaded."""
+
+    kind: Literal["vlm_loaded"] = "vlm_loaded"
+    model: str
+    receipt: StepReceipt
+
+
+class VlmUnloaded(Event):
+    """The VLM was unloaded, and its memory is free."""
+
+    kind: Literal["vlm_unloaded"] = "vlm_unloaded"
+    model: str
+    receipt: StepReceipt
+
+
+class ClipMigrated(Event):
+    """CLIP serves from another device now."""
+
+    kind: Literal["clip_migrated"] = "clip_migrated"
+    before: str
+    after: str
+    receipt: StepReceipt
+
+
+class Degraded(Event):
+    """A reason for degraded mode appeared."""
+
+    kind: Literal["degraded"] = "degraded"
+    reason: Degradation
+
+
+class Recovered(Event):
+    """A reason for degraded mode went away."""
+
+    kind: Literal["recovered"] = "recovered"
+    reason: Degradation
+
+
+class WorkerStarted(Event):
+    """A worker took over the track."""
+
+    kind: Literal["worker_started"] = "worker_started"
+    host: str
+    pid: int
+
+
+class WorkerStopped(Event):
+    """A worker left the track on purpose."""
+
+    kind: Literal["worker_stopped"] = "worker_stopped"
+    host: str
+    pid: int
+
+
+AnyEvent = Annotated[
+    ResourceChanged
+    | ModeChanged
+    | IdleUnload
+    | VlmLoaded
+    | VlmUnloaded
+    | ClipMigrated
+    | Degraded
+    | Recovered
+    | WorkerStarted
+    | WorkerStopped,
+    Field(discriminator="kind"),
+]
+_ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
+
+
+def parse_event(data: str | bytes | dict[str, Any]) -> AnyEvent:
+    """Read an event from JSON; raises `pydantic.ValidationError` for one of an unknown kind."""
+    if isinstance(data, dict):
+        return _ADAPTER.validate_python(data)
+    return _ADAPTER.validate_json(data)

@@ -1,0 +1,92 @@
+"""What the tasks need from a worker, and how the worker gives it to them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol
+
+from singletrack_tasks.errors import NotInWorker, SingletrackError, WorkerFailure
+
+if TYPE_CHECKING:
+    from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts
+    from singletrack_tasks.mode import ModeResult, SetMode
+    from singletrack_tasks.upkeep import FindClip, FindClipResult, Ping, PingResult, Tick, TickResult
+    from singletrack_tasks.vlm import Ask, AskResult, LoadVlm, UnloadVlm, VlmResult
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class Job:
+    """The identity of one accepted task."""
+
+    id: str
+
+
+class Gpu(Protocol):
+    """The operations on one GPU; each waits for its turn, and only one runs at a time."""
+
+    def set_mode(self, request: "SetMode", job: Job) -> "ModeResult":
+        """Change the execution mode."""
+
+    def ask(self, request: "Ask", job: Job) -> "AskResult":
+        """Put a question to the VLM, loading it first if need be."""
+
+    def load_vlm(self, request: "LoadVlm", job: Job) -> "VlmResult":
+        """Load the VLM."""
+
+    def unload_vlm(self, request: "UnloadVlm", job: Job) -> "VlmResult":
+        """Unload the VLM and see its memory free."""
+
+    def embed_images(self, request: "EmbedImages", job: Job) -> "EmbeddingResult":
+        """Embed images with CLIP."""
+
+    def embed_texts(self, request: "EmbedTexts", job: Job) -> "EmbeddingResult":
+        """Embed texts with CLIP."""
+
+    def find_clip(self, request: "FindClip", job: Job) -> "FindClipResult":
+        """Ask the encoder itself which device its weights are on."""
+
+    def tick(self, request: "Tick", job: Job) -> "TickResult":
+        """Unload an idle VLM, and mend what differs from the mode's contract."""
+
+    def ping(self, request: "Ping", job: Job) -> "PingResult":
+        """Take a turn and do nothing."""
+
+
+_gpu: Gpu | None = None
+
+
+def provide(gpu: Gpu | None) -> None:
+    """Give the tasks of this process their GPU; the worker does so when it starts, and takes it away at its end."""
+    global _gpu  # noqa: PLW0603 - Celery's tasks are module-level functions: there is no object to hold it
+    _gpu = gpu
+
+
+def current() -> Gpu:
+    """Return this process's GPU; raises `NotInWorker` anywhere but in a running worker."""
+    if _gpu is None:
+        raise NotInWorker(
+            "this task runs on a GPU worker, and this process is none. Start one with `singletrack up` or "
+            "`celery -A singletrack_worker worker`, and call it through `singletrack.Client`."
+        )
+    return _gpu
+
+
+def typed_errors(body: Callable[P, dict[str, Any]]) -> Callable[P, dict[str, Any]]:
+    """Let typed errors through, and name every other exception as the `WorkerFailure` that it is."""
+
+    @wraps(body)
+    def run(*args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
+        try:
+            return body(*args, **kwargs)
+        except SingletrackError:
+            raise
+        except Exception as error:
+            raise WorkerFailure(
+                f"the worker failed with {type(error).__name__}: {error}. This is a defect in the worker; its log has "
+                "the traceback.",
+                {"type": type(error).__name__},
+            ) from error
+
+    return run

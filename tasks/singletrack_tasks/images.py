@@ -1,0 +1,154 @@
+"""Images: read safely, and prepared for CLIP the same way wherever that happens."""
+
+import io
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from singletrack_tasks.errors import ImageTooLarge, InvalidImage
+from singletrack_tasks.status import ClipModel, ResizeMode
+
+MAX_PIXELS = 40_000_000
+MAX_BYTES = 64 * 1024 * 1024
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+PREPARATION = "p1"
+
+Pixels = NDArray[np.uint8]
+ImageLike = str | Path | bytes | Image.Image | NDArray[Any]
+
+# What Pillow's decoders raise for bytes that are damaged.
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError)
+
+
+def open_image(data: bytes) -> Image.Image:
+    """Open an encoded image without decoding it.
+
+    Raises `InvalidImage` for what is not PNG, JPEG, WebP or BMP, and `ImageTooLarge` for more than `MAX_BYTES`
+    bytes or `MAX_PIXELS` pixels: the header tells, so a decompression bomb is never unpacked.
+    """
+    if len(data) > MAX_BYTES:
+        raise ImageTooLarge(f"the image has {len(data)} bytes; {MAX_BYTES} are accepted")
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of large images at a limit of its own; ours is checked right below.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise ImageTooLarge(f"{error}; {MAX_PIXELS} pixels are accepted") from error
+    except UnidentifiedImageError as error:
+        raise InvalidImage(
+            f"these {len(data)} bytes are no image of a kind that is read here ({', '.join(FORMATS)})"
+        ) from error
+    except _DAMAGED as error:
+        raise InvalidImage(f"the image is damaged: {error}") from error
+    _check_pixels(image)
+    return image
+
+
+def check_image(data: bytes) -> None:
+    """Raise `InvalidImage` or `ImageTooLarge` unless the bytes are a whole image.
+
+    A PNG is checked by the checksums of its chunks, which costs a hundredth of decoding it; others are decoded.
+    """
+    image = open_image(data)
+    try:
+        if image.format == "PNG":
+            image.verify()
+        else:
+            image.load()
+    except _DAMAGED as error:
+        raise InvalidImage(f"the image is damaged or cut short: {error}") from error
+
+
+def decode_image(data: bytes) -> Image.Image:
+    """Decode bytes to an RGB image; raises `InvalidImage` or `ImageTooLarge`."""
+    image = open_image(data)
+    try:
+        return image.convert("RGB")
+    except _DAMAGED as error:
+        raise InvalidImage(f"the image is damaged or cut short: {error}") from error
+
+
+def array_to_image(array: NDArray[Any]) -> Image.Image:
+    """Make an RGB image of an array of H x W x 3 (RGB), H x W x 4 (BGRA, as screen grabbers give it) or H x W (grey).
+
+    Raises `InvalidImage` for another shape or another type than uint8.
+    """
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or 0 in array.shape:
+        raise InvalidImage(
+            f"an image array is uint8 of H x W x 3 (RGB), H x W x 4 (BGRA) or H x W (grey), "
+            f"not {array.dtype} of {' x '.join(map(str, array.shape))}"
+        )
+    if array.ndim == 2:
+        return Image.fromarray(array).convert("RGB")
+    if array.shape[2] == 3:
+        return Image.fromarray(np.ascontiguousarray(array))
+    if array.shape[2] == 4:
+        return Image.fromarray(np.ascontiguousarray(array[:, :, 2::-1]))
+    raise InvalidImage(f"an image array has 3 (RGB) or 4 (BGRA) channels, not {array.shape[2]}")
+
+
+def to_rgb(image: ImageLike) -> Image.Image:
+    """Give any image that is accepted as RGB pixels; raises `InvalidImage` or `ImageTooLarge`."""
+    if isinstance(image, Image.Image):
+        _check_pixels(image)
+        try:
+            return image.convert("RGB")
+        except _DAMAGED as error:
+            raise InvalidImage(f"the image is damaged or cut short: {error}") from error
+    if isinstance(image, np.ndarray):
+        return array_to_image(image)
+    return decode_image(read_bytes(image))
+
+
+def to_file_bytes(image: ImageLike) -> bytes:
+    """Give any image that is accepted as the bytes of a checked image file, encoding it as PNG if it is pixels."""
+    if isinstance(image, Image.Image | np.ndarray):
+        buffer = io.BytesIO()
+        # Level 1 encodes a screenshot in two thirds of the time of the default, a fifth larger.
+        to_rgb(image).save(buffer, "PNG", compress_level=1)
+        return buffer.getvalue()
+    data = read_bytes(image)
+    check_image(data)
+    return data
+
+
+def read_bytes(source: str | Path | bytes) -> bytes:
+    """Read the bytes of a path, or take bytes as they are; raises `InvalidImage` if the file cannot be read."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source)
+    if not isinstance(source, str | Path):
+        raise InvalidImage(f"an image is a path, bytes, a PIL image or a numpy array, not {type(source).__name__}")
+    path = Path(source)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ImageTooLarge(f"{path} has {path.stat().st_size} bytes; {MAX_BYTES} are accepted")
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidImage(f"cannot read the image {str(path)!r}: {error.strerror or error}") from error
+
+
+def prepare(image: Image.Image, model: ClipModel) -> bytes:
+    """Make an image what CLIP sees: size x size x 3 bytes, RGB, row by row.
+
+    It is a pure function of the pixels and the model's description: client and worker get the same bytes. The
+    stock centre crop would throw away 37 % of a 16:10 screenshot and most of a wide button; here every pixel
+    counts. Resampling is Pillow's bicubic with antialiasing. A change here needs a new `PREPARATION`.
+    """
+    size = (model.image_size, model.image_size)
+    rgb = image if image.mode == "RGB" else image.convert("RGB")
+    if model.resize_mode is ResizeMode.SQUASH:
+        return rgb.resize(size, Image.Resampling.BICUBIC).tobytes()
+    return ImageOps.pad(rgb, size, Image.Resampling.BICUBIC, color=(124, 116, 104)).tobytes()
+
+
+def _check_pixels(image: Image.Image) -> None:
+    pixels = image.width * image.height
+    if pixels > MAX_PIXELS:
+        raise ImageTooLarge(f"the image has {image.width} x {image.height} pixels; {MAX_PIXELS} are accepted")
+    if pixels == 0:
+        raise InvalidImage("the image has no pixels")

@@ -1,0 +1,194 @@
+"""What the GPU and its tenants are doing: the answer to a status query."""
+
+from enum import StrEnum
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from singletrack_tasks.model import Message
+
+
+class ExecutionMode(StrEnum):
+    """What the agents are doing, and so which tenant belongs on the GPU."""
+
+    AUTOPILOT = "AUTOPILOT"
+    RECORDING = "RECORDING"
+    IDLE = "IDLE"
+
+
+class ModelState(StrEnum):
+    """Where the VLM is in its life cycle."""
+
+    UNKNOWN = "unknown"
+    UNLOADED = "unloaded"
+    LOADING = "loading"
+    LOADED = "loaded"
+    UNLOADING = "unloading"
+    FAILED = "failed"
+    UNAVAILABLE = "unavailable"
+
+
+class DegradedCode(StrEnum):
+    """Why the system does less than it was configured for."""
+
+    NO_GPU = "no_gpu"
+    OLLAMA_UNREACHABLE = "ollama_unreachable"
+    VLM_MODEL_MISSING = "vlm_model_missing"
+    VLM_LOAD_FAILED = "vlm_load_failed"
+    VLM_PARTLY_ON_CPU = "vlm_partly_on_cpu"
+    VLM_VRAM_SHORT = "vlm_vram_short"
+    VRAM_NOT_RELEASED = "vram_not_released"
+    CLIP_UNAVAILABLE = "clip_unavailable"
+    CLIP_MIGRATION_FAILED = "clip_migration_failed"
+
+
+class Degradation(Message):
+    """One reason for degraded mode, and since when it holds (Unix time, seconds)."""
+
+    code: DegradedCode
+    message: str
+    since_unix_s: float
+
+
+class VRAMInfo(Message):
+    """The memory of one GPU in MiB, as the driver tells it."""
+
+    total_mb: int = Field(ge=0)
+    used_mb: int = Field(ge=0)
+    free_mb: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        if self.used_mb + self.free_mb > self.total_mb + 1:
+            raise ValueError("used and free are more than the total")
+        return self
+
+
+class GpuInfo(Message):
+    """Which GPU this is; `simulated` is true for one that is not there."""
+
+    name: str
+    uuid: str
+    index: int = 0
+    simulated: bool = False
+
+
+class VlmStatus(Message):
+    """The VLM: its state, the memory it takes (MiB), and when it was last asked something (Unix time, seconds)."""
+
+    model: str
+    state: ModelState
+    size_mb: int | None = None
+    vram_mb: int | None = None
+    footprint_mb: int | None = None
+    last_used_unix_s: float | None = None
+    idle_timeout_s: float = 0
+
+
+class ResizeMode(StrEnum):
+    """How an image of any shape becomes the square that CLIP sees."""
+
+    SQUASH = "squash"
+    LONGEST = "longest"
+
+
+class ClipModel(Message):
+    """Which CLIP this is: everything that a client needs to prepare inputs for it.
+
+    `fingerprint` names weights and preparation together; two embeddings may be compared if and only if it is equal.
+    """
+
+    name: str
+    fingerprint: str
+    dimension: int = Field(gt=0)
+    image_size: int = Field(gt=0)
+    resize_mode: ResizeMode = ResizeMode.SQUASH
+    context_length: int = Field(gt=0)
+    trained: bool = True
+
+
+class ClipStatus(Message):
+    """CLIP: where it is (`cpu`, `cuda:n`), the processes of its encoders, and the VRAM it takes (MiB)."""
+
+    model: ClipModel | None = None
+    device: str = "cpu"
+    cpu_pid: int | None = None
+    gpu_pid: int | None = None
+    footprint_mb: int | None = None
+
+
+class OperationInFlight(Message):
+    """The one operation that has the GPU now."""
+
+    job_id: str
+    kind: str
+    since_unix_s: float
+
+
+class WorkerInfo(Message):
+    """The worker process behind a status."""
+
+    host: str
+    pid: int
+    release: str
+    started_unix_s: float
+
+
+class GPUResourceStatus(Message):
+    """A snapshot of one track: the GPU, its tenants, the mode, and what is wrong, if anything.
+
+    `vram` and `gpu` are None where there is no GPU. `queue_length` counts the jobs that wait.
+    """
+
+    track: str
+    taken_unix_s: float
+    worker: WorkerInfo
+    mode: ExecutionMode
+    gpu: GpuInfo | None
+    vram: VRAMInfo | None
+    vlm: VlmStatus
+    clip: ClipStatus
+    degraded: bool
+    reasons: tuple[Degradation, ...] = ()
+    operation: OperationInFlight | None = None
+    queue_length: int | None = None
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if self.degraded != bool(self.reasons):
+            raise ValueError("degraded needs a reason, and a reason means degraded")
+        if (self.gpu is None) != (self.vram is None):
+            raise ValueError("a GPU has VRAM, and VRAM belongs to a GPU")
+        return self
+
+
+StepName = Literal["unload_vlm", "load_vlm", "demote_clip", "promote_clip"]
+
+
+class StepReceipt(Message):
+    """What one step of a transition did: VRAM in use before and after (MiB, None without a GPU), and how long."""
+
+    step: StepName
+    ok: bool
+    vram_before_mb: int | None = None
+    vram_after_mb: int | None = None
+    duration_s: float = Field(ge=0)
+    attempts: int = 1
+    detail: str = ""
+
+
+class OperationResult(Message):
+    """What the result of every operation has: the steps it took to make the GPU ready, and the times.
+
+    `waited_s` is the time in the queue, `duration_s` the time with the GPU, steps included.
+    """
+
+    receipts: tuple[StepReceipt, ...] = ()
+    reasons: tuple[Degradation, ...] = ()
+    waited_s: float | None = None
+    duration_s: float = Field(default=0, ge=0)
+
+    @property
+    def degraded(self) -> bool:
+        """Whether anything was less than configured when the operation ended."""
+        return bool(self.reasons)

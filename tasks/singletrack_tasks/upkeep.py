@@ -1,0 +1,62 @@
+"""What keeps the GPU in order, and what only looks at it."""
+
+from typing import Any
+
+from celery import Task, shared_task
+
+from singletrack_tasks.gpu import Job, current, typed_errors
+from singletrack_tasks.model import Request
+from singletrack_tasks.status import OperationResult
+
+TICK = "gpu.upkeep.tick"
+
+
+class Tick(Request):
+    """Unload the VLM if it is idle, and compare what the mode demands with what is there."""
+
+
+class TickResult(OperationResult):
+    """Whether the VLM was unloaded for being idle."""
+
+    idle_unloaded: bool = False
+
+
+class FindClip(Request):
+    """Ask the encoder that serves which device its weights are on."""
+
+
+class FindClipResult(OperationResult):
+    """The device, `cpu` or `cuda:n`, as the encoder process read it off its weights."""
+
+    device: str
+
+
+class Ping(Request):
+    """Take a turn and do nothing."""
+
+
+class PingResult(OperationResult):
+    """The track that answered."""
+
+    track: str
+
+
+@shared_task(name=TICK, bind=True)
+@typed_errors
+def tick(self: "Task[Any, Any]", request: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Unload an idle VLM and mend what differs from the mode's contract."""
+    return current().tick(Tick.parse(request or {}), Job(self.request.id or "")).dump()
+
+
+@shared_task(name="gpu.clip.device", bind=True)
+@typed_errors
+def find_clip(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
+    """Name the device that CLIP is really on."""
+    return current().find_clip(FindClip.parse(request), Job(self.request.id or "")).dump()
+
+
+@shared_task(name="gpu.ping", bind=True)
+@typed_errors
+def ping(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
+    """Take a turn and do nothing."""
+    return current().ping(Ping.parse(request), Job(self.request.id or "")).dump()

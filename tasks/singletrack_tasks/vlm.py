@@ -1,0 +1,101 @@
+"""Questions to the VLM, and its life cycle."""
+
+from typing import Any, Literal
+
+from celery import Task, shared_task
+from pydantic import Field, field_validator
+
+from singletrack_tasks.gpu import Job, current, typed_errors
+from singletrack_tasks.model import Message, Request
+from singletrack_tasks.schema import JsonSchema, check_schema
+from singletrack_tasks.status import ModelState, OperationResult
+from singletrack_tasks.wire import Blob
+
+MAX_PROMPT_CHARS = 100_000
+MAX_IMAGES = 16
+
+
+class VlmOptions(Message):
+    """How the VLM answers, in Ollama's terms; what is None is left to the model.
+
+    Options that would make the server load the model anew (the context size and its like) are the worker's
+    settings and no part of a request.
+    """
+
+    temperature: float | None = Field(default=None, ge=0, le=10)
+    seed: int | None = None
+    top_k: int | None = Field(default=None, ge=0)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1, le=32_768)
+    stop: tuple[str, ...] = Field(default=(), max_length=16)
+
+
+class Ask(Request):
+    """A question to the VLM: a prompt, up to 16 images, and a JSON schema if the answer has to fit one.
+
+    `model` None means the model that the track serves; a track serves one.
+    """
+
+    prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARS)
+    images: tuple[Blob, ...] = Field(default=(), max_length=MAX_IMAGES)
+    json_schema: JsonSchema | None = None
+    options: VlmOptions = VlmOptions()
+    model: str | None = None
+
+    @field_validator("json_schema", mode="before")
+    @classmethod
+    def _is_a_schema(cls, schema: object) -> JsonSchema | None:
+        return None if schema is None else check_schema(schema)
+
+
+class AskResult(OperationResult):
+    """The VLM's answer; `value` is its JSON if there was a schema, `device` where the model ran.
+
+    `load_s` and `generate_s` are what the server says it spent, `tries` how often it was asked.
+    """
+
+    text: str
+    value: Any = None
+    model: str
+    device: Literal["gpu", "cpu", "split", "unknown"] = "unknown"
+    prompt_tokens: int | None = None
+    answer_tokens: int | None = None
+    load_s: float | None = None
+    generate_s: float | None = None
+    tries: int = 1
+
+
+class LoadVlm(Request):
+    """Load the VLM, and return when it is loaded."""
+
+
+class UnloadVlm(Request):
+    """Unload the VLM, and return when it is gone and its memory free."""
+
+
+class VlmResult(OperationResult):
+    """The state of the VLM after a load or an unload."""
+
+    state: ModelState
+    model: str
+
+
+@shared_task(name="gpu.vlm.ask", bind=True)
+@typed_errors
+def ask(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
+    """Put a question to the VLM, loading it first if need be."""
+    return current().ask(Ask.parse(request), Job(self.request.id or "")).dump()
+
+
+@shared_task(name="gpu.vlm.load", bind=True)
+@typed_errors
+def load_vlm(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
+    """Load the VLM."""
+    return current().load_vlm(LoadVlm.parse(request), Job(self.request.id or "")).dump()
+
+
+@shared_task(name="gpu.vlm.unload", bind=True)
+@typed_errors
+def unload_vlm(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
+    """Unload the VLM."""
+    return current().unload_vlm(UnloadVlm.parse(request), Job(self.request.id or "")).dump()
