@@ -1,0 +1,13 @@
+"""The worker of one GPU: `celery -A singletrack_worker worker | beat | flower`."""
+
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    # Celery's command line looks for `celery` here. Made on demand, since encoder processes import
+    # `singletrack_worker.gpu` and need neither Celery nor the memory that it takes.
+    if name == "celery":
+        from singletrack_worker.app import app
+
+        return app
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

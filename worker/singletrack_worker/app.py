@@ -1,0 +1,96 @@
+"""The Celery app of a track, and every setting that makes its delivery safe, each with its reason."""
+
+from typing import Any
+
+from celery import Celery
+
+from singletrack_tasks import embedding, mode, upkeep, vlm
+from singletrack_tasks.keys import QUEUE, RESULT_TTL_S
+from singletrack_worker.settings import GPUResourceConfig
+from singletrack_worker.steps import STEPS
+
+# `shared_task` registers with the apps of the process when its module is imported.
+CONTRACT = (mode, vlm, embedding, upkeep)
+
+SOCKET_TIMEOUT_S = 5.0
+# Redelivery after this long is not how a dead worker's messages come back: a task that runs longer than this would
+# be run twice. It is as long as no operation can last.
+VISIBILITY_TIMEOUT_S = 24 * 3600
+
+
+class TrackApp(Celery):
+    """A Celery app that carries the configuration of its track to the worker's steps."""
+
+    gpu_config: GPUResourceConfig
+
+
+def make_app(config: GPUResourceConfig) -> TrackApp:
+    """Make the app of the track that the configuration names; connects to nothing yet."""
+    app = TrackApp("singletrack", set_as_current=True)
+    app.gpu_config = config
+    app.conf.update(_settings(config))
+    for step in STEPS:
+        app.steps["worker"].add(step)
+    return app
+
+
+def _settings(config: GPUResourceConfig) -> dict[str, Any]:
+    url = config.redis_url.get_secret_value()
+    return {
+        "broker_url": url,
+        "result_backend": url,
+        # All keys of a track begin alike, Celery's own too: tracks share a Redis and never see each other.
+        "broker_transport_options": {
+            "global_keyprefix": config.keys.prefix,
+            "visibility_timeout": VISIBILITY_TIMEOUT_S,
+            # One list, first in, first out: Redis priorities would make four of it and break the order.
+            "priority_steps": [0],
+            # Without time-outs a half-open connection is never noticed.
+            "socket_timeout": SOCKET_TIMEOUT_S,
+            "socket_connect_timeout": SOCKET_TIMEOUT_S,
+            "socket_keepalive": True,
+            "health_check_interval": 5,
+            "client_name": "singletrack-worker",
+        },
+        "result_backend_transport_options": {"global_keyprefix": config.keys.prefix},
+        "redis_socket_timeout": SOCKET_TIMEOUT_S,
+        "redis_socket_connect_timeout": SOCKET_TIMEOUT_S,
+        "redis_socket_keepalive": True,
+        "result_expires": RESULT_TTL_S,
+        # JSON only: a message can name nothing that is run.
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "accept_content": ["json"],
+        "task_default_queue": QUEUE,
+        # Any other queue's name is a mistake: it would wait there for ever.
+        "task_create_missing_queues": False,
+        # Threads answer ping and Flower during a long operation, fork nothing around CUDA, and run on Windows.
+        "worker_pool": "threads",
+        "worker_concurrency": 1,
+        # Acknowledged after the work: a worker that dies leaves its message behind.
+        "task_acks_late": True,
+        "worker_prefetch_multiplier": 1,
+        # A task whose message comes twice (a connection that dropped meanwhile) runs once.
+        "worker_deduplicate_successful_tasks": True,
+        # True loses the task if the result backend is away too; the threads pool could not cancel it anyway.
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        # A Redis that is out of memory is waited for, instead of ending the worker.
+        "broker_channel_error_retry": True,
+        "task_track_started": True,
+        "worker_send_task_events": True,
+        # Replies to remote control that nobody fetched go away by themselves.
+        "control_queue_expires": 10.0,
+        "beat_schedule": {
+            "upkeep": {
+                "task": upkeep.TICK,
+                "schedule": config.tick_interval_s,
+                # Gone before the next one is due: checks never pile up behind a long operation.
+                "options": {"queue": QUEUE, "expires": config.tick_interval_s * 0.9, "ignore_result": True},
+            }
+        },
+    }
+
+
+app = make_app(GPUResourceConfig.from_environment())

@@ -1,0 +1,116 @@
+"""Puts the parts of a worker together as its configuration says."""
+
+import os
+import socket
+from importlib.metadata import version
+
+import redis
+
+from singletrack_tasks.events import WorkerStarted, WorkerStopped
+from singletrack_tasks.status import WorkerInfo
+from singletrack_worker.gpu.clip_manager import CLIPManager
+from singletrack_worker.gpu.gpu_resource_manager import GPUResourceManager, Stores, Tenants
+from singletrack_worker.gpu.ollama_manager import OllamaManager
+from singletrack_worker.gpu.ports import Clock, SystemClock, Vlm, Vram
+from singletrack_worker.gpu.simulated import SimulatedGpu, SimulatedVlm
+from singletrack_worker.gpu.vram_monitor import NoGpu, VRAMMonitor
+from singletrack_worker.redis_client import connect, server_offset_s
+from singletrack_worker.settings import GPUResourceConfig
+from singletrack_worker.stores import (
+    RedisBlobs,
+    RedisCancellations,
+    RedisMemory,
+    RedisPublisher,
+    RedisVectorCache,
+)
+
+
+class Worker:
+    """A manager with everything that it needs, ready to be started."""
+
+    def __init__(self, config: GPUResourceConfig) -> None:
+        self._redis = connect(config)
+        self._clock = SystemClock(server_offset_s(self._redis))
+        self._info = _describe(self._clock)
+        self._publisher = RedisPublisher(self._redis, config.keys)
+        self.manager = GPUResourceManager(
+            config,
+            build_tenants(config, self._clock),
+            _build_stores(config, self._redis, self._publisher),
+            self._clock,
+            self._info,
+        )
+
+    def start(self) -> None:
+        """Publish from the first moment on, then see what there is and mend it."""
+        at, host, pid = self._clock.time(), self._info.host, self._info.pid
+        self._publisher.emit(WorkerStarted(at_unix_s=at, host=host, pid=pid))
+        self._publisher.start(self.manager.status)
+        self.manager.start_in_background()
+
+    def stop(self) -> None:
+        """End the encoders, and say so."""
+        self._publisher.stop()
+        self.manager.stop()
+        at, host, pid = self._clock.time(), self._info.host, self._info.pid
+        self._publisher.emit(WorkerStopped(at_unix_s=at, host=host, pid=pid))
+        self._redis.close()
+
+
+def build_tenants(config: GPUResourceConfig, clock: Clock) -> Tenants:
+    """Build the GPU, the VLM and CLIP, real or simulated."""
+    vram = _build_vram(config)
+    vlm = _build_vlm(config, clock)
+    simulated = isinstance(vram, SimulatedGpu)
+    clip = CLIPManager(
+        config.clip_weights,
+        resize_mode=config.clip_resize_mode,
+        gpu_device=f"cuda:{config.gpu_index}" if vram.gpu is not None else None,
+        simulated=simulated,
+        encode_timeout_s=config.encode_timeout_s,
+        threads=config.clip_threads,
+    )
+    if isinstance(vram, SimulatedGpu):
+        vlm = SimulatedVlm(vlm, vram, config.simulated_vlm_mb)
+        vram.add_tenant("clip", lambda: config.simulated_clip_mb if clip.pids[1] is not None else 0)
+    return Tenants(vram, vlm, clip)
+
+
+def _build_vram(config: GPUResourceConfig) -> Vram:
+    match config.gpu:
+        case "auto":
+            return VRAMMonitor(config.gpu_index)
+        case "none":
+            return NoGpu("SINGLETRACK_GPU is none: everything runs on the CPU")
+        case "simulated":
+            return SimulatedGpu(config.simulated_total_mb)
+
+
+def _build_vlm(config: GPUResourceConfig, clock: Clock) -> Vlm:
+    return OllamaManager(
+        config.ollama_url,
+        config.vlm_model,
+        clock=clock,
+        keep_alive_s=config.keep_alive_s,
+        num_ctx=config.vlm_num_ctx,
+        load_timeout_s=config.load_timeout_s,
+        answer_timeout_s=config.answer_timeout_s,
+        unload_timeout_s=config.unload_timeout_s,
+    )
+
+
+def _build_stores(config: GPUResourceConfig, client: redis.Redis, publisher: RedisPublisher) -> Stores:
+    keys = config.keys
+    return Stores(
+        blobs=RedisBlobs(client, keys),
+        cache=RedisVectorCache(client, keys),
+        memory=RedisMemory(client, keys),
+        publisher=publisher,
+        cancellations=RedisCancellations(client, keys),
+    )
+
+
+def _describe(clock: Clock) -> WorkerInfo:
+    return WorkerInfo(
+        host=socket.gethostname(), pid=os.getpid(), release=version("singletrack"), started_unix_s=clock.time()
+    )

@@ -1,0 +1,1 @@
+"""The GPU side: observes, plans, moves and verifies; it knows nothing of Celery and Redis."""

@@ -1,0 +1,50 @@
+"""In-memory siblings of the parts around the manager, for tests: faults on demand, and a history to check against.
+
+They pass the conformance tests of the real parts. What they record is what was done to them, whatever the manager
+thinks that it did.
+"""
+
+from singletrack_worker.gpu.fakes.clip import (
+    CLIP_MODEL,
+    DIMENSION,
+    IMAGE_SIZE,
+    ClipFaults,
+    FakeClip,
+    reference_embedding,
+)
+from singletrack_worker.gpu.fakes.clock import FakeClock
+from singletrack_worker.gpu.fakes.history import Deed, History, Scene
+from singletrack_worker.gpu.fakes.instances import minimal_instance
+from singletrack_worker.gpu.fakes.no_gpu import NoGpu
+from singletrack_worker.gpu.fakes.stores import (
+    MemoryBlobs,
+    MemoryCancellations,
+    MemoryState,
+    MemoryStores,
+    MemoryVectorCache,
+    RecordingPublisher,
+)
+from singletrack_worker.gpu.fakes.vlm import FakeVlm, VlmFaults
+
+__all__ = [
+    "CLIP_MODEL",
+    "DIMENSION",
+    "IMAGE_SIZE",
+    "ClipFaults",
+    "Deed",
+    "FakeClip",
+    "FakeClock",
+    "FakeVlm",
+    "History",
+    "MemoryBlobs",
+    "MemoryCancellations",
+    "MemoryState",
+    "MemoryStores",
+    "MemoryVectorCache",
+    "NoGpu",
+    "RecordingPublisher",
+    "Scene",
+    "VlmFaults",
+    "minimal_instance",
+    "reference_embedding",
+]

@@ -1,0 +1,99 @@
+"""The stores of a manager, in memory."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from singletrack_tasks.errors import BlobMissing
+from singletrack_tasks.events import AnyEvent
+from singletrack_tasks.status import GPUResourceStatus
+from singletrack_tasks.wire import Blob, Vector
+from singletrack_worker.gpu.ports import SavedState
+
+
+class MemoryBlobs:
+    """Payloads in a dict."""
+
+    def __init__(self) -> None:
+        self._payloads: dict[str, bytes] = {}
+
+    def add(self, data: bytes, blob: Blob) -> Blob:
+        """Keep a payload under its description."""
+        self._payloads[blob.sha256] = data
+        return blob
+
+    def get(self, blobs: Sequence[Blob]) -> list[bytes]:
+        """Fetch payloads."""
+        missing = [blob.sha256 for blob in blobs if blob.sha256 not in self._payloads]
+        if missing:
+            raise BlobMissing(f"no payload {missing[0][:12]}")
+        return [self._payloads[blob.sha256] for blob in blobs]
+
+
+class MemoryVectorCache:
+    """Embeddings in a dict, by fingerprint and hash of the input."""
+
+    def __init__(self) -> None:
+        self.vectors: dict[tuple[str, str], Vector] = {}
+
+    def put(self, fingerprint: str, sha256s: Sequence[str], vectors: Vector) -> None:
+        """Keep embeddings."""
+        for sha256, vector in zip(sha256s, vectors, strict=True):
+            self.vectors[fingerprint, sha256] = vector
+
+
+class MemoryState:
+    """What survives a worker, as copies: nothing that a dead worker still holds changes it."""
+
+    def __init__(self) -> None:
+        self._state = SavedState()
+
+    def load(self) -> SavedState:
+        """Read it."""
+        return replace(self._state, footprints_mb=dict(self._state.footprints_mb))
+
+    def save(self, state: SavedState) -> None:
+        """Write it."""
+        self._state = replace(state, footprints_mb=dict(state.footprints_mb))
+
+
+class RecordingPublisher:
+    """Keeps every status and every event; `on_changed` hears that the status changed."""
+
+    def __init__(self) -> None:
+        self.statuses: list[GPUResourceStatus] = []
+        self.events: list[AnyEvent] = []
+        self.on_changed: Callable[[], None] = lambda: None
+
+    def changed(self) -> None:
+        """Pass it on."""
+        self.on_changed()
+
+    def publish(self, status: GPUResourceStatus) -> None:
+        """Keep a status."""
+        self.statuses.append(status)
+
+    def emit(self, event: AnyEvent) -> None:
+        """Keep an event."""
+        self.events.append(event)
+
+
+class MemoryCancellations:
+    """The ids of cancelled jobs in a set."""
+
+    def __init__(self) -> None:
+        self.job_ids: set[str] = set()
+
+    def is_cancelled(self, job_id: str) -> bool:
+        """Whether the job was cancelled."""
+        return job_id in self.job_ids
+
+
+class MemoryStores:
+    """All the stores that a manager needs, with their own types, so that a test can look into them."""
+
+    def __init__(self) -> None:
+        self.blobs = MemoryBlobs()
+        self.cache = MemoryVectorCache()
+        self.memory = MemoryState()
+        self.publisher = RecordingPublisher()
+        self.cancellations = MemoryCancellations()

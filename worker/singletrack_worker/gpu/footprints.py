@@ -1,0 +1,32 @@
+"""What the tenants take on this GPU, learned from the driver's figures."""
+
+from singletrack_worker.gpu.ports import SavedState
+from singletrack_worker.settings import GPUResourceConfig
+
+
+class Footprints:
+    """The VRAM that each tenant took when it was last seen whole on the GPU (MiB), None until then."""
+
+    def __init__(self, saved: SavedState, config: GPUResourceConfig) -> None:
+        self._known = saved.footprints_mb
+        # By name: another model, or other weights, have a footprint of their own.
+        self._vlm_key = f"vlm:{config.vlm_model}:{config.vlm_num_ctx or 'default'}"
+        self._clip_key = f"clip:{config.clip_weights}"
+
+    @property
+    def vlm_mb(self) -> int | None:
+        """What the VLM took."""
+        return self._known.get(self._vlm_key)
+
+    @vlm_mb.setter
+    def vlm_mb(self, taken_mb: int) -> None:
+        self._known[self._vlm_key] = taken_mb
+
+    @property
+    def clip_mb(self) -> int | None:
+        """What CLIP's encoder took, its CUDA context included."""
+        return self._known.get(self._clip_key)
+
+    @clip_mb.setter
+    def clip_mb(self, taken_mb: int) -> None:
+        self._known[self._clip_key] = taken_mb

@@ -1,0 +1,397 @@
+"""The manager of one GPU: the only writer of its state, and the `Gpu` that the tasks are given."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts
+from singletrack_tasks.errors import JobCancelled, SingletrackError, UnknownModel, VlmLoadFailed
+from singletrack_tasks.events import AnyEvent, Degraded, IdleUnload, ModeChanged, Recovered, ResourceChanged
+from singletrack_tasks.gpu import Job
+from singletrack_tasks.mode import ModeResult, SetMode
+from singletrack_tasks.status import (
+    ClipStatus,
+    Degradation,
+    DegradedCode,
+    ExecutionMode,
+    GPUResourceStatus,
+    ModelState,
+    VlmStatus,
+    VRAMInfo,
+    WorkerInfo,
+)
+from singletrack_tasks.upkeep import FindClip, FindClipResult, Ping, PingResult, Tick, TickResult
+from singletrack_tasks.vlm import Ask, AskResult, LoadVlm, UnloadVlm, VlmResult
+from singletrack_tasks.wire import Vectors
+from singletrack_worker.gpu.embedder import Embedder
+from singletrack_worker.gpu.footprints import Footprints
+from singletrack_worker.gpu.moves import Mover
+from singletrack_worker.gpu.observer import Observer
+from singletrack_worker.gpu.planner import Demand
+from singletrack_worker.gpu.ports import (
+    Blobs,
+    Cancellations,
+    Clip,
+    Clock,
+    Memory,
+    Publisher,
+    VectorCache,
+    Vlm,
+    Vram,
+)
+from singletrack_worker.gpu.questions import Questions
+from singletrack_worker.gpu.reasons import Reasons
+from singletrack_worker.gpu.states import VlmLife
+from singletrack_worker.gpu.transitions import Transitions
+from singletrack_worker.gpu.turn import Turn, Turns
+from singletrack_worker.gpu.vlm_use import VlmUse
+from singletrack_worker.gpu.vram_monitor import ChangeDetector
+from singletrack_worker.settings import GPUResourceConfig
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Tenants:
+    """The GPU and the two who share it."""
+
+    vram: Vram
+    vlm: Vlm
+    clip: Clip
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Where payloads come from, and where embeddings, state, status and events go."""
+
+    blobs: Blobs
+    cache: VectorCache
+    memory: Memory
+    publisher: Publisher
+    cancellations: Cancellations
+
+
+class GPUResourceManager:
+    """Observes, plans, executes, verifies and records, one operation at a time.
+
+    Implements `singletrack_tasks.gpu.Gpu`. Callers say what they need and never look first: every operation makes
+    the GPU ready for itself.
+    """
+
+    def __init__(
+        self, config: GPUResourceConfig, tenants: Tenants, stores: Stores, clock: Clock, worker: WorkerInfo
+    ) -> None:
+        self._config = config
+        self._vram, self._vlm, self._clip = tenants.vram, tenants.vlm, tenants.clip
+        self._memory, self._publisher = stores.memory, stores.publisher
+        self._clock = clock
+        self._worker = worker
+        self._saved = stores.memory.load()
+        self._life = VlmLife()
+        self._footprints = Footprints(self._saved, config)
+        self._use = VlmUse(self._saved, clock, config.idle_timeout_s)
+        self._reasons = Reasons(clock.time, self._reason_changed)
+        self._observer = Observer(
+            config,
+            self._vram,
+            self._vlm,
+            self._clip,
+            life=self._life,
+            use=self._use,
+            footprints=self._footprints,
+            reasons=self._reasons,
+        )
+        self._transitions = Transitions(
+            config,
+            self._vlm,
+            self._clip,
+            clock,
+            life=self._life,
+            observer=self._observer,
+            mover=Mover(config, self._vram, self._vlm, self._clip, clock, life=self._life, footprints=self._footprints),
+            reasons=self._reasons,
+            emit=self._emit,
+        )
+        self._turns = Turns(clock, self._reasons, stores.cancellations, stores.publisher.changed)
+        self._questions = Questions(config, self._vlm, clock)
+        self._embedder = Embedder(self._clip, stores.blobs, stores.cache)
+        self._blobs = stores.blobs
+        self._changes = ChangeDetector()
+        self._changes_lock = threading.Lock()
+        # Set unless CLIP is being started for the first time; embeddings wait for it.
+        self._clip_started = threading.Event()
+        self._clip_started.set()
+
+    def start(self) -> None:
+        """Start CLIP's CPU encoder, find out what is there, and mend what differs from the saved mode's contract."""
+        self._clip_started.clear()
+        self._start()
+
+    def start_in_background(self) -> None:
+        """Start without waiting for CLIP, which takes seconds: what needs no CLIP is done meanwhile."""
+        self._clip_started.clear()
+        threading.Thread(target=self._start, name="start", daemon=True).start()
+
+    def stop(self) -> None:
+        """End the encoders and the connections; what Ollama holds goes by its keep-alive."""
+        self._clip.stop()
+        self._vlm.close()
+        self._vram.close()
+
+    def set_mode(self, request: SetMode, job: Job) -> ModeResult:
+        """Change the mode and make its contract true (P1, P2); what cannot be made so is a reason in the result.
+
+        Raises `NotEnoughVram` before anything is moved, and the mode stays.
+        """
+        with self._turns.take("mode", request, job) as turn:
+            before, vram_before = self._saved.mode, self._vram.read()
+            steps = self._transitions.prepare(request.mode, Demand.MODE)
+            self._enter(request.mode)
+            turn.moves = self._transitions.execute(steps, job.id, attempts=self._config.retry_attempts)
+            outcome = turn.outcome()
+            if before is not request.mode:
+                self._emit(
+                    ModeChanged(
+                        at_unix_s=self._clock.time(),
+                        job_id=job.id,
+                        before=before,
+                        after=request.mode,
+                        receipts=outcome["receipts"],
+                    )
+                )
+            self._record()
+            return ModeResult(
+                before=before,
+                after=request.mode,
+                vram_before_mb=_used(vram_before),
+                vram_after_mb=_used(self._vram.read()),
+                **outcome,
+            )
+
+    def ask(self, request: Ask, job: Job) -> AskResult:
+        """Put a question, loading the VLM first if need be (P9), as a visitor where the mode does not want it."""
+        with self._turns.take("ask", request, job) as turn:
+            self._refuse_other_model(request)
+            images = self._blobs.get(request.images)
+            self._bring_vlm(turn)
+            with turn.broken_off_at_deadline():
+                answered = self._questions.ask(request, images, turn.cancellation)
+            self._use.touch()
+            self._record()
+            answer = answered.answer
+            return AskResult(
+                text=answer.text,
+                value=answered.value,
+                model=self._vlm.model,
+                device=self._vlm_device(),
+                prompt_tokens=answer.prompt_tokens,
+                answer_tokens=answer.answer_tokens,
+                load_s=answer.load_s,
+                generate_s=answer.generate_s,
+                tries=answered.tries,
+                **turn.outcome(),
+            )
+
+    def load_vlm(self, request: LoadVlm, job: Job) -> VlmResult:
+        """Load the VLM (P10); raises the reason if it cannot be."""
+        with self._turns.take("load_vlm", request, job) as turn:
+            self._bring_vlm(turn)
+            self._record()
+            return VlmResult(state=self._life.state, model=self._vlm.model, **turn.outcome())
+
+    def unload_vlm(self, request: UnloadVlm, job: Job) -> VlmResult:
+        """Unload the VLM and see its memory free (P4, P11); raises the reason if it does not go."""
+        with self._turns.take("unload_vlm", request, job) as turn:
+            turn.moves = self._transitions.run(self._saved.mode, Demand.NO_VLM, job.id, attempts=1)
+            _raise_first_error(turn)
+            self._use.forget()
+            self._record()
+            return VlmResult(state=self._life.state, model=self._vlm.model, **turn.outcome())
+
+    def embed_images(self, request: EmbedImages, job: Job) -> EmbeddingResult:
+        """Embed images where CLIP is."""
+        with self._turns.take("embed_images", request, job) as turn:
+            self._clip_started.wait()
+            pixels = self._embedder.prepare_images(request.images, request.fingerprint)
+            vectors = self._embedder.embed_images(pixels)
+            return self._embedded(Vectors.of(vectors), turn)
+
+    def embed_texts(self, request: EmbedTexts, job: Job) -> EmbeddingResult:
+        """Embed texts where CLIP is."""
+        with self._turns.take("embed_texts", request, job) as turn:
+            self._clip_started.wait()
+            vectors = self._embedder.embed_texts(request.texts)
+            return self._embedded(Vectors.of(vectors), turn)
+
+    def find_clip(self, request: FindClip, job: Job) -> FindClipResult:
+        """Ask the encoder for the device of its weights (P12)."""
+        with self._turns.take("find_clip", request, job) as turn:
+            self._clip_started.wait()
+            self._embedder.model()
+            return FindClipResult(device=self._clip.find(), **turn.outcome())
+
+    def tick(self, request: Tick, job: Job) -> TickResult:
+        """Unload an idle VLM (P8), replace encoders that died, and mend what differs from the mode's contract."""
+        with self._turns.take("tick", request, job) as turn:
+            self._check_clip()
+            idle_s = self._use.idle_s
+            turn.moves = self._transitions.run(self._saved.mode, Demand.UPKEEP, job.id, attempts=1)
+            unload = next((move.receipt for move in turn.moves if move.receipt.step == "unload_vlm"), None)
+            if unload is not None and unload.ok:
+                self._use.forget()
+                self._emit(
+                    IdleUnload(
+                        at_unix_s=self._clock.time(),
+                        job_id=job.id or None,
+                        model=self._vlm.model,
+                        idle_s=idle_s,
+                        receipt=unload,
+                    )
+                )
+            self._record()
+            return TickResult(idle_unloaded=unload is not None and unload.ok, **turn.outcome())
+
+    def ping(self, request: Ping, job: Job) -> PingResult:
+        """Take a turn and do nothing."""
+        with self._turns.take("ping", request, job) as turn:
+            return PingResult(track=self._config.track, **turn.outcome())
+
+    def cancel(self, job_id: str) -> bool:
+        """Break off the operation of a job if it is the one in flight; safe from any thread."""
+        return self._turns.cancel(job_id)
+
+    def status(self) -> GPUResourceStatus:
+        """Take a snapshot (P5) without waiting for the operation in flight; safe from any thread."""
+        vram = self._vram.read()
+        self._tell_change(vram)
+        reasons = self._reasons.current()
+        listing = self._observer.listing
+        cpu_pid, gpu_pid = self._clip.pids
+        return GPUResourceStatus(
+            track=self._config.track,
+            taken_unix_s=self._clock.time(),
+            worker=self._worker,
+            mode=self._saved.mode,
+            gpu=self._vram.gpu if vram is not None else None,
+            vram=vram,
+            vlm=VlmStatus(
+                model=self._vlm.model,
+                state=self._life.state,
+                size_mb=listing.size_mb if listing else None,
+                vram_mb=listing.vram_mb if listing else None,
+                footprint_mb=self._footprints.vlm_mb,
+                last_used_unix_s=self._saved.vlm_last_used_unix_s,
+                idle_timeout_s=self._config.idle_timeout_s,
+            ),
+            clip=ClipStatus(
+                model=self._clip.model,
+                device=self._clip.device,
+                cpu_pid=cpu_pid,
+                gpu_pid=gpu_pid,
+                footprint_mb=self._footprints.clip_mb,
+            ),
+            degraded=bool(reasons),
+            reasons=reasons,
+            operation=self._turns.operation,
+        )
+
+    def _enter(self, mode: ExecutionMode) -> None:
+        """Make the mode the contract, before anything moves: a worker that dies on the way knows where to go on."""
+        self._saved.mode = mode
+        if mode is ExecutionMode.RECORDING:
+            self._use.touch()
+        elif mode is ExecutionMode.AUTOPILOT:
+            self._use.forget()
+        self._memory.save(self._saved)
+
+    def _bring_vlm(self, turn: Turn) -> None:
+        turn.moves = self._transitions.run(
+            self._saved.mode, Demand.VLM, turn.job.id, attempts=self._config.retry_attempts
+        )
+        _raise_first_error(turn)
+        if self._life.state is not ModelState.LOADED:
+            raise VlmLoadFailed(f"{self._vlm.model} is {self._life.state} right after it was loaded: see Ollama's log")
+        if turn.cancellation.cancelled:
+            raise JobCancelled(f"job {turn.job.id} was cancelled while the VLM was loading")
+        self._use.touch()
+
+    def _refuse_other_model(self, request: Ask) -> None:
+        if request.model is not None and request.model != self._vlm.model:
+            raise UnknownModel(
+                f"track {self._config.track} serves the VLM {self._vlm.model}, not {request.model}. Leave the "
+                "model out, or set SINGLETRACK_VLM_MODEL at the worker.",
+                {"serves": self._vlm.model},
+            )
+
+    def _vlm_device(self) -> Literal["gpu", "cpu", "split", "unknown"]:
+        listing = self._observer.listing
+        if listing is None:
+            return "unknown"
+        if self._vram.gpu is None or listing.vram_mb == 0:
+            return "cpu"
+        return "gpu" if listing.vram_mb >= listing.size_mb else "split"
+
+    def _embedded(self, vectors: Vectors, turn: Turn) -> EmbeddingResult:
+        return EmbeddingResult(
+            vectors=vectors,
+            device=self._clip.device,
+            fingerprint=self._embedder.model().fingerprint,
+            **turn.outcome(),
+        )
+
+    def _start(self) -> None:
+        self._attempt_clip(self._clip.start)
+        self._clip_started.set()
+        self.tick(Tick(), Job(""))
+
+    def _check_clip(self) -> None:
+        if self._clip_started.is_set():
+            self._attempt_clip(self._clip.check)
+
+    def _attempt_clip(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except SingletrackError as error:
+            self._reasons.add(DegradedCode.CLIP_UNAVAILABLE, error.message)
+        else:
+            self._reasons.clear(DegradedCode.CLIP_UNAVAILABLE)
+
+    def _record(self) -> None:
+        """Save what has to survive, and publish before the caller hears of the result."""
+        self._memory.save(self._saved)
+        self._publisher.publish(self.status())
+
+    def _reason_changed(self, reason: Degradation, holds: bool) -> None:
+        at = self._clock.time()
+        self._emit(Degraded(at_unix_s=at, reason=reason) if holds else Recovered(at_unix_s=at, reason=reason))
+
+    def _tell_change(self, vram: VRAMInfo | None) -> None:
+        """Emit `resource_changed` if VRAM in use changed enough (R2.2)."""
+        if vram is None:
+            return
+        with self._changes_lock:
+            before_mb = self._changes.changed_from(vram.used_mb)
+        if before_mb is not None:
+            self._emit(
+                ResourceChanged(
+                    at_unix_s=self._clock.time(),
+                    before_mb=before_mb,
+                    after_mb=vram.used_mb,
+                    total_mb=vram.total_mb,
+                )
+            )
+
+    def _emit(self, event: AnyEvent) -> None:
+        self._publisher.emit(event)
+
+
+def _used(vram: VRAMInfo | None) -> int | None:
+    return None if vram is None else vram.used_mb
+
+
+def _raise_first_error(turn: Turn) -> None:
+    for move in turn.moves:
+        if move.error is not None:
+            raise move.error

@@ -1,0 +1,147 @@
+"""The four steps that move a tenant, each verified with the driver and written down as a receipt."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from singletrack_tasks.errors import SingletrackError, TransientError, VlmLoadFailed, VramNotReleased
+from singletrack_tasks.status import ModelState, StepName, StepReceipt
+from singletrack_worker.gpu.footprints import Footprints
+from singletrack_worker.gpu.ports import Clip, Clock, Vlm, Vram
+from singletrack_worker.gpu.states import VlmLife
+from singletrack_worker.settings import GPUResourceConfig
+
+_log = logging.getLogger(__name__)
+
+# The driver gives memory back in pieces: this part of what a tenant took has to be free for 'unloaded'.
+RELEASED_PART = 0.8
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class Move:
+    """A step that was made: its receipt, and the error if it failed."""
+
+    receipt: StepReceipt
+    error: SingletrackError | None = None
+
+
+class Mover:
+    """Makes steps; the only one that loads, unloads, promotes and demotes."""
+
+    def __init__(
+        self,
+        config: GPUResourceConfig,
+        vram: Vram,
+        vlm: Vlm,
+        clip: Clip,
+        clock: Clock,
+        *,
+        life: VlmLife,
+        footprints: Footprints,
+    ) -> None:
+        self._config = config
+        self._vram = vram
+        self._vlm = vlm
+        self._clip = clip
+        self._clock = clock
+        self._life = life
+        self._footprints = footprints
+
+    def make(self, step: StepName, *, attempts: int) -> Move:
+        """Make one step; a step that fails returns its error beside the receipt instead of raising it."""
+        actions: dict[StepName, Callable[[int], int]] = {
+            "unload_vlm": lambda _: self._unload_vlm(),
+            "load_vlm": self._load_vlm,
+            "demote_clip": lambda _: self._demote_clip(),
+            "promote_clip": lambda _: self._promote_clip(),
+        }
+        before_mb, started = self._used_mb(), self._clock.monotonic()
+        error: SingletrackError | None = None
+        made = attempts
+        try:
+            made = actions[step](attempts)
+        except SingletrackError as failure:
+            _log.warning("%s failed: %s", step, failure)
+            error = failure
+        receipt = StepReceipt(
+            step=step,
+            ok=error is None,
+            vram_before_mb=before_mb,
+            vram_after_mb=self._used_mb(),
+            duration_s=max(0.0, self._clock.monotonic() - started),
+            attempts=made,
+            detail=str(error or ""),
+        )
+        return Move(receipt, error)
+
+    def _load_vlm(self, attempts: int) -> int:
+        self._life.to(ModelState.LOADING)
+        retrying = Retrying(
+            stop=stop_after_attempt(attempts),
+            wait=wait_exponential(multiplier=self._config.retry_pause_s, exp_base=2, max=30),
+            retry=retry_if_exception_type(TransientError),
+            sleep=self._clock.sleep,
+            reraise=True,
+        )
+        try:
+            retrying(self._load_once)
+        except BaseException:
+            self._life.to(ModelState.FAILED)
+            raise
+        self._life.to(ModelState.LOADED)
+        return int(retrying.statistics.get("attempt_number", 1))
+
+    def _load_once(self) -> None:
+        self._vlm.load()
+        if self._vlm.listing() is None:
+            raise VlmLoadFailed(
+                f"the server loaded {self._vlm.model} and no longer lists it: it did not fit, or was evicted"
+            )
+
+    def _unload_vlm(self) -> int:
+        listing = self._vlm.listing()
+        before_mb = self._used_mb()
+        self._life.to(ModelState.UNLOADING)
+        self._vlm.unload()
+        self._life.to(ModelState.UNLOADED)
+        self._wait_until_released(self._vlm.model, before_mb, listing.vram_mb if listing else 0)
+        return 1
+
+    def _demote_clip(self) -> int:
+        before_mb = self._used_mb()
+        self._clip.demote()
+        self._wait_until_released("CLIP", before_mb, self._footprints.clip_mb or 0)
+        return 1
+
+    def _promote_clip(self) -> int:
+        self._clip.promote()
+        return 1
+
+    def _wait_until_released(self, tenant: str, before_mb: int | None, taken_mb: int) -> None:
+        """Read the driver until the memory is free, two readings in a row (R1.4, R5.2).
+
+        `taken_mb` is what the tenant is known to have taken; where that is nothing there is nothing to wait for.
+        """
+        if before_mb is None or taken_mb <= 0:
+            return
+        limit_mb = before_mb - int(taken_mb * RELEASED_PART)
+        deadline = self._clock.monotonic() + self._config.vram_release_timeout_s
+        in_a_row = 0
+        while in_a_row < 2:
+            used_mb = self._used_mb()
+            in_a_row = in_a_row + 1 if used_mb is None or used_mb <= limit_mb else 0
+            if in_a_row == 0 and self._clock.monotonic() >= deadline:
+                raise VramNotReleased(
+                    f"{tenant} is gone, but {used_mb} MB of VRAM are in use where at most {limit_mb} MB were expected "
+                    f"({before_mb} MB before, {taken_mb} MB of them its own). See `nvidia-smi` for who holds it.",
+                    {"used_mb": used_mb, "expected_mb": limit_mb, "before_mb": before_mb, "taken_mb": taken_mb},
+                )
+            if in_a_row < 2:
+                self._clock.sleep(_POLL_S)
+
+    def _used_mb(self) -> int | None:
+        vram = self._vram.read()
+        return None if vram is None else vram.used_mb

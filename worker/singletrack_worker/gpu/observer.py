@@ -1,0 +1,120 @@
+"""What is really there, read anew before every decision."""
+
+from singletrack_tasks.errors import SingletrackError
+from singletrack_tasks.status import DegradedCode, ModelState, VRAMInfo
+from singletrack_worker.gpu.footprints import Footprints
+from singletrack_worker.gpu.planner import Observed
+from singletrack_worker.gpu.ports import Clip, Vlm, VlmListing, Vram
+from singletrack_worker.gpu.reasons import Reasons
+from singletrack_worker.gpu.states import VlmLife
+from singletrack_worker.gpu.vlm_use import VlmUse
+from singletrack_worker.settings import GPUResourceConfig
+
+# Less than this part of what a model took before means that a part of it went elsewhere.
+SHORT_PART = 0.8
+
+
+class Observer:
+    """Reads the driver, the server and the encoders, and keeps the reasons that follow from what it reads."""
+
+    def __init__(
+        self,
+        config: GPUResourceConfig,
+        vram: Vram,
+        vlm: Vlm,
+        clip: Clip,
+        *,
+        life: VlmLife,
+        use: VlmUse,
+        footprints: Footprints,
+        reasons: Reasons,
+    ) -> None:
+        self._config = config
+        self._vram = vram
+        self._vlm = vlm
+        self._clip = clip
+        self._life = life
+        self._use = use
+        self._footprints = footprints
+        self._reasons = reasons
+        self.listing: VlmListing | None = None
+
+    def observe(self) -> Observed:
+        """Read everything; a server that does not answer is a reason, not an error (R1.5)."""
+        vram = self._vram.read()
+        self._judge_gpu(vram)
+        self._look_at_server()
+        self._judge_placement(vram)
+        listing = self.listing
+        return Observed(
+            vram=vram,
+            vlm=self._life.state,
+            vlm_wanted=self._use.wanted,
+            vlm_takes_mb=listing.vram_mb if listing else 0,
+            vlm_needs_mb=self._footprints.vlm_mb,
+            clip_on_gpu=self._clip.device != "cpu",
+            clip_ready=self._clip.model is not None,
+            clip_needs_mb=self.clip_needs_mb,
+        )
+
+    @property
+    def clip_needs_mb(self) -> int:
+        """What CLIP takes on the GPU: measured, or else as configured (MiB)."""
+        return self._footprints.clip_mb or self._config.clip_mb
+
+    def _judge_gpu(self, vram: VRAMInfo | None) -> None:
+        if vram is None:
+            self._reasons.add(DegradedCode.NO_GPU, self._vram.reason or "there is no GPU: everything runs on the CPU")
+        else:
+            self._reasons.clear(DegradedCode.NO_GPU)
+
+    def _look_at_server(self) -> None:
+        try:
+            self.listing = self._vlm.listing()
+        except SingletrackError as error:
+            self.listing = None
+            self._life.to(ModelState.UNAVAILABLE)
+            self._reasons.add(DegradedCode.OLLAMA_UNREACHABLE, error.message)
+            return
+        self._reasons.clear(DegradedCode.OLLAMA_UNREACHABLE)
+        self._life.saw(listed=self.listing is not None)
+        if self.listing is not None:
+            self._reasons.clear(DegradedCode.VLM_LOAD_FAILED, DegradedCode.VLM_MODEL_MISSING)
+            if not self._use.known:
+                # Loaded by somebody else, or by a worker that is gone: from now on it may grow idle.
+                self._use.touch()
+
+    def _judge_placement(self, vram: VRAMInfo | None) -> None:
+        """Find a model that is partly on the CPU although there is a GPU."""
+        listing = self.listing
+        if vram is None or listing is None or listing.vram_mb >= listing.size_mb:
+            self._reasons.clear(DegradedCode.VLM_PARTLY_ON_CPU)
+            return
+        self._reasons.add(
+            DegradedCode.VLM_PARTLY_ON_CPU,
+            f"{listing.vram_mb} of the {listing.size_mb} MB of {self._vlm.model} are on the GPU, the rest is on the "
+            "CPU and slow. Free VRAM and load it again, or choose a smaller model.",
+        )
+
+    def learn_vlm(self, before_mb: int | None, after_mb: int | None) -> None:
+        """Compare what a load took by the driver (MiB) with what it took before, and remember a full one."""
+        listing = self.listing
+        if before_mb is None or after_mb is None or listing is None:
+            return
+        taken_mb = after_mb - before_mb
+        known_mb = self._footprints.vlm_mb
+        if known_mb is not None and taken_mb < known_mb * SHORT_PART:
+            self._reasons.add(
+                DegradedCode.VLM_VRAM_SHORT,
+                f"{self._vlm.model} took {taken_mb} MB of VRAM where it took {known_mb} MB before: a part of it, "
+                "perhaps its vision part, is on the CPU. Free VRAM and load it again.",
+            )
+            return
+        self._reasons.clear(DegradedCode.VLM_VRAM_SHORT)
+        if listing.vram_mb >= listing.size_mb and taken_mb > 0:
+            self._footprints.vlm_mb = taken_mb
+
+    def learn_clip(self, before_mb: int | None, after_mb: int | None) -> None:
+        """Remember what a migration to the GPU took by the driver (MiB)."""
+        if before_mb is not None and after_mb is not None and after_mb > before_mb:
+            self._footprints.clip_mb = after_mb - before_mb

@@ -1,0 +1,251 @@
+"""The narrow interfaces through which the manager acts; real parts, simulated ones and fakes all implement them."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from singletrack_tasks.events import AnyEvent
+from singletrack_tasks.schema import JsonSchema
+from singletrack_tasks.status import ClipModel, ExecutionMode, GpuInfo, GPUResourceStatus, VRAMInfo
+from singletrack_tasks.vlm import VlmOptions
+from singletrack_tasks.wire import Blob, Vector
+
+
+class Clock(Protocol):
+    """Time, so that tests can own it."""
+
+    def time(self) -> float:
+        """Return Unix time in seconds, by the clock that all machines share."""
+
+    def monotonic(self) -> float:
+        """Return seconds since some moment; never goes back."""
+
+    def sleep(self, duration_s: float) -> None:
+        """Wait."""
+
+
+class SystemClock:
+    """This machine's clock; `offset_s` is added to bring Unix time to the clock that all machines share."""
+
+    def __init__(self, offset_s: float = 0.0) -> None:
+        self.offset_s = offset_s
+
+    def time(self) -> float:
+        """Return Unix time in seconds."""
+        return time.time() + self.offset_s
+
+    def monotonic(self) -> float:
+        """Return seconds since some moment."""
+        return time.monotonic()
+
+    def sleep(self, duration_s: float) -> None:
+        """Wait."""
+        time.sleep(duration_s)
+
+
+class Cancellation:
+    """Breaks off one operation from another thread: what is waiting registers how to wake it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._cancelled = threading.Event()
+        self._wake: Callable[[], None] | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the operation was called off."""
+        return self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Call the operation off; safe from any thread, and more than once."""
+        with self._lock:
+            self._cancelled.set()
+            wake = self._wake
+        if wake is not None:
+            wake()
+
+    def on_cancel(self, wake: Callable[[], None] | None) -> None:
+        """Register what wakes the operation (None: nothing any more); called at once if it was called off already."""
+        with self._lock:
+            self._wake = wake
+            cancelled = self._cancelled.is_set()
+        if cancelled and wake is not None:
+            wake()
+
+
+@dataclass(frozen=True)
+class VlmListing:
+    """What the server lists of a loaded model: its size, and how much of it is on the GPU, MiB."""
+
+    size_mb: int
+    vram_mb: int
+
+
+@dataclass(frozen=True)
+class VlmAnswer:
+    """One raw answer with the server's own figures."""
+
+    text: str
+    prompt_tokens: int | None = None
+    answer_tokens: int | None = None
+    load_s: float | None = None
+    generate_s: float | None = None
+
+
+class Vlm(Protocol):
+    """A VLM on a server."""
+
+    @property
+    def model(self) -> str:
+        """Return the name of the model."""
+
+    def listing(self) -> VlmListing | None:
+        """Return what the server lists of the model, None if it is not loaded; raises `OllamaUnreachable`."""
+
+    def load(self) -> None:
+        """Load the model, one attempt; returns when it is listed.
+
+        Raises `OllamaUnreachable`, `ModelMissing`, `OllamaFailure`.
+        """
+
+    def unload(self) -> None:
+        """Unload the model; returns when it is no longer listed.
+
+        A model that is still loading is waited for first. Raises `OllamaUnreachable`, `VlmUnloadFailed`.
+        """
+
+    def ask(
+        self,
+        prompt: str,
+        images: Sequence[bytes],
+        json_schema: JsonSchema | None,
+        options: VlmOptions,
+        cancellation: Cancellation,
+    ) -> VlmAnswer:
+        """Put a question, one attempt.
+
+        Raises `OllamaUnreachable`, `OllamaFailure`, `ModelMissing`, `InvalidImage` for an image that the server
+        cannot read, and `JobCancelled` once `cancellation` is: the server then stops generating, too.
+        """
+
+    def close(self) -> None:
+        """End connections."""
+
+
+class Clip(Protocol):
+    """CLIP in encoder processes: one on the CPU that lives on, one on the GPU that comes and goes."""
+
+    @property
+    def model(self) -> ClipModel | None:
+        """Return which CLIP this is, None until it was started with success."""
+
+    @property
+    def device(self) -> str:
+        """Return the device of the encoder that serves: `cpu` or `cuda:n`."""
+
+    @property
+    def pids(self) -> tuple[int | None, int | None]:
+        """Return the process ids of the CPU's and the GPU's encoder."""
+
+    def start(self) -> None:
+        """Start the CPU encoder; raises `ClipUnavailable` if there are no weights, `EncoderFailure`."""
+
+    def check(self) -> None:
+        """Notice encoders that died: start the CPU's again, fall back to it from the GPU's.
+
+        Raises `EncoderFailure` or `ClipUnavailable` if none can be had.
+        """
+
+    def promote(self) -> None:
+        """Migrate to the GPU: start its encoder, compare canaries, switch; raises `MigrationFailed`."""
+
+    def demote(self) -> None:
+        """Migrate to the CPU by ending the GPU's encoder; always succeeds."""
+
+    def find(self) -> str:
+        """Ask the encoder that serves for the device of its weights; raises `EncoderFailure`."""
+
+    def embed_images(self, pixels: Sequence[bytes]) -> Vector:
+        """Embed images made by `images.prepare`: unit rows, n x dimension; raises `EncoderFailure`."""
+
+    def embed_texts(self, texts: Sequence[str]) -> Vector:
+        """Embed texts: unit rows, n x dimension; raises `EncoderFailure`."""
+
+    def stop(self) -> None:
+        """End all encoder processes."""
+
+
+class Vram(Protocol):
+    """The driver's view of one GPU's memory."""
+
+    @property
+    def gpu(self) -> GpuInfo | None:
+        """Return which GPU this is, None where there is none."""
+
+    @property
+    def reason(self) -> str:
+        """Return why there is no GPU, and what to do; empty where there is one."""
+
+    def read(self) -> VRAMInfo | None:
+        """Read the memory now, None where there is no GPU."""
+
+    def close(self) -> None:
+        """Let go of the driver."""
+
+
+class Blobs(Protocol):
+    """Where payloads come from."""
+
+    def get(self, blobs: Sequence[Blob]) -> list[bytes]:
+        """Fetch payloads in order; raises `BlobMissing`."""
+
+
+class VectorCache(Protocol):
+    """Where embeddings are kept for those who ask again."""
+
+    def put(self, fingerprint: str, sha256s: Sequence[str], vectors: Vector) -> None:
+        """Keep embeddings under the hashes of their inputs."""
+
+
+class Publisher(Protocol):
+    """Where the status and the events go; a store that is away is logged and never stops an operation."""
+
+    def changed(self) -> None:
+        """Say that the status changed: it is published soon; returns at once."""
+
+    def publish(self, status: GPUResourceStatus) -> None:
+        """Make a snapshot the current status, before the caller of an operation hears of its result."""
+
+    def emit(self, event: AnyEvent) -> None:
+        """Add an event to the stream."""
+
+
+class Cancellations(Protocol):
+    """Which jobs their callers gave up before they started."""
+
+    def is_cancelled(self, job_id: str) -> bool:
+        """Return whether the job was cancelled."""
+
+
+@dataclass
+class SavedState:
+    """What survives a worker: the mode, the last use of the VLM (Unix time), the learned footprints (MiB).
+
+    A VLM that was unloaded for being idle, or on demand, has no last use: nobody wants it until it is asked.
+    """
+
+    mode: ExecutionMode = ExecutionMode.IDLE
+    vlm_last_used_unix_s: float | None = None
+    footprints_mb: dict[str, int] = field(default_factory=dict)
+
+
+class Memory(Protocol):
+    """Where the saved state is."""
+
+    def load(self) -> SavedState:
+        """Read it; the default state if there is none."""
+
+    def save(self, state: SavedState) -> None:
+        """Write it."""

@@ -1,0 +1,80 @@
+"""Questions to a VLM that is loaded: lost connections are retried, answers are held to their schema."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from singletrack_tasks.errors import AnswerOutsideSchema, JobCancelled, TransientError
+from singletrack_tasks.schema import read_answer
+from singletrack_tasks.vlm import Ask
+from singletrack_worker.gpu.ports import Cancellation, Clock, Vlm, VlmAnswer
+from singletrack_worker.settings import GPUResourceConfig
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer, its JSON if there was a schema, and how often the model was asked."""
+
+    answer: VlmAnswer
+    value: Any
+    tries: int
+
+
+class Questions:
+    """Asks the VLM."""
+
+    def __init__(self, config: GPUResourceConfig, vlm: Vlm, clock: Clock) -> None:
+        self._config = config
+        self._vlm = vlm
+        self._clock = clock
+
+    def ask(self, request: Ask, images: Sequence[bytes], cancellation: Cancellation) -> Answered:
+        """Ask, and once more if the answer does not fit the schema.
+
+        Raises what `Vlm.ask` raises after the retries, and `AnswerOutsideSchema` with the last raw answer.
+        """
+        answer = self._ask_once(request, request.prompt, images, cancellation)
+        if request.json_schema is None:
+            return Answered(answer, None, 1)
+        try:
+            return Answered(answer, read_answer(answer.text, request.json_schema), 1)
+        except ValueError as error:
+            again = _prompt_after(request.prompt, error)
+            _log.info("the answer did not fit its schema (%s): asking again", error)
+        answer = self._ask_once(request, again, images, cancellation)
+        try:
+            return Answered(answer, read_answer(answer.text, request.json_schema), 2)
+        except ValueError as error:
+            raise AnswerOutsideSchema(
+                f"{self._vlm.model} answered outside the schema twice ({error}). Its last answer is in raw_text; try a "
+                "larger model, a simpler schema, or more max_tokens.",
+                {"raw_text": answer.text},
+            ) from error
+
+    def _ask_once(self, request: Ask, prompt: str, images: Sequence[bytes], cancellation: Cancellation) -> VlmAnswer:
+        retrying = Retrying(
+            stop=stop_after_attempt(self._config.retry_attempts),
+            wait=wait_exponential(multiplier=self._config.retry_pause_s, exp_base=2, max=30),
+            retry=retry_if_exception_type(TransientError),
+            sleep=self._clock.sleep,
+            reraise=True,
+        )
+
+        def attempt() -> VlmAnswer:
+            if cancellation.cancelled:
+                raise JobCancelled("the job was cancelled")
+            return self._vlm.ask(prompt, images, request.json_schema, request.options, cancellation)
+
+        return retrying(attempt)
+
+
+def _prompt_after(prompt: str, error: ValueError) -> str:
+    return (
+        f"{prompt}\n\nYour last answer did not fit the required JSON schema ({error}). "
+        "Answer again with fitting JSON only."
+    )

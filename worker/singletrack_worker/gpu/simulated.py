@@ -1,0 +1,106 @@
+"""A GPU that is not there: memory accounted, so that any machine shows how modes move it.
+
+Chosen by name (`SINGLETRACK_GPU=simulated`), never by default, and it says so wherever it shows itself.
+"""
+
+from collections.abc import Callable, Sequence
+
+from singletrack_tasks.errors import SingletrackError
+from singletrack_tasks.schema import JsonSchema
+from singletrack_tasks.status import GpuInfo, VRAMInfo
+from singletrack_tasks.vlm import VlmOptions
+from singletrack_worker.gpu.ports import Cancellation, Vlm, VlmAnswer, VlmListing
+
+
+class SimulatedGpu:
+    """Adds up what its tenants say that they take, in MiB, beside `base_mb` for the desktop."""
+
+    def __init__(self, total_mb: int, base_mb: int = 300) -> None:
+        self._total_mb = total_mb
+        self._base_mb = base_mb
+        self._tenants: dict[str, Callable[[], int]] = {}
+
+    @property
+    def gpu(self) -> GpuInfo | None:
+        """A GPU of its own name."""
+        name = f"simulated {self._total_mb / 1024:.0f} GiB GPU"
+        return GpuInfo(name=name, uuid="SIMULATED-0", simulated=True)
+
+    @property
+    def reason(self) -> str:
+        """Empty: as far as anybody can tell, there is a GPU."""
+        return ""
+
+    def add_tenant(self, name: str, takes_mb: Callable[[], int]) -> None:
+        """Account for a tenant by what `takes_mb` says at each reading."""
+        self._tenants[name] = takes_mb
+
+    def read(self) -> VRAMInfo | None:
+        """Add up."""
+        used = min(self._total_mb, self._base_mb + sum(takes() for takes in self._tenants.values()))
+        return VRAMInfo(total_mb=self._total_mb, used_mb=used, free_mb=self._total_mb - used)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class SimulatedVlm:
+    """A VLM on a real server whose memory counts on the simulated GPU, whatever the server does with it.
+
+    Like Ollama, it puts on the CPU what does not fit at the moment of the load.
+    """
+
+    def __init__(self, server: Vlm, gpu: SimulatedGpu, size_mb: int) -> None:
+        self._server = server
+        self._gpu = gpu
+        self._size_mb = size_mb
+        self._vram_mb: int | None = None
+        gpu.add_tenant("vlm", self._takes_mb)
+
+    @property
+    def model(self) -> str:
+        """The name of the model."""
+        return self._server.model
+
+    def listing(self) -> VlmListing | None:
+        """The size that was configured, and the part of it that found room."""
+        if self._server.listing() is None:
+            self._vram_mb = None
+            return None
+        return VlmListing(self._size_mb, self._size_mb if self._vram_mb is None else self._vram_mb)
+
+    def load(self) -> None:
+        """Load the model and take its memory."""
+        vram = self._gpu.read()
+        room_mb = vram.free_mb if vram is not None else 0
+        if self._server.listing() is None:
+            self._vram_mb = min(self._size_mb, room_mb)
+        self._server.load()
+
+    def unload(self) -> None:
+        """Unload the model and give its memory back."""
+        self._server.unload()
+        self._vram_mb = None
+
+    def ask(
+        self,
+        prompt: str,
+        images: Sequence[bytes],
+        json_schema: JsonSchema | None,
+        options: VlmOptions,
+        cancellation: Cancellation,
+    ) -> VlmAnswer:
+        """Ask the server."""
+        return self._server.ask(prompt, images, json_schema, options, cancellation)
+
+    def close(self) -> None:
+        """End connections."""
+        self._server.close()
+
+    def _takes_mb(self) -> int:
+        try:
+            listing = self.listing()
+        except SingletrackError:
+            # A server that does not answer holds no memory that anybody could see; the manager reports it.
+            return 0
+        return listing.vram_mb if listing is not None else 0

@@ -1,0 +1,158 @@
+"""From a demand to receipts: observe, plan, make the steps, record what came of them."""
+
+from collections.abc import Callable
+
+from singletrack_tasks.errors import ModelMissing, NotEnoughVram, OllamaUnreachable, SingletrackError, VramNotReleased
+from singletrack_tasks.events import AnyEvent, ClipMigrated, VlmLoaded, VlmUnloaded
+from singletrack_tasks.status import DegradedCode, ExecutionMode, ModelState, StepName, StepReceipt
+from singletrack_worker.gpu.moves import Move, Mover
+from singletrack_worker.gpu.observer import Observer
+from singletrack_worker.gpu.planner import Demand, Plan, plan
+from singletrack_worker.gpu.ports import Clip, Clock, Vlm
+from singletrack_worker.gpu.reasons import Reasons
+from singletrack_worker.gpu.states import VlmLife
+from singletrack_worker.settings import GPUResourceConfig
+
+MAX_PAUSE_S = 300.0
+
+
+class Transitions:
+    """Makes the GPU ready; the caller holds the mutex."""
+
+    def __init__(
+        self,
+        config: GPUResourceConfig,
+        vlm: Vlm,
+        clip: Clip,
+        clock: Clock,
+        *,
+        life: VlmLife,
+        observer: Observer,
+        mover: Mover,
+        reasons: Reasons,
+        emit: Callable[[AnyEvent], None],
+    ) -> None:
+        self._config = config
+        self._vlm = vlm
+        self._clip = clip
+        self._clock = clock
+        self._life = life
+        self._observer = observer
+        self._mover = mover
+        self._reasons = reasons
+        self._emit = emit
+        self._pauses = Pauses(clock, config.tick_interval_s)
+
+    def prepare(self, mode: ExecutionMode, demand: Demand) -> Plan:
+        """Observe and plan; raises `NotEnoughVram` before anything was moved."""
+        was_away = self._life.state is ModelState.UNAVAILABLE
+        observed = self._observer.observe()
+        if was_away and observed.vlm is not ModelState.UNAVAILABLE:
+            self._pauses.end("load_vlm")
+        if demand is not Demand.UPKEEP:
+            return plan(mode, demand, observed)
+        try:
+            return self._pauses.leave_out(plan(mode, demand, observed))
+        except NotEnoughVram as error:
+            self._reasons.add(DegradedCode.VLM_LOAD_FAILED, error.message)
+            return ()
+
+    def execute(self, steps: Plan, job_id: str | None, *, attempts: int) -> tuple[Move, ...]:
+        """Make steps in order and stop at the first that fails: what follows relies on it."""
+        moves: list[Move] = []
+        for step in steps:
+            if step == "promote_clip" and not self._has_room():
+                break
+            move = self._make(step, job_id, attempts)
+            moves.append(move)
+            if move.error is not None:
+                break
+        if moves:
+            self._observer.observe()
+        return tuple(moves)
+
+    def run(self, mode: ExecutionMode, demand: Demand, job_id: str | None, *, attempts: int) -> tuple[Move, ...]:
+        """Prepare and execute."""
+        return self.execute(self.prepare(mode, demand), job_id, attempts=attempts)
+
+    def _has_room(self) -> bool:
+        """Look again: what a step before was to free may have been taken by somebody else."""
+        vram = self._observer.observe().vram
+        return vram is not None and vram.free_mb >= self._observer.clip_needs_mb
+
+    def _make(self, step: StepName, job_id: str | None, attempts: int) -> Move:
+        device_before = self._clip.device
+        move = self._mover.make(step, attempts=attempts)
+        if move.error is not None:
+            self._pauses.begin(step)
+            self._record_failure(step, move.error)
+            return move
+        self._pauses.end(step)
+        self._record_success(move.receipt, job_id, device_before)
+        return move
+
+    def _record_success(self, receipt: StepReceipt, job_id: str | None, device_before: str) -> None:
+        at = self._clock.time()
+        match receipt.step:
+            case "load_vlm":
+                self._observer.observe()
+                self._observer.learn_vlm(receipt.vram_before_mb, receipt.vram_after_mb)
+                self._emit(VlmLoaded(at_unix_s=at, job_id=job_id, model=self._vlm.model, receipt=receipt))
+            case "unload_vlm":
+                self._reasons.clear(DegradedCode.VRAM_NOT_RELEASED, DegradedCode.VLM_VRAM_SHORT)
+                self._emit(VlmUnloaded(at_unix_s=at, job_id=job_id, model=self._vlm.model, receipt=receipt))
+            case "promote_clip" | "demote_clip":
+                self._reasons.clear(DegradedCode.VRAM_NOT_RELEASED)
+                if receipt.step == "promote_clip":
+                    self._reasons.clear(DegradedCode.CLIP_MIGRATION_FAILED)
+                    self._observer.learn_clip(receipt.vram_before_mb, receipt.vram_after_mb)
+                device = self._clip.device
+                self._emit(
+                    ClipMigrated(at_unix_s=at, job_id=job_id, before=device_before, after=device, receipt=receipt)
+                )
+
+    def _record_failure(self, step: StepName, error: SingletrackError) -> None:
+        if isinstance(error, OllamaUnreachable):
+            code = DegradedCode.OLLAMA_UNREACHABLE
+        elif isinstance(error, ModelMissing):
+            code = DegradedCode.VLM_MODEL_MISSING
+        elif isinstance(error, VramNotReleased):
+            code = DegradedCode.VRAM_NOT_RELEASED
+        else:
+            code = _CODE_OF_FAILURE[step]
+        self._reasons.add(code, error.message)
+
+
+_CODE_OF_FAILURE: dict[StepName, DegradedCode] = {
+    "load_vlm": DegradedCode.VLM_LOAD_FAILED,
+    "unload_vlm": DegradedCode.VRAM_NOT_RELEASED,
+    "promote_clip": DegradedCode.CLIP_MIGRATION_FAILED,
+    "demote_clip": DegradedCode.CLIP_MIGRATION_FAILED,
+}
+
+
+class Pauses:
+    """Growing pauses between the attempts that upkeep makes at a step that failed."""
+
+    def __init__(self, clock: Clock, first_s: float) -> None:
+        self._clock = clock
+        self._first_s = first_s
+        self._pauses: dict[StepName, tuple[float, float]] = {}
+
+    def begin(self, step: StepName) -> None:
+        """Let a step rest, twice as long as the last time."""
+        last_s = self._pauses[step][1] if step in self._pauses else self._first_s / 2
+        pause_s = min(MAX_PAUSE_S, last_s * 2)
+        self._pauses[step] = (self._clock.monotonic() + pause_s, pause_s)
+
+    def end(self, step: StepName) -> None:
+        """Forget the failures of a step."""
+        self._pauses.pop(step, None)
+
+    def leave_out(self, steps: Plan) -> Plan:
+        """Return the steps before the first that rests: what follows relies on it."""
+        now = self._clock.monotonic()
+        for position, step in enumerate(steps):
+            if step in self._pauses and self._pauses[step][0] > now:
+                return steps[:position]
+        return steps

@@ -1,0 +1,143 @@
+"""One operation's turn at the GPU: alone, only while somebody waits for it, and breakable from outside."""
+
+import math
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypedDict
+
+from singletrack_tasks.errors import DeadlinePassed, JobCancelled
+from singletrack_tasks.gpu import Job
+from singletrack_tasks.model import Request
+from singletrack_tasks.status import Degradation, OperationInFlight, StepReceipt
+from singletrack_worker.gpu.moves import Move
+from singletrack_worker.gpu.ports import Cancellation, Cancellations, Clock
+from singletrack_worker.gpu.reasons import Reasons
+
+# A job that starts within this time of being sent was not given up before: to ask would cost every job a round trip.
+GIVEN_UP_AFTER_S = 0.05
+
+
+class Outcome(TypedDict):
+    """The fields that every result has."""
+
+    receipts: tuple[StepReceipt, ...]
+    reasons: tuple[Degradation, ...]
+    waited_s: float | None
+    duration_s: float
+
+
+class Turn:
+    """The operation that has the GPU: its job, its times, and what breaks it off."""
+
+    def __init__(self, job: Job, request: Request, clock: Clock, reasons: Reasons) -> None:
+        self.job = job
+        self.cancellation = Cancellation()
+        self.moves: tuple[Move, ...] = ()
+        self._request = request
+        self._clock = clock
+        self._reasons = reasons
+        self._started_s = clock.monotonic()
+        self._started_unix_s = clock.time()
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Seconds until nobody waits any more, None without a deadline."""
+        deadline = self._request.deadline_unix_s
+        return None if deadline is None else deadline - self._clock.time()
+
+    @property
+    def waited_s(self) -> float:
+        """Seconds in the queue, for ever for a request that does not say when it was sent."""
+        sent = self._request.sent_unix_s
+        return math.inf if sent is None else max(0.0, self._started_unix_s - sent)
+
+    def outcome(self) -> Outcome:
+        """Return the fields that every result has."""
+        sent = self._request.sent_unix_s
+        return Outcome(
+            receipts=tuple(move.receipt for move in self.moves),
+            reasons=self._reasons.current(),
+            waited_s=None if sent is None else self.waited_s,
+            duration_s=max(0.0, self._clock.monotonic() - self._started_s),
+        )
+
+    def refuse_if_stale(self) -> None:
+        """Raise `DeadlinePassed` for an operation whose caller no longer waits."""
+        remaining = self.remaining_s
+        if remaining is not None and remaining <= 0:
+            raise DeadlinePassed(
+                f"job {self.job.id} was not started: its deadline passed {-remaining:.1f} s ago. Give it more time, or "
+                "see in the status what the GPU is busy with.",
+                {"late_s": round(-remaining, 3)},
+            )
+
+    @contextmanager
+    def broken_off_at_deadline(self) -> Iterator[None]:
+        """Break the operation off when its deadline passes: `DeadlinePassed` instead of `JobCancelled`."""
+        remaining = self.remaining_s
+        timer = None
+        if remaining is not None:
+            timer = threading.Timer(min(remaining, threading.TIMEOUT_MAX), self.cancellation.cancel)
+            timer.daemon = True
+            timer.start()
+        try:
+            yield
+        except JobCancelled as error:
+            self._explain(error)
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _explain(self, error: JobCancelled) -> None:
+        remaining = self.remaining_s
+        if remaining is not None and remaining <= 0:
+            raise DeadlinePassed(f"job {self.job.id} was broken off at its deadline") from error
+
+
+class Turns:
+    """The mutex around every GPU operation (R5.4), and who has it."""
+
+    def __init__(
+        self, clock: Clock, reasons: Reasons, cancellations: Cancellations, changed: Callable[[], None]
+    ) -> None:
+        self._mutex = threading.Lock()
+        self._clock = clock
+        self._reasons = reasons
+        self._cancellations = cancellations
+        self._changed = changed
+        self._turn: Turn | None = None
+        self.operation: OperationInFlight | None = None
+
+    @contextmanager
+    def take(self, kind: str, request: Request, job: Job) -> Iterator[Turn]:
+        """Wait for the turn and have it; raises `DeadlinePassed` and `JobCancelled` before anything is done."""
+        with self._mutex:
+            turn = Turn(job, request, self._clock, self._reasons)
+            turn.refuse_if_stale()
+            if turn.waited_s > GIVEN_UP_AFTER_S and self._cancellations.is_cancelled(job.id):
+                raise JobCancelled(f"job {job.id} was cancelled before it started")
+            self._begin(turn, kind)
+            try:
+                yield turn
+            finally:
+                self._end()
+
+    def cancel(self, job_id: str) -> bool:
+        """Break off the operation of a job if it has the turn; returns whether it had."""
+        turn = self._turn
+        if turn is None or turn.job.id != job_id:
+            return False
+        turn.cancellation.cancel()
+        return True
+
+    def _begin(self, turn: Turn, kind: str) -> None:
+        self._turn = turn
+        self.operation = OperationInFlight(job_id=turn.job.id, kind=kind, since_unix_s=self._clock.time())
+        self._changed()
+
+    def _end(self) -> None:
+        self._turn = None
+        self.operation = None
+        self._changed()

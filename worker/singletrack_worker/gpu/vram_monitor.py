@@ -1,0 +1,137 @@
+"""The memory of the GPU as the driver tells it, over NVML."""
+
+import logging
+from types import ModuleType
+from typing import Any
+
+from singletrack_tasks.errors import InvalidConfiguration
+from singletrack_tasks.status import GpuInfo, VRAMInfo
+
+_MIB = 1024 * 1024
+_log = logging.getLogger(__name__)
+
+
+class VRAMMonitor:
+    """Reads one GPU, by its index in NVML's order (that of `nvidia-smi`); without a driver there is no GPU.
+
+    NVML does not look at `CUDA_VISIBLE_DEVICES`. Raises `InvalidConfiguration` for an index that the machine with
+    its driver does not have: that is a mistake, and no reason to run on the CPU in silence.
+    """
+
+    def __init__(self, index: int = 0) -> None:
+        self._nvml: ModuleType | None = None
+        self._handle: Any = None
+        self._gpu: GpuInfo | None = None
+        self._reason = ""
+        self._open(index)
+
+    @property
+    def gpu(self) -> GpuInfo | None:
+        """Which GPU this is, None where there is none."""
+        return self._gpu
+
+    @property
+    def reason(self) -> str:
+        """Why there is no GPU, and what to do; empty where there is one."""
+        return self._reason
+
+    def read(self) -> VRAMInfo | None:
+        """Read the memory now (MiB), None without a GPU.
+
+        A driver that stops answering (a GPU that fell off the bus) is logged and reads as no GPU.
+        """
+        if self._nvml is None:
+            return None
+        try:
+            memory = self._nvml.nvmlDeviceGetMemoryInfo(self._handle)
+        except self._nvml.NVMLError as error:
+            self._lose(
+                f"the NVIDIA driver no longer answers for the GPU ({error}). See `nvidia-smi` and the kernel log."
+            )
+            return None
+        total, free = int(memory.total) // _MIB, int(memory.free) // _MIB
+        # 'used' leaves out what the driver keeps for itself on newer drivers; what is not free is not to be had.
+        return VRAMInfo(total_mb=total, used_mb=total - free, free_mb=free)
+
+    def close(self) -> None:
+        """Let go of the driver."""
+        if self._nvml is not None:
+            self._nvml.nvmlShutdown()
+            self._nvml = None
+
+    def _open(self, index: int) -> None:
+        try:
+            import pynvml
+        except ImportError:
+            self._reason = "the package nvidia-ml-py is not installed: pip install 'singletrack[worker]'"
+            return
+        try:
+            pynvml.nvmlInit()
+        except pynvml.NVMLError as error:
+            self._reason = f"no NVIDIA driver ({error}): everything runs on the CPU"
+            return
+        self._nvml = pynvml
+        self._find(index)
+
+    def _find(self, index: int) -> None:
+        assert self._nvml is not None  # noqa: S101 - called by _open alone, which just set it
+        count = self._nvml.nvmlDeviceGetCount()
+        if index >= count:
+            self.close()
+            raise InvalidConfiguration(f"SINGLETRACK_GPU_INDEX is {index}, and this machine has {count} GPUs")
+        self._handle = self._nvml.nvmlDeviceGetHandleByIndex(index)
+        self._gpu = GpuInfo(
+            name=_text(self._nvml.nvmlDeviceGetName(self._handle)),
+            uuid=_text(self._nvml.nvmlDeviceGetUUID(self._handle)),
+            index=index,
+        )
+
+    def _lose(self, reason: str) -> None:
+        _log.error(reason)
+        self._reason, self._gpu = reason, None
+        self.close()
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+class NoGpu:
+    """No GPU, for the reason given."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    @property
+    def gpu(self) -> GpuInfo | None:
+        """None."""
+        return None
+
+    @property
+    def reason(self) -> str:
+        """Why there is no GPU."""
+        return self._reason
+
+    def read(self) -> VRAMInfo | None:
+        """None."""
+        return None
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class ChangeDetector:
+    """Tells changes of VRAM in use that are worth an event (R2.2): 100 MB or more since the last one told."""
+
+    THRESHOLD_MB = 100
+
+    def __init__(self) -> None:
+        self._last_mb: int | None = None
+
+    def changed_from(self, used_mb: int) -> int | None:
+        """Return what was in use at the last change told (MiB) if this is a change, else None."""
+        last = self._last_mb
+        if last is None or abs(used_mb - last) >= self.THRESHOLD_MB:
+            self._last_mb = used_mb
+            return last
+        return None

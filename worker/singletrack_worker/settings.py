@@ -1,0 +1,100 @@
+"""Every setting of the worker, from the environment (`SINGLETRACK_*`), checked across fields at the start."""
+
+from typing import Literal, Self
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from singletrack_tasks.errors import InvalidConfiguration
+from singletrack_tasks.keys import Keys
+from singletrack_tasks.model import describe
+from singletrack_tasks.status import ResizeMode
+
+# Ollama lets a model go by itself this long after the idle check should have done it: if the worker dies, the
+# memory comes back all the same.
+KEEP_ALIVE_MARGIN_S = 120.0
+# With idle unloading off (R4.3) the model stays for a day after each question, never for ever.
+KEEP_ALIVE_WITHOUT_TIMEOUT_S = 24 * 3600.0
+
+
+class GPUResourceConfig(BaseSettings):
+    """The settings of one track; times in seconds, memory in MiB.
+
+    `gpu` is `auto` (NVML's GPU of `gpu_index`, the CPU where there is no driver), `none` (the CPU, whatever is
+    there) or `simulated`, whose sizes are the `simulated_*` figures. `clip_mb` is what CLIP is taken to need until
+    its first migration was measured.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SINGLETRACK_", extra="ignore", frozen=True)
+
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    track: str = "gpu0"
+
+    gpu: Literal["auto", "none", "simulated"] = "auto"
+    gpu_index: int = Field(default=0, ge=0)
+    simulated_total_mb: int = Field(default=8192, gt=0)
+    simulated_vlm_mb: int = Field(default=5600, gt=0)
+    simulated_clip_mb: int = Field(default=1100, gt=0)
+
+    ollama_url: str = Field(
+        default="http://127.0.0.1:11434",
+        validation_alias=AliasChoices("SINGLETRACK_OLLAMA_URL", "OLLAMA_HOST", "ollama_url"),
+    )
+    vlm_model: str = Field(default="qwen2.5vl:7b", min_length=1)
+    vlm_num_ctx: int | None = Field(default=None, ge=256)
+    idle_timeout_s: float = Field(default=300.0, ge=0)
+    tick_interval_s: float = Field(default=15.0, gt=0)
+    load_timeout_s: float = Field(default=300.0, gt=0)
+    answer_timeout_s: float = Field(default=300.0, gt=0)
+    unload_timeout_s: float = Field(default=30.0, gt=0)
+    vram_release_timeout_s: float = Field(default=10.0, gt=0)
+    retry_attempts: int = Field(default=3, ge=1, le=3)
+    retry_pause_s: float = Field(default=1.0, ge=0)
+
+    clip_weights: str = Field(default="ViT-B-32/laion2b_s34b_b79k", min_length=1)
+    clip_resize_mode: ResizeMode = ResizeMode.SQUASH
+    clip_threads: int | None = Field(default=None, ge=1)
+    clip_mb: int = Field(default=1100, gt=0)
+    encode_timeout_s: float = Field(default=60.0, gt=0)
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read the environment; raises `InvalidConfiguration`, which names each variable that is wrong."""
+        try:
+            return cls()
+        except ValidationError as error:
+            raise InvalidConfiguration(describe("The configuration (variables SINGLETRACK_*)", error)) from error
+
+    @property
+    def keys(self) -> Keys:
+        """The Redis keys of the track."""
+        return Keys(self.track)
+
+    @property
+    def keep_alive_s(self) -> float:
+        """How long Ollama keeps the model after a question if nobody unloads it."""
+        return self.idle_timeout_s + KEEP_ALIVE_MARGIN_S if self.idle_timeout_s else KEEP_ALIVE_WITHOUT_TIMEOUT_S
+
+    @field_validator("track")
+    @classmethod
+    def _names_a_track(cls, track: str) -> str:
+        Keys(track)
+        return track
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_a_redis_url(cls, url: SecretStr) -> SecretStr:
+        if not url.get_secret_value().startswith(("redis://", "rediss://")):
+            raise ValueError("it begins with redis:// or rediss://, for example redis://:password@host:6379/0")
+        return url
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if 0 < self.idle_timeout_s < self.tick_interval_s:
+            raise ValueError(
+                f"tick_interval_s ({self.tick_interval_s:g}) is longer than idle_timeout_s ({self.idle_timeout_s:g}): "
+                "an idle VLM would be noticed late"
+            )
+        if self.gpu == "simulated" and max(self.simulated_vlm_mb, self.simulated_clip_mb) > self.simulated_total_mb:
+            raise ValueError("a tenant of the simulated GPU is larger than the GPU")
+        return self
