@@ -1,0 +1,5 @@
+"""`python -m singletrack`."""
+
+from singletrack.cli import main
+
+main()

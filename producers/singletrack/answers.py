@@ -1,0 +1,61 @@
+"""What comes back to the agent."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from singletrack_tasks.embedding import EmbeddingResult
+from singletrack_tasks.errors import AnswerOutsideSchema
+from singletrack_tasks.model import describe
+from singletrack_tasks.vlm import AskResult
+from singletrack_tasks.wire import Vector
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    """The VLM's answer.
+
+    `value` is an instance of the pydantic model that was given as schema, the parsed JSON if the schema was a dict,
+    None without a schema; `result` has the device, the times and what was moved.
+    """
+
+    text: str
+    value: T
+    result: AskResult
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Embeddings of unit length, float32, n x d, one a row in the order of the inputs.
+
+    `cached` rows came out of the cache; `device` made the others, None if there were none. Embeddings may be
+    compared if and only if their `fingerprint` is the same.
+    """
+
+    vectors: Vector
+    fingerprint: str
+    device: str | None
+    cached: int
+    results: tuple[EmbeddingResult, ...] = ()
+
+
+def answer_of(result: AskResult) -> Answer[Any]:
+    """Wrap a result as it is."""
+    return Answer(result.text, result.value, result)
+
+
+def answer_as(result: AskResult, schema: type[M]) -> Answer[M]:
+    """Wrap a result, its value as a model; raises `AnswerOutsideSchema` with the raw text if it is not valid."""
+    try:
+        value = schema.model_validate_json(json.dumps(result.value))
+    except ValidationError as error:
+        raise AnswerOutsideSchema(
+            f"the model's answer fits the JSON schema, but not the model class. {describe(schema.__name__, error)}",
+            {"raw_text": result.text},
+        ) from error
+    return Answer(result.text, value, result)

@@ -1,0 +1,248 @@
+"""The client for asyncio: the same names as coroutines, over threads of its own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from types import TracebackType
+from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
+
+from pydantic import BaseModel
+
+from singletrack.answers import Answer, Embeddings
+from singletrack.asking import OptionsLike, SchemaLike
+from singletrack.client import Client
+from singletrack.job import Job, JobState, Scope, scope
+from singletrack.limits import DEFAULT_TIMEOUT_S
+from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts
+from singletrack_tasks.events import AnyEvent
+from singletrack_tasks.images import ImageLike
+from singletrack_tasks.mode import ModeResult, SetMode
+from singletrack_tasks.model import Message
+from singletrack_tasks.status import ExecutionMode, GPUResourceStatus
+from singletrack_tasks.upkeep import FindClip, FindClipResult, Ping, PingResult, Tick, TickResult
+from singletrack_tasks.vlm import Ask, AskResult, LoadVlm, UnloadVlm, VlmResult
+
+M = TypeVar("M", bound=BaseModel)
+P = ParamSpec("P")
+R = TypeVar("R", bound=Message)
+T = TypeVar("T")
+
+
+class AsyncJob(Generic[R]):
+    """A job on the queue, for asyncio."""
+
+    def __init__(self, job: Job[R], owner: "AsyncClient") -> None:
+        self.id = job.id
+        self._job = job
+        self._owner = owner
+
+    async def state(self) -> JobState:
+        """Look where the job is."""
+        return await self._owner.run(lambda: self._job.state)
+
+    async def result(self, timeout_s: float | None = None) -> R:
+        """Wait for the result like `Job.result`; cancelling the asyncio task cancels the job."""
+        return await self._owner.run(self._wait, timeout_s)
+
+    async def cancel(self) -> None:
+        """Call the job off."""
+        await self._owner.run(self._job.cancel)
+
+    def _wait(self, timeout_s: float | None) -> R:
+        if (call := scope.get()) is not None:
+            call.add(self._job)
+        return self._job.result(timeout_s)
+
+
+class AsyncClient:
+    """A client of one track for asyncio; its methods are those of `Client`, and raise the same.
+
+    Each call waits in one of `max_threads` threads; more calls than that wait for a free one. Cancelling the
+    asyncio task of a call cancels its job.
+    """
+
+    def __init__(
+        self,
+        redis_url: str | None = None,
+        track: str | None = None,
+        *,
+        worker_grace_s: float = 10.0,
+        max_threads: int = 32,
+    ) -> None:
+        self._client = Client(redis_url, track, worker_grace_s=worker_grace_s)
+        self._threads = ThreadPoolExecutor(max_threads, thread_name_prefix="singletrack")
+        # Calls are called off here, where no waiting call can keep them from it.
+        self._cancels = ThreadPoolExecutor(1, thread_name_prefix="singletrack-cancel")
+
+    @property
+    def track(self) -> str:
+        """The track that this client talks to."""
+        return self._client.track
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Wait for the calls that are under way, and end the connections."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._cancels.shutdown()
+        self._threads.shutdown(cancel_futures=True)
+        self._client.close()
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a call of the client in a thread; when the asyncio task is cancelled, so are the jobs it sent."""
+        jobs = Scope()
+        context = copy_context()
+        context.run(scope.set, jobs)
+        work = partial(context.run, partial(call, *args, **kwargs))
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except asyncio.CancelledError:
+            self._cancels.submit(jobs.cancel)
+            raise
+
+    async def set_mode(self, mode: ExecutionMode | str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> ModeResult:
+        """Change the execution mode."""
+        return await self.run(partial(self._client.set_mode, mode, timeout_s=timeout_s))
+
+    @overload
+    async def ask(
+        self,
+        prompt: str,
+        images: Iterable[ImageLike] = (),
+        *,
+        schema: None = None,
+        options: OptionsLike | None = None,
+        model: str | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> Answer[None]: ...
+    @overload
+    async def ask(
+        self,
+        prompt: str,
+        images: Iterable[ImageLike] = (),
+        *,
+        schema: type[M],
+        options: OptionsLike | None = None,
+        model: str | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> Answer[M]: ...
+    @overload
+    async def ask(
+        self,
+        prompt: str,
+        images: Iterable[ImageLike] = (),
+        *,
+        schema: SchemaLike | None,
+        options: OptionsLike | None = None,
+        model: str | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> Answer[Any]: ...
+
+    async def ask(
+        self,
+        prompt: str,
+        images: Iterable[ImageLike] = (),
+        *,
+        schema: SchemaLike | None = None,
+        options: OptionsLike | None = None,
+        model: str | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> Answer[Any]:
+        """Put a question to the VLM."""
+        ask: Callable[[], Answer[Any]] = partial(
+            self._client.ask, prompt, images, schema=schema, options=options, model=model, timeout_s=timeout_s
+        )
+        return await self.run(ask)
+
+    async def embed_images(self, images: Iterable[ImageLike], *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Embeddings:
+        """Embed 1 to 256 images with CLIP."""
+        return await self.run(partial(self._client.embed_images, images, timeout_s=timeout_s))
+
+    async def embed_texts(self, texts: Iterable[str], *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Embeddings:
+        """Embed 1 to 256 texts with CLIP."""
+        return await self.run(partial(self._client.embed_texts, texts, timeout_s=timeout_s))
+
+    async def ensure_vlm_loaded(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> VlmResult:
+        """Load the VLM; returns when the server lists it as loaded."""
+        return await self.run(partial(self._client.ensure_vlm_loaded, timeout_s=timeout_s))
+
+    async def ensure_vlm_unloaded(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> VlmResult:
+        """Unload the VLM; returns when it is gone and its memory free."""
+        return await self.run(partial(self._client.ensure_vlm_unloaded, timeout_s=timeout_s))
+
+    async def clip_device(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> str:
+        """Name the device that CLIP's weights are on."""
+        return await self.run(partial(self._client.clip_device, timeout_s=timeout_s))
+
+    async def ping(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> PingResult:
+        """Take a turn on the GPU and do nothing."""
+        return await self.run(partial(self._client.ping, timeout_s=timeout_s))
+
+    async def status(self, *, stale: bool = False) -> GPUResourceStatus:
+        """Read the track's last snapshot; never queues."""
+        return await self.run(partial(self._client.status, stale=stale))
+
+    async def events(
+        self, since: str | None = None, follow: bool = False, timeout_s: float | None = None
+    ) -> AsyncIterator[tuple[str, AnyEvent]]:
+        """Iterate over the track's events as (id, event), like `Client.events`."""
+        reader = self._client.event_reader(since, timeout_s)
+        if not follow:
+            for entry in await self.run(lambda: list(reader.kept())):
+                yield entry
+            return
+        while not reader.over:
+            for entry in await self.run(reader.next_batch):
+                yield entry
+
+    async def submit_ask(
+        self,
+        prompt: str,
+        images: Iterable[ImageLike] = (),
+        *,
+        schema: SchemaLike | None = None,
+        options: OptionsLike | None = None,
+        model: str | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> AsyncJob[AskResult]:
+        """Put a question on the queue, and return without waiting."""
+        submit = partial(self._client.submit_ask, prompt, images, schema=schema, options=options, model=model)
+        return AsyncJob(await self.run(partial(submit, timeout_s=timeout_s)), self)
+
+    async def submit_mode(
+        self, mode: ExecutionMode | str, *, timeout_s: float = DEFAULT_TIMEOUT_S
+    ) -> AsyncJob[ModeResult]:
+        """Put a mode change on the queue, and return without waiting."""
+        return AsyncJob(await self.run(partial(self._client.submit_mode, mode, timeout_s=timeout_s)), self)
+
+    @overload
+    async def submit(self, request: SetMode, *, timeout_s: float = ...) -> AsyncJob[ModeResult]: ...
+    @overload
+    async def submit(self, request: Ask, *, timeout_s: float = ...) -> AsyncJob[AskResult]: ...
+    @overload
+    async def submit(self, request: LoadVlm | UnloadVlm, *, timeout_s: float = ...) -> AsyncJob[VlmResult]: ...
+    @overload
+    async def submit(
+        self, request: EmbedImages | EmbedTexts, *, timeout_s: float = ...
+    ) -> AsyncJob[EmbeddingResult]: ...
+    @overload
+    async def submit(self, request: FindClip, *, timeout_s: float = ...) -> AsyncJob[FindClipResult]: ...
+    @overload
+    async def submit(self, request: Ping, *, timeout_s: float = ...) -> AsyncJob[PingResult]: ...
+    @overload
+    async def submit(self, request: Tick, *, timeout_s: float = ...) -> AsyncJob[TickResult]: ...
+
+    async def submit(self, request: Any, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> AsyncJob[Any]:
+        """Put a request on the queue, and return without waiting."""
+        submit: Callable[[], Job[Any]] = partial(self._client.submit, request, timeout_s=timeout_s)
+        return AsyncJob(await self.run(submit), self)

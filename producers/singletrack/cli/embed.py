@@ -1,0 +1,71 @@
+"""`singletrack embed`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+from rich.table import Table
+
+from singletrack.cli.context import JsonOption, TimeoutOption, client_of
+from singletrack.cli.output import console, print_json
+from singletrack_tasks.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from singletrack.answers import Embeddings
+
+_MOST_COMPARED = 8
+
+
+def embed(
+    context: typer.Context,
+    text: Annotated[list[str] | None, typer.Option(help="A text; may be given often.")] = None,
+    image: Annotated[list[Path] | None, typer.Option(help="An image file; may be given often.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Save the embeddings here, float32, as NumPy's .npy.")] = None,
+    as_json: JsonOption = False,
+    timeout_s: TimeoutOption = 120.0,
+) -> None:
+    """Embed texts and images with CLIP: the texts first, then the images."""
+    texts, images = text or [], image or []
+    if not texts and not images:
+        raise InvalidRequest("there is nothing to embed: give --text or --image")
+    with client_of(context) as client:
+        parts = [client.embed_texts(texts, timeout_s=timeout_s)] if texts else []
+        parts += [client.embed_images(images, timeout_s=timeout_s)] if images else []
+    vectors = np.concatenate([part.vectors for part in parts])
+    if out is not None:
+        _save(out, vectors)
+    if as_json:
+        print_json(_facts(parts) | {"vectors": vectors.tolist()})
+        return
+    facts = _facts(parts)
+    shape = f"{len(vectors)} x {vectors.shape[1]}"
+    console().print(
+        f"{shape} on {facts['device'] or 'no device'}, {facts['cached']} cached, CLIP {parts[0].fingerprint}"
+    )
+    if 1 < len(vectors) <= _MOST_COMPARED:
+        console().print(_similarities([*texts, *(file.name for file in images)], vectors))
+
+
+def _facts(parts: "list[Embeddings]") -> dict[str, object]:
+    devices = [part.device for part in parts if part.device is not None]
+    return {
+        "fingerprints": sorted({part.fingerprint for part in parts}),
+        "device": devices[-1] if devices else None,
+        "cached": sum(part.cached for part in parts),
+    }
+
+
+def _save(file: Path, vectors: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]") -> None:
+    try:
+        with file.open("wb") as stream:  # by name, NumPy would add a suffix
+            np.save(stream, vectors)
+    except OSError as error:
+        raise InvalidRequest(f"cannot write {file}: {error.strerror or error}") from error
+
+
+def _similarities(names: list[str], vectors: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]") -> Table:
+    table = Table("cosine similarity", *(name[:20] for name in names))
+    for name, row in zip(names, vectors @ vectors.T, strict=True):
+        table.add_row(name[:20], *(f"{value:.3f}" for value in row))
+    return table

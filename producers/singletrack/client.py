@@ -1,0 +1,257 @@
+"""The client: what an agent calls."""
+
+import uuid
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Any, Self, TypeVar, overload
+
+from pydantic import BaseModel
+
+from singletrack.answers import Answer, Embeddings, answer_as, answer_of
+from singletrack.asking import OptionsLike, SchemaLike, build_ask, file_payloads
+from singletrack.embedder import Embedder
+from singletrack.event_reader import EventReader
+from singletrack.job import Job, scope
+from singletrack.limits import DEFAULT_TIMEOUT_S, as_filled_list, as_list, check_seconds
+from singletrack.link import RedisLink
+from singletrack.operations import operation_of, summary
+from singletrack.sender import Sender
+from singletrack.settings import load_settings
+from singletrack.snapshots import ClipModels, SnapshotReader
+from singletrack_tasks.embedding import MAX_INPUTS, EmbeddingResult, EmbedImages, EmbedTexts
+from singletrack_tasks.events import AnyEvent
+from singletrack_tasks.images import ImageLike
+from singletrack_tasks.mode import ModeResult, SetMode
+from singletrack_tasks.model import Message, Request
+from singletrack_tasks.status import ExecutionMode, GPUResourceStatus
+from singletrack_tasks.upkeep import FindClip, FindClipResult, Ping, PingResult, Tick, TickResult
+from singletrack_tasks.vlm import MAX_IMAGES, Ask, AskResult, LoadVlm, UnloadVlm, VlmResult
+
+M = TypeVar("M", bound=BaseModel)
+R = TypeVar("R", bound=Message)
+
+
+class Client:
+    """A client of one track: one GPU, its queue, and the worker that serves it.
+
+    `redis_url` and `track` come from `SINGLETRACK_REDIS_URL` and `SINGLETRACK_TRACK` where they are not given;
+    connections are made when they are needed. Safe to use from several threads; close it, or use it in a `with`.
+
+    Every operation takes `timeout_s` (seconds, at most a day) that is the job's deadline as well, and raises what
+    the worker raised as itself, `InvalidRequest` before anything is sent if the request is wrong, `DeadlinePassed`
+    when the time is up, `NoWorker` when no worker has been seen for `worker_grace_s`, and `RedisUnavailable`.
+    """
+
+    def __init__(self, redis_url: str | None = None, track: str | None = None, *, worker_grace_s: float = 10.0) -> None:
+        self._settings = load_settings(redis_url, track)
+        self._worker_grace_s = check_seconds("worker_grace_s", worker_grace_s)
+        self._link = RedisLink(self._settings)
+        self._sender = Sender(self._settings)
+        self._snapshots = SnapshotReader(self._link)
+        self._embedder = Embedder(self._link, ClipModels(self._snapshots), self._run_embed)
+
+    @property
+    def track(self) -> str:
+        """The track that this client talks to."""
+        return self._settings.track
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connections; jobs that were sent stay on the queue."""
+        self._sender.close()
+        self._link.close()
+
+    def set_mode(self, mode: ExecutionMode | str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> ModeResult:
+        """Change the execution mode; returns when what it demands is there, with the receipt of what was moved."""
+        return self._finish(self.submit_mode(mode, timeout_s=timeout_s))
+
+    @overload
+    def ask(
+        self,
+        prompt: str,
+        images: Iterable[ImageLike] = (),
+        *,
+        schema: None = None,
+        options: OptionsLike | None = None,
+        model: str | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> Answer[None]: ...
+    @overload
+    def ask(
+        self,
+        prompt: str,
+        images: Iterable[ImageLike] = (),
+        *,
+        schema: type[M],
+        options: OptionsLike | None = None,
+        model: str | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> Answer[M]: ...
+    @overload
+    def ask(
+        self,
+        prompt: str,
+        images: Iterable[ImageLike] = (),
+        *,
+        schema: SchemaLike | None,
+        options: OptionsLike | None = None,
+        model: str | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> Answer[Any]: ...
+
+    def ask(
+        self,
+        prompt: str,
+        images: Iterable[ImageLike] = (),
+        *,
+        schema: SchemaLike | None = None,
+        options: OptionsLike | None = None,
+        model: str | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> Answer[Any]:
+        """Put a question to the VLM, with up to 16 images, and an answer that fits `schema` if there is one.
+
+        An image is a path, the bytes of a file, a PIL image, or an array (H x W x 3 RGB, H x W x 4 BGRA, grey).
+        With a pydantic model class the answer's `value` is an instance of it. Raises `InvalidImage`,
+        `InvalidSchema`, `AnswerOutsideSchema`, besides what every operation raises.
+        """
+        job = self.submit_ask(prompt, images, schema=schema, options=options, model=model, timeout_s=timeout_s)
+        result = self._finish(job)
+        if isinstance(schema, type) and issubclass(schema, BaseModel):
+            return answer_as(result, schema)
+        return answer_of(result)
+
+    def embed_images(self, images: Iterable[ImageLike], *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Embeddings:
+        """Embed 1 to 256 images with CLIP; what is in the cache is not sent.
+
+        Raises `InvalidImage`, besides what every operation raises.
+        """
+        check_seconds("timeout_s", timeout_s)
+        return self._embedder.images(as_filled_list(images, "images", MAX_INPUTS), timeout_s)
+
+    def embed_texts(self, texts: Iterable[str], *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Embeddings:
+        """Embed 1 to 256 texts with CLIP; what is in the cache is not sent."""
+        check_seconds("timeout_s", timeout_s)
+        request = EmbedTexts.build(texts=as_filled_list(texts, "texts", MAX_INPUTS))
+        return self._embedder.texts(request, timeout_s)
+
+    def ensure_vlm_loaded(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> VlmResult:
+        """Load the VLM; returns when the server lists it as loaded."""
+        return self._finish(self.submit(LoadVlm(), timeout_s=timeout_s))
+
+    def ensure_vlm_unloaded(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> VlmResult:
+        """Unload the VLM; returns when it is gone and its memory free."""
+        return self._finish(self.submit(UnloadVlm(), timeout_s=timeout_s))
+
+    def clip_device(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> str:
+        """Name the device that CLIP's weights are on, `cpu` or `cuda:n`, as the encoder itself tells it."""
+        return self._finish(self.submit(FindClip(), timeout_s=timeout_s)).device
+
+    def ping(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> PingResult:
+        """Take a turn on the GPU and do nothing."""
+        return self._finish(self.submit(Ping(), timeout_s=timeout_s))
+
+    def status(self, *, stale: bool = False) -> GPUResourceStatus:
+        """Read the track's last snapshot with the length of its queue; never queues, never waits for the GPU.
+
+        Raises `NoWorker` if there is none, or if it is older than 5 s: then the worker is gone. With `stale`
+        the last one is returned however old it is; `taken_unix_s` tells (by the Redis server's clock).
+        """
+        return self._snapshots.status(stale=stale)
+
+    def events(
+        self, since: str | None = None, follow: bool = False, timeout_s: float | None = None
+    ) -> Iterator[tuple[str, AnyEvent]]:
+        """Iterate over the track's events as (id, event), oldest first, those after the id `since` only.
+
+        `since` '$' means from now on. With `follow` it goes on with what comes, for `timeout_s` seconds or for
+        ever. Events of a kind that this release does not know are skipped with a warning in the log.
+        """
+        reader = self.event_reader(since, timeout_s)
+        return reader.follow() if follow else reader.kept()
+
+    def event_reader(self, since: str | None = None, timeout_s: float | None = None) -> EventReader:
+        """Read events in batches, for those who cannot wait in an iterator."""
+        return EventReader(self._link, since, timeout_s)
+
+    def submit_ask(
+        self,
+        prompt: str,
+        images: Iterable[ImageLike] = (),
+        *,
+        schema: SchemaLike | None = None,
+        options: OptionsLike | None = None,
+        model: str | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> Job[AskResult]:
+        """Put a question on the queue like `ask`, and return without waiting."""
+        check_seconds("timeout_s", timeout_s)
+        pictures = as_list(images, "images", MAX_IMAGES)
+        question = build_ask(prompt, schema, options, model)
+        if pictures:
+            payloads = file_payloads(pictures)
+            with self._link.reaching():
+                blobs = tuple(self._link.blobs.put(payloads, "file", timeout_s))
+            question = question.model_copy(update={"images": blobs})
+        return self.submit(question, timeout_s=timeout_s)
+
+    def submit_mode(self, mode: ExecutionMode | str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Job[ModeResult]:
+        """Put a mode change on the queue like `set_mode`, and return without waiting."""
+        return self.submit(SetMode.build(mode=mode), timeout_s=timeout_s)
+
+    @overload
+    def submit(self, request: SetMode, *, timeout_s: float = ...) -> Job[ModeResult]: ...
+    @overload
+    def submit(self, request: Ask, *, timeout_s: float = ...) -> Job[AskResult]: ...
+    @overload
+    def submit(self, request: LoadVlm | UnloadVlm, *, timeout_s: float = ...) -> Job[VlmResult]: ...
+    @overload
+    def submit(self, request: EmbedImages | EmbedTexts, *, timeout_s: float = ...) -> Job[EmbeddingResult]: ...
+    @overload
+    def submit(self, request: FindClip, *, timeout_s: float = ...) -> Job[FindClipResult]: ...
+    @overload
+    def submit(self, request: Ping, *, timeout_s: float = ...) -> Job[PingResult]: ...
+    @overload
+    def submit(self, request: Tick, *, timeout_s: float = ...) -> Job[TickResult]: ...
+
+    def submit(self, request: Request, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Job[Any]:
+        """Put a request on the queue with a deadline in `timeout_s` seconds, and return without waiting."""
+        check_seconds("timeout_s", timeout_s)
+        operation = operation_of(request)
+        call = scope.get()
+        if call is not None:
+            call.check()
+        now_unix_s = self._link.now_unix_s()
+        dated = request.model_copy(update={"sent_unix_s": now_unix_s, "deadline_unix_s": now_unix_s + timeout_s})
+        job_id = str(uuid.uuid4())
+        handle = self._sender.send(operation.task, job_id, dated.dump(), summary(request))
+        job: Job[Any] = Job(
+            job_id,
+            operation.result,
+            sender=self._sender,
+            link=self._link,
+            handle=handle,
+            timeout_s=timeout_s,
+            worker_grace_s=self._worker_grace_s,
+        )
+        if call is not None:
+            call.add(job)
+        return job
+
+    def _run_embed(self, request: EmbedImages | EmbedTexts, timeout_s: float, /) -> EmbeddingResult:
+        return self._finish(self.submit(request, timeout_s=timeout_s))
+
+    def _finish(self, job: Job[R]) -> R:
+        try:
+            return job.result()
+        except KeyboardInterrupt:
+            # Nobody else has the job in hand.
+            job.cancel()
+            raise

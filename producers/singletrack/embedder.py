@@ -1,0 +1,138 @@
+"""Gets embeddings: out of the cache where they are there, from the GPU where not."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from singletrack.answers import Embeddings
+from singletrack.asking import file_payloads
+from singletrack.link import RedisLink
+from singletrack.snapshots import ClipModels
+from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts
+from singletrack_tasks.errors import DeadlinePassed, InvalidRequest, WorkerFailure
+from singletrack_tasks.images import ImageLike, prepare, to_rgb
+from singletrack_tasks.status import ClipModel
+from singletrack_tasks.wire import Blob, Vector
+
+Embed = EmbedImages | EmbedTexts
+
+
+class Run(Protocol):
+    """How a request is put on the queue and waited for, in at most so many seconds."""
+
+    def __call__(self, request: Embed, timeout_s: float, /) -> EmbeddingResult:
+        """Run a request."""
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """Inputs by content: the hashes in the caller's order, and how to ask for some of them."""
+
+    sha256s: list[str]
+    request: Callable[[list[str]], Embed]
+
+
+class _FingerprintChanged(Exception):
+    """The track serves another CLIP than was thought."""
+
+
+class Embedder:
+    """Embeds images and texts; each distinct input is sent once, and only if it is not in the cache."""
+
+    def __init__(self, link: RedisLink, models: ClipModels, run: Run) -> None:
+        self._link = link
+        self._models = models
+        self._run = run
+
+    def images(self, images: Sequence[ImageLike], timeout_s: float) -> Embeddings:
+        """Embed images."""
+        return self._embed(lambda model: self._image_inputs(images, model, timeout_s), timeout_s)
+
+    def texts(self, request: EmbedTexts, timeout_s: float) -> Embeddings:
+        """Embed the texts of a request."""
+        inputs = _text_inputs(request)
+        return self._embed(lambda model: inputs, timeout_s)
+
+    def _embed(self, inputs_for: Callable[[ClipModel | None], _Inputs], timeout_s: float) -> Embeddings:
+        until_s = time.monotonic() + timeout_s
+        for model in self._candidates():
+            left_s = until_s - time.monotonic()
+            if left_s <= 0:
+                break
+            try:
+                return self._with(model, inputs_for(model), left_s)
+            except _FingerprintChanged:
+                continue
+        raise DeadlinePassed("the embeddings were not ready in time. Give it longer with timeout_s.")
+
+    def _candidates(self) -> Iterator[ClipModel | None]:
+        """What CLIP the track may serve: as last seen, as seen now, and whichever it is (without the cache)."""
+        yield self._models.known()
+        yield self._models.refresh()
+        yield None
+
+    def _with(self, model: ClipModel | None, inputs: _Inputs, timeout_s: float) -> Embeddings:
+        rows = self._cached(model, inputs.sha256s) if model else {}
+        missing = [sha256 for sha256 in dict.fromkeys(inputs.sha256s) if sha256 not in rows]
+        cached = sum(sha256 in rows for sha256 in inputs.sha256s)
+        if model and not missing:
+            return Embeddings(_stack(rows, inputs.sha256s), model.fingerprint, None, cached)
+        result = self._ask(model, inputs.request(missing), timeout_s)
+        rows.update(zip(missing, _rows(result, len(missing)), strict=True))
+        return Embeddings(_stack(rows, inputs.sha256s), result.fingerprint, result.device, cached, (result,))
+
+    def _ask(self, model: ClipModel | None, request: Embed, timeout_s: float) -> EmbeddingResult:
+        try:
+            result = self._run(request, timeout_s)
+        except InvalidRequest as error:
+            if model and "fingerprint" in error.details:
+                raise _FingerprintChanged from error
+            raise
+        if model and result.fingerprint != model.fingerprint:
+            # Rows of two CLIPs must not be mixed: what came out of the cache is of the other one.
+            raise _FingerprintChanged
+        return result
+
+    def _cached(self, model: ClipModel, sha256s: list[str]) -> dict[str, Vector]:
+        distinct = list(dict.fromkeys(sha256s))
+        with self._link.reaching() as client:
+            found: list[Any] = client.mget([self._link.keys.vector(model.fingerprint, sha256) for sha256 in distinct])
+        return {
+            sha256: np.frombuffer(data, dtype="<f4").astype(np.float32)
+            for sha256, data in zip(distinct, found, strict=True)
+            if data is not None and len(data) == 4 * model.dimension
+        }
+
+    def _image_inputs(self, images: Sequence[ImageLike], model: ClipModel | None, timeout_s: float) -> _Inputs:
+        form: Literal["file", "pixels"] = "file" if model is None else "pixels"
+        payloads = [prepare(to_rgb(image), model) for image in images] if model else file_payloads(images)
+        blobs = [Blob.of(data, form) for data in payloads]
+        by_hash = {blob.sha256: (blob, data) for blob, data in zip(blobs, payloads, strict=True)}
+
+        def request(sha256s: list[str]) -> EmbedImages:
+            with self._link.reaching():
+                self._link.blobs.put([by_hash[sha256][1] for sha256 in sha256s], form, timeout_s)
+            wanted = tuple(by_hash[sha256][0] for sha256 in sha256s)
+            return EmbedImages(images=wanted, fingerprint=model.fingerprint if model else None)
+
+        return _Inputs([blob.sha256 for blob in blobs], request)
+
+
+def _text_inputs(request: EmbedTexts) -> _Inputs:
+    sha256s = [Blob.of(text.encode(), "file").sha256 for text in request.texts]
+    by_hash = dict(zip(sha256s, request.texts, strict=True))
+    return _Inputs(sha256s, lambda wanted: EmbedTexts(texts=tuple(by_hash[sha256] for sha256 in wanted)))
+
+
+def _rows(result: EmbeddingResult, expected: int) -> Vector:
+    vectors = result.vectors.array()
+    if len(vectors) != expected:
+        raise WorkerFailure(f"the worker answered {expected} inputs with {len(vectors)} embeddings: a defect in it")
+    return vectors
+
+
+def _stack(rows: dict[str, Vector], sha256s: list[str]) -> Vector:
+    return np.stack([rows[sha256] for sha256 in sha256s])

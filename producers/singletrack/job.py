@@ -1,0 +1,255 @@
+"""A job on the queue: its state, its result, and calling it off."""
+
+import logging
+import threading
+import time
+from contextlib import closing
+from contextvars import ContextVar
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from celery import states
+
+from singletrack.limits import check_seconds
+from singletrack.link import RedisLink
+from singletrack.sender import Handle, Outcome, Sender
+from singletrack.snapshots import Snapshot, SnapshotReader, no_worker
+from singletrack_tasks.errors import (
+    DeadlinePassed,
+    InvalidRequest,
+    JobCancelled,
+    RedisUnavailable,
+    SingletrackError,
+    UnsupportedVersion,
+    WorkerFailure,
+)
+from singletrack_tasks.keys import CANCEL_TTL_S
+from singletrack_tasks.model import Message
+
+R = TypeVar("R", bound=Message)
+
+CANCEL_COMMAND = "gpu_cancel"
+# Celery waits on a subscription that a lost connection can silence: every slice begins with a look at the result.
+_SLICE_S = 1.0
+_RETRY_S = 0.2
+_log = logging.getLogger(__name__)
+
+
+class JobState(StrEnum):
+    """Where a job is on its way; the last four are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> "JobState":
+        """Translate what Celery knows."""
+        if isinstance(outcome.error, JobCancelled):
+            return cls.CANCELLED
+        if isinstance(outcome.error, DeadlinePassed):
+            return cls.EXPIRED
+        if outcome.error is not None:
+            return cls.FAILED
+        if outcome.state == states.SUCCESS:
+            return cls.DONE
+        return cls.QUEUED if outcome.state in (states.PENDING, states.RECEIVED) else cls.RUNNING
+
+
+class Job(Generic[R]):
+    """One accepted request; `id` names it everywhere, in Flower too. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        job_id: str,
+        result_type: type[R],
+        *,
+        sender: Sender,
+        link: RedisLink,
+        handle: Handle,
+        timeout_s: float,
+        worker_grace_s: float,
+    ) -> None:
+        self.id = job_id
+        self._result_type = result_type
+        self._sender = sender
+        self._link = link
+        # Celery's handle belongs to the thread that sent; it already listens, which saves a round trip.
+        self._handle = (threading.get_ident(), handle)
+        self._deadline_s = time.monotonic() + timeout_s
+        self._worker_grace_s = worker_grace_s
+        self._cancelled = threading.Event()
+        self._outcome: Outcome | None = None
+
+    @property
+    def state(self) -> JobState:
+        """Look where the job is; raises `RedisUnavailable`."""
+        outcome = self._outcome or self._sender.look(self.id)
+        state = JobState.of(outcome)
+        if state is JobState.QUEUED and self._cancelled.is_set():
+            return JobState.CANCELLED
+        if state is JobState.QUEUED and time.monotonic() > self._deadline_s:
+            return JobState.EXPIRED
+        return state
+
+    def result(self, timeout_s: float | None = None) -> R:
+        """Wait for the result, until the job's own deadline unless `timeout_s` (seconds) ends earlier.
+
+        Raises the job's error as itself. When the time is up, or no worker has been seen for the client's
+        `worker_grace_s`, the job is cancelled and `DeadlinePassed` or `NoWorker` raised; a Redis that cannot be
+        reached is borne for as long, then `RedisUnavailable` raised.
+        """
+        until_s = self._deadline_s
+        if timeout_s is not None:
+            until_s = min(until_s, time.monotonic() + check_seconds("timeout_s", timeout_s))
+        outcome = self._outcome or self._wait(until_s)
+        self._outcome = outcome
+        if outcome.error is not None:
+            raise outcome.error
+        try:
+            return self._result_type.parse(outcome.payload)
+        except UnsupportedVersion:
+            raise
+        except InvalidRequest as error:
+            raise WorkerFailure(
+                f"the result cannot be read: {error}. Install the same release of singletrack at both ends."
+            ) from error
+
+    def cancel(self) -> None:
+        """Call the job off: it is not started any more, or broken off if it runs; harmless once it has ended.
+
+        Whoever waits for the result gets `JobCancelled`. Raises `RedisUnavailable`.
+        """
+        self._cancelled.set()
+        with self._link.reaching() as client:
+            client.set(self._link.keys.cancel(self.id), b"1", ex=CANCEL_TTL_S)
+        self._sender.tell_workers(CANCEL_COMMAND, {"job_id": self.id})
+
+    def _wait(self, until_s: float) -> Outcome:
+        watch = _Watch(SnapshotReader(self._link), self._worker_grace_s)
+        with closing(_Listener(self._sender, self.id, self._handle)) as listener:
+            return self._listen(listener, watch, until_s)
+
+    def _listen(self, listener: "_Listener", watch: "_Watch", until_s: float) -> Outcome:
+        while True:
+            left_s = until_s - time.monotonic()
+            try:
+                # Even when the time is up: a result that is there is given.
+                if outcome := listener.wait(min(_SLICE_S, max(left_s, 0.001))):
+                    return outcome
+                if self._cancelled.is_set():
+                    raise JobCancelled(f"the job {self.id} was cancelled")
+                watch.look()
+            except RedisUnavailable as error:
+                watch.lost(error)
+                listener.renew()
+                self._cancelled.wait(_RETRY_S)
+            if watch.worker_gone or until_s <= time.monotonic():
+                self._give_up()
+                raise self._too_late(watch)
+
+    def _too_late(self, watch: "_Watch") -> SingletrackError:
+        if watch.trouble is not None:
+            return watch.trouble
+        if not watch.worker_seen:
+            return no_worker(self._link.keys.track, watch.last, "The job was cancelled. ")
+        return DeadlinePassed(
+            f"the job {self.id} had not ended in time, and was cancelled. Give it longer with timeout_s."
+        )
+
+    def _give_up(self) -> None:
+        try:
+            self.cancel()
+        except RedisUnavailable as error:
+            # The error that follows matters more; the job's deadline, which the worker checks, ends it as well.
+            _log.warning("could not cancel the job %s: %s", self.id, error)
+
+
+class _Listener:
+    """Listens for one result in one thread."""
+
+    def __init__(self, sender: Sender, job_id: str, handle: tuple[int, Handle]) -> None:
+        self._sender = sender
+        self._job_id = job_id
+        thread, result = handle
+        self._result: Handle | None = result if thread == threading.get_ident() else None
+
+    def wait(self, timeout_s: float) -> Outcome | None:
+        if self._result is None:
+            self._result = self._sender.result(self._job_id)
+        return self._sender.wait(self._result, timeout_s)
+
+    def renew(self) -> None:
+        """Subscribe anew at the next wait: a subscription does not survive a lost connection."""
+        self.close()
+        self._result = None
+
+    def close(self) -> None:
+        """Stop listening: Celery keeps what it waits for until it comes."""
+        if self._result is not None:
+            self._result.release()
+
+
+class _Watch:
+    """Notices during a wait that the worker, or Redis, has gone."""
+
+    def __init__(self, reader: SnapshotReader, grace_s: float) -> None:
+        self._reader = reader
+        self._grace_s = grace_s
+        self._worker_at_s = self._redis_at_s = time.monotonic()
+        self.worker_seen = False
+        self.last: Snapshot | None = None
+        self.trouble: RedisUnavailable | None = None
+
+    def look(self) -> None:
+        self.last = self._reader.read()
+        self.trouble = None
+        self._redis_at_s = time.monotonic()
+        self.worker_seen = self.last is not None and self.last.fresh
+        if self.worker_seen:
+            self._worker_at_s = self._redis_at_s
+
+    @property
+    def worker_gone(self) -> bool:
+        return not self.worker_seen and self._redis_at_s - self._worker_at_s > self._grace_s
+
+    def lost(self, error: RedisUnavailable) -> None:
+        self.trouble = error
+        if time.monotonic() - self._redis_at_s > self._grace_s:
+            raise error
+
+
+class Scope:
+    """The jobs that one call has sent, so that whoever gives up the call can call them off."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._jobs: list[Job[Message]] = []
+        self._cancelled = False
+
+    def check(self) -> None:
+        """Raise `JobCancelled` if the call was given up."""
+        if self._cancelled:
+            raise JobCancelled("the call was given up before its job was sent")
+
+    def add(self, job: "Job[R]") -> None:
+        """Note a job; it is cancelled at once if the call was given up in the meantime."""
+        with self._lock:
+            self._jobs.append(job)  # type: ignore[arg-type] # a job is only cancelled here, whatever it results in
+            cancelled = self._cancelled
+        if cancelled:
+            job.cancel()
+
+    def cancel(self) -> None:
+        """Give the call up."""
+        with self._lock:
+            self._cancelled = True
+            jobs = list(self._jobs)
+        for job in jobs:
+            job.cancel()
+
+
+scope: ContextVar[Scope | None] = ContextVar("singletrack_scope", default=None)

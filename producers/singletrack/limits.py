@@ -1,0 +1,52 @@
+"""What is refused before anything is decoded or sent."""
+
+import math
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from singletrack_tasks.errors import InvalidRequest
+
+T = TypeVar("T")
+
+DEFAULT_TIMEOUT_S = 120.0
+# A message that is not acknowledged within a day is delivered again: nobody may wait for longer.
+MAX_TIMEOUT_S = 24 * 3600.0
+
+_SINGLE = (str, bytes, bytearray, memoryview, Path, Image.Image, np.ndarray, dict)
+
+
+def check_seconds(name: str, value: float) -> float:
+    """Return a time in seconds, more than 0 and at most a day; raises `InvalidRequest` for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidRequest(f"{name} is a number of seconds, not {value!r}")
+    if not math.isfinite(value) or not 0 < value <= MAX_TIMEOUT_S:
+        raise InvalidRequest(f"{name} is more than 0 and at most {MAX_TIMEOUT_S:.0f} seconds, not {value!r}")
+    return float(value)
+
+
+def as_list(things: Iterable[T], what: str, most: int) -> list[T]:
+    """Return up to `most` things as a list; raises `InvalidRequest` for a single one, for none where they are more."""
+    if isinstance(things, _SINGLE) or not isinstance(things, Iterable):
+        raise InvalidRequest(f"{what} come as a list, not as one {type(things).__name__}: write [...] around it")
+    taken = list(islice(things, most + 1))
+    if len(taken) > most:
+        raise InvalidRequest(f"at most {most} {what} go into one request: send them in chunks of {most}")
+    return taken
+
+
+def as_filled_list(things: Iterable[T], what: str, most: int) -> list[T]:
+    """Return 1 to `most` things as a list; raises `InvalidRequest`."""
+    taken = as_list(things, what, most)
+    if not taken:
+        raise InvalidRequest(f"there are no {what}: send 1 to {most}")
+    return taken
+
+
+def describe(text: Any, most: int = 80) -> str:
+    """Give the beginning of a text in one line, for whoever looks at the queue."""
+    return " ".join(str(text)[: most + 1].split())[:most]

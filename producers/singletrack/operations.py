@@ -1,0 +1,59 @@
+"""Which task answers which request, and with what."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from singletrack.limits import describe
+from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts
+from singletrack_tasks.errors import InvalidRequest
+from singletrack_tasks.mode import ModeResult, SetMode
+from singletrack_tasks.model import Request
+from singletrack_tasks.status import OperationResult
+from singletrack_tasks.upkeep import TICK, FindClip, FindClipResult, Ping, PingResult, Tick, TickResult
+from singletrack_tasks.vlm import Ask, AskResult, LoadVlm, UnloadVlm, VlmResult
+
+
+@dataclass(frozen=True)
+class Operation:
+    """The wire name of a task, and the type of its result."""
+
+    task: str
+    result: type[OperationResult]
+
+
+# The names are part of the wire format. A task's own `name` would do, but reading it sets up a Celery app.
+_OPERATIONS: dict[type[Request], Operation] = {
+    SetMode: Operation("gpu.mode.set", ModeResult),
+    Ask: Operation("gpu.vlm.ask", AskResult),
+    LoadVlm: Operation("gpu.vlm.load", VlmResult),
+    UnloadVlm: Operation("gpu.vlm.unload", VlmResult),
+    EmbedImages: Operation("gpu.embed.images", EmbeddingResult),
+    EmbedTexts: Operation("gpu.embed.texts", EmbeddingResult),
+    FindClip: Operation("gpu.clip.device", FindClipResult),
+    Ping: Operation("gpu.ping", PingResult),
+    Tick: Operation(TICK, TickResult),
+}
+
+
+def operation_of(request: Request) -> Operation:
+    """Find the operation that a request asks for; raises `InvalidRequest` for what is no request."""
+    try:
+        return _OPERATIONS[type(request)]
+    except KeyError:
+        known = ", ".join(sorted(kind.__name__ for kind in _OPERATIONS))
+        raise InvalidRequest(f"{type(request).__name__} is no request; these are: {known}") from None
+
+
+def summary(request: Any) -> str:
+    """Describe a request in one short line without its payload, for Flower."""
+    match request:
+        case SetMode():
+            return f"mode={request.mode}"
+        case Ask():
+            return f"prompt={describe(request.prompt)!r}, images={len(request.images)}"
+        case EmbedImages():
+            return f"images={len(request.images)}"
+        case EmbedTexts():
+            return f"texts={len(request.texts)}, first={describe(request.texts[0])!r}"
+        case _:
+            return ""

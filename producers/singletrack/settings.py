@@ -1,0 +1,80 @@
+"""Where the queue is: from the arguments, else the environment, else the defaults."""
+
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from singletrack_tasks.errors import InvalidConfiguration
+from singletrack_tasks.keys import Keys
+
+_PREFIX = "SINGLETRACK_"
+_EXAMPLE = "redis://:PASSWORD@HOST:6379/0"
+_DATABASE = re.compile(r"/?\d*/?")
+
+
+class ClientSettings(BaseSettings):
+    """The Redis server and the track of a client: `SINGLETRACK_REDIS_URL` and `SINGLETRACK_TRACK`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    redis_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False)
+    track: str = "gpu0"
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_a_redis_url(cls, url: str) -> str:
+        parts = _split(url)
+        if parts.scheme not in ("redis", "rediss") or not parts.hostname:
+            raise ValueError(f"{redact(url)!r} is no address of a Redis server; it looks like {_EXAMPLE}")
+        if not _DATABASE.fullmatch(parts.path):
+            raise ValueError(f"{redact(url)!r} names a database that is no number; it looks like {_EXAMPLE}")
+        if parts.scheme == "rediss" and "ssl_cert_reqs" not in parts.query:
+            # Celery refuses a TLS address that leaves open whether certificates are checked.
+            query = f"{parts.query}&" if parts.query else ""
+            return parts._replace(query=f"{query}ssl_cert_reqs=required").geturl()
+        return url
+
+    @field_validator("track")
+    @classmethod
+    def _is_a_track(cls, track: str) -> str:
+        return Keys(track).track
+
+
+def load_settings(redis_url: str | None = None, track: str | None = None) -> ClientSettings:
+    """Take what is given, and the rest from the environment.
+
+    Raises `InvalidConfiguration`, which names the variable and keeps the password to itself.
+    """
+    given = {name: value for name, value in (("redis_url", redis_url), ("track", track)) if value is not None}
+    try:
+        return ClientSettings(**given)  # type: ignore[arg-type] # pydantic is to refuse what is no text
+    except ValidationError as error:
+        problems = (
+            f"{_PREFIX}{str(problem['loc'][0]).upper()}: {problem['msg'].removeprefix('Value error, ')}"
+            for problem in error.errors(include_url=False, include_input=False, include_context=False)
+        )
+        raise InvalidConfiguration("; ".join(problems)) from None  # the cause would show the password
+
+
+def redact(url: str) -> str:
+    """Give a URL without its user's password."""
+    return re.sub(r"//([^/@]*?):.*@", r"//\1:***@", url)
+
+
+def address(url: str) -> str:
+    """Give the host, port and database of a Redis URL."""
+    parts = _split(url)
+    return f"{parts.hostname}:{parts.port or 6379}/{parts.path.strip('/') or 0}"
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # read here, since it is what refuses a port that is no number
+    except ValueError:
+        raise ValueError(f"{redact(url)!r} is no address of a Redis server; it looks like {_EXAMPLE}") from None
+    return parts

@@ -1,0 +1,111 @@
+"""Reads what the worker publishes of itself, without ever waiting for the GPU."""
+
+import json
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from singletrack.link import RedisLink
+from singletrack_tasks.errors import InvalidRequest, NoWorker, UnsupportedVersion, WorkerFailure
+from singletrack_tasks.status import ClipModel, GPUResourceStatus
+
+STALE_AFTER_S = 5.0
+_MODEL_GOOD_FOR_S = 10.0
+HOW_TO_START = "Start one with `singletrack up` or `celery -A singletrack_worker worker`."
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A status as it lies in Redis, its age in seconds by Redis's clock, and how many jobs wait."""
+
+    text: bytes
+    age_s: float
+    queue_length: int
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the worker is alive: it publishes every second."""
+        return self.age_s <= STALE_AFTER_S
+
+    def parse(self) -> GPUResourceStatus:
+        """Read the status; raises `UnsupportedVersion`, or `WorkerFailure` for what is no status."""
+        try:
+            status = GPUResourceStatus.parse(json.loads(self.text))
+        except UnsupportedVersion:
+            raise
+        except (InvalidRequest, ValueError) as error:
+            raise WorkerFailure(
+                f"the worker's status cannot be read: {error}. Install the same release of singletrack at both ends."
+            ) from error
+        return status.model_copy(update={"queue_length": self.queue_length})
+
+
+class SnapshotReader:
+    """Reads the snapshots of one track."""
+
+    def __init__(self, link: RedisLink) -> None:
+        self._link = link
+
+    def read(self) -> Snapshot | None:
+        """Fetch status, clock and queue length in one round trip; None if there has not been a worker."""
+        keys = self._link.keys
+        with self._link.reaching() as client:
+            asked_at_s = time.monotonic()
+            pipe: Any = client.pipeline(transaction=False)
+            text, clock, length = pipe.get(keys.status).time().llen(keys.queue).execute()
+        now_unix_s = self._link.saw_time(clock, asked_at_s)
+        if text is None:
+            return None
+        return Snapshot(text, now_unix_s - _taken(text), length)
+
+    def status(self, *, stale: bool = False) -> GPUResourceStatus:
+        """Read the status.
+
+        Raises `NoWorker` if there is none, or if it is older than 5 s and not asked for with `stale`.
+        """
+        snapshot = self.read()
+        if snapshot is None or not (snapshot.fresh or stale):
+            raise no_worker(self._link.keys.track, snapshot)
+        return snapshot.parse()
+
+
+class ClipModels:
+    """Which CLIP the track serves, as the last snapshot tells it; remembered for some seconds."""
+
+    def __init__(self, reader: SnapshotReader) -> None:
+        self._reader = reader
+        self._lock = threading.Lock()
+        self._model: ClipModel | None = None
+        self._until_s = 0.0
+
+    def known(self) -> ClipModel | None:
+        """Return the model, None if no worker has told of one."""
+        with self._lock:
+            if time.monotonic() < self._until_s:
+                return self._model
+        return self.refresh()
+
+    def refresh(self) -> ClipModel | None:
+        """Look again."""
+        snapshot = self._reader.read()
+        model = snapshot.parse().clip.model if snapshot else None
+        with self._lock:
+            self._model = model
+            # What is not known yet may be known in a moment.
+            self._until_s = time.monotonic() + _MODEL_GOOD_FOR_S if model else 0.0
+        return model
+
+
+def no_worker(track: str, snapshot: Snapshot | None, also: str = "") -> NoWorker:
+    """Build the error for a track without a worker, saying when it was last seen."""
+    seen = "it has never been seen" if snapshot is None else f"it was last seen {snapshot.age_s:.0f} s ago"
+    return NoWorker(f"no worker serves the track {track!r}: {seen}. {also}{HOW_TO_START}")
+
+
+def _taken(text: bytes) -> float:
+    try:
+        status: Any = json.loads(text)
+        return float(status["taken_unix_s"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise WorkerFailure("the worker's status in Redis is damaged: restart the worker") from error
