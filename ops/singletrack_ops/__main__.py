@@ -1,0 +1,67 @@
+"""`python -m singletrack_ops redis|ollama FOLDER`: bring one part up by hand; it ends with Ctrl-C."""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from singletrack_ops.child import Child
+from singletrack_ops.errors import OpsError
+from singletrack_ops.ollama_server import EmbeddedOllama
+from singletrack_ops.redis_server import EmbeddedRedis
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m singletrack_ops", description=__doc__)
+    parser.add_argument("part", choices=["redis", "ollama"], help="ollama: the sandbox with its tiny model")
+    parser.add_argument("folder", type=Path, help="takes the part's data and log")
+    parser.add_argument("--port", type=int, help="the loopback port (default: a free one)")
+    return parser.parse_args()
+
+
+def _start(part: str, folder: Path, port: int | None) -> tuple[str, Child | None]:
+    if part == "redis":
+        redis = EmbeddedRedis.start(folder, port=port)
+        return redis.url, redis.child
+    ollama = EmbeddedOllama.start_sandbox(folder, port=port)
+    return f"{ollama.url} {ollama.model}", ollama.child
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    """Start it, say where it is on one line, and end it when interrupted or terminated; 1 where that fails."""
+    arguments = _arguments()
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        where, child = _start(arguments.part, arguments.folder, arguments.port)
+    except OpsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 0  # what was being started has been ended on the way here
+    if child is None:
+        raise AssertionError("a part that was started has a process")
+    sys.stdout.write(f"{where}\n")
+    sys.stdout.flush()
+    return _hold(child)
+
+
+def _hold(child: Child) -> int:
+    try:
+        while (status := child.wait(timeout_s=3600)) is None:
+            pass
+        sys.stderr.write(f"{child.name} ended with status {status}:\n{child.log_tail()}\n")
+    except KeyboardInterrupt:
+        return 0
+    else:
+        return 1
+    finally:
+        child.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+"""Files and folders of the stack."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def default_folder(environ: Mapping[str, str] | None = None) -> Path:
+    """Where `singletrack up` keeps its data and logs: the user's folder for state, `singletrack` in it."""
+    env = os.environ if environ is None else environ
+    if sys.platform == "win32" and (local := env.get("LOCALAPPDATA")):
+        return Path(local) / "singletrack"
+    state = env.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "singletrack"
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that nobody but its owner can read, in place of the one that is there."""
+    path.unlink(missing_ok=True)  # one that is there might be readable by others
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def fresh_log(path: Path) -> Path:
+    """Make room for a new log; the last one stays beside it as `.1`."""
+    if path.exists():
+        path.replace(path.with_name(f"{path.name}.1"))
+    return path

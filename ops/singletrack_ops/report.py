@@ -1,0 +1,84 @@
+"""What the demo shows at its end: the operations, the memory over time, the events, and what Flower saw."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from singletrack_ops.diary import Diary, Operation, receipt_line
+from singletrack_ops.timeline import Timeline, draw
+from singletrack_tasks.events import AnyEvent, ModeChanged
+from singletrack_tasks.upkeep import TICK
+
+_SUCCESS = re.compile(
+    r'^flower_events_total\{(?=[^}]*task="(?P<task>[^"]*)")[^}]*type="task-succeeded"[^}]*\} (?P<count>\S+)'
+)
+_CHART_WIDTH = 96
+
+
+def print_report(console: Console, diary: Diary, events: Sequence[AnyEvent], timeline: Timeline | None) -> None:
+    """Print it, all but the last line."""
+    _heading(console, "OPERATIONS")
+    console.print(Padding(operations_table(diary.operations), (0, 0, 0, 2), expand=False))
+    _heading(console, "MODE CHANGES")
+    for event in events:
+        if isinstance(event, ModeChanged):
+            _print_mode_change(console, event)
+    if timeline is not None:
+        _heading(console, "VRAM")
+        for line in draw(timeline, width=min(_CHART_WIDTH, console.width)):
+            console.print(line, no_wrap=True, overflow="crop")
+    _heading(console, "EVENTS")
+    console.print(Text(f"  {count_events(events)}"))
+    asked = sum(operation.kind.startswith("set_mode") for operation in diary.operations)
+    told = sum(isinstance(event, ModeChanged) for event in events)
+    diary.expect(told == asked, f"{asked} mode changes were asked for, and {told} were told of")
+
+
+def operations_table(operations: Iterable[Operation]) -> Table:
+    """Tabulate operations: the mode, where they ran, how long they waited and took."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("mode", "operation", "where"):
+        table.add_column(name, no_wrap=True)
+    for name in ("queued", "GPU turn", "in all"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("outcome", no_wrap=True)
+    for operation in operations:
+        seconds = (_seconds(value) for value in (operation.waited_s, operation.turn_s, operation.total_s))
+        outcome = Text(operation.outcome, style="green" if operation.outcome == "done" else "yellow")
+        table.add_row(operation.mode, operation.kind, operation.device, *seconds, outcome)
+    return table
+
+
+def count_events(events: Iterable[AnyEvent]) -> str:
+    """Count events by their kind, in the order in which each kind came first."""
+    counts = Counter(event.kind for event in events)
+    return ", ".join(f"{kind} {count}" for kind, count in counts.items())
+
+
+def count_successes(metrics: str) -> int:
+    """How many tasks Flower saw succeed, the regular checks left out; `metrics` is the text of its `/metrics`."""
+    found = (_SUCCESS.match(line) for line in metrics.splitlines())
+    return sum(int(float(match["count"])) for match in found if match and match["task"] != TICK)
+
+
+def _print_mode_change(console: Console, event: ModeChanged) -> None:
+    console.print(Text(f"  {event.before} -> {event.after}"))
+    for receipt in event.receipts:
+        line = Text(receipt_line(receipt), style="cyan" if receipt.ok else "red")
+        console.print(Padding(line, (0, 0, 0, 4), expand=False))
+    if not event.receipts:
+        console.print(Text("    nothing was moved", style="dim"))
+
+
+def _heading(console: Console, title: str) -> None:
+    console.print()
+    console.print(Text(title, style="bold"))
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f} s"

@@ -1,0 +1,157 @@
+"""The parts that run this project's own code: worker, beat and Flower, each a process with a log of its own."""
+
+import importlib.util
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import requests
+
+from singletrack import Client
+from singletrack_ops.child import Child
+from singletrack_ops.errors import OpsError
+from singletrack_ops.files import fresh_log
+from singletrack_ops.net import LOOPBACK, free_port, port_is_free, wait_until_ready
+from singletrack_tasks.errors import NoWorker
+from singletrack_tasks.status import DegradedCode, GPUResourceStatus, WorkerInfo
+
+FLOWER_PORT = 5555
+_NEEDED = ("torch", "open_clip", "tenacity", "flower")
+_START_TRIES = 3
+_WORKER_READY_S = 90.0
+_FLOWER_READY_S = 45.0
+_PROBE_TIMEOUT_S = 2.0
+_POLL_S = 0.05
+# A worker publishes every second.
+_SIGN_OF_LIFE_S = 3.0
+
+
+def require_worker_packages() -> None:
+    """Raise `OpsError` unless what the worker and Flower need is installed; imports none of it."""
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise OpsError(
+            f"The worker's packages are not installed ({', '.join(missing)}). "
+            "Run `pip install 'singletrack[worker,embedded]'`."
+        )
+
+
+def serving_worker(client: Client) -> WorkerInfo | None:
+    """The worker that serves the client's track right now, None if there is none."""
+    first = read_status(client)
+    deadline = time.monotonic() + _SIGN_OF_LIFE_S
+    # A worker that has just ended leaves a snapshot that looks fresh: only the next one proves it alive.
+    while first is not None and time.monotonic() < deadline:
+        now = read_status(client)
+        if now is not None and now.taken_unix_s > first.taken_unix_s:
+            return now.worker
+        time.sleep(_POLL_S)
+    return None
+
+
+def read_status(client: Client) -> GPUResourceStatus | None:
+    """The status of the client's track, None while no worker publishes one."""
+    try:
+        return client.status()
+    except NoWorker:
+        return None
+
+
+def start_worker(folder: Path, env: Mapping[str, str], client: Client) -> Child:
+    """Start a worker and wait until it publishes its status; raises `OpsError` with the end of its log."""
+    child = _start_celery("worker", folder, env, "worker", "--loglevel=INFO")
+    _wait_or_stop(child, lambda: _is_by(child, read_status(client)), _WORKER_READY_S)
+    return child
+
+
+def wait_for_clip(worker: Child, client: Client, timeout_s: float) -> None:
+    """Wait until CLIP serves, or the status says why it does not; raises `OpsError` if the worker ends."""
+    wait_until_ready(worker, lambda: _clip_is_decided(read_status(client)), timeout_s)
+
+
+def start_beat(folder: Path, env: Mapping[str, str]) -> Child:
+    """Start beat, which sends the checks, and see that it stays; raises `OpsError` with the end of its log."""
+    child = _start_celery("beat", folder, env, "beat", "--loglevel=INFO", f"--schedule={folder / 'beat-schedule'}")
+    _wait_or_stop(child, lambda: "beat: Starting" in child.log_tail(), _WORKER_READY_S)
+    return child
+
+
+@dataclass(frozen=True)
+class Flower:
+    """A Flower that answers at `url`."""
+
+    child: Child
+    url: str
+
+
+def start_flower(folder: Path, env: Mapping[str, str], port: int | None) -> Flower:
+    """Start Flower on loopback, at `port`, else at 5555 or a free port.
+
+    Raises `OpsError` with the end of its log, or where `port` is taken.
+    """
+    if port is not None and not port_is_free(port):
+        raise OpsError(f"Flower cannot listen on port {port}: it is taken. Give another, or none for a free one.")
+    for tries_left in reversed(range(_START_TRIES)):
+        chosen = port or (FLOWER_PORT if port_is_free(FLOWER_PORT) else free_port())
+        try:
+            return _start_flower_at(folder, env, chosen)
+        except OpsError:
+            if tries_left and port is None:
+                continue  # most likely somebody else took the port
+            raise
+    raise AssertionError("the last try returns or raises")
+
+
+def flower_page(url: str, path: str) -> str | None:
+    """The text of one of Flower's pages, None where it does not answer with 200."""
+    with requests.Session() as session:
+        session.trust_env = False  # a proxy cannot reach our own machine
+        try:
+            answer = session.get(f"{url}{path}", timeout=_PROBE_TIMEOUT_S)
+        except requests.RequestException:
+            return None  # 'does not answer' is the answer to the question
+    return answer.text if answer.status_code == requests.codes.ok else None
+
+
+def _start_flower_at(folder: Path, env: Mapping[str, str], port: int) -> Flower:
+    # Flower's buttons can grow the pool and add queues, which would break 'one at a time'.
+    options = (f"--address={LOOPBACK}", f"--port={port}", "--read_only=True")
+    child = _start_celery("flower", folder, env, "flower", *options)
+    url = f"http://{LOOPBACK}:{port}"
+    _wait_or_stop(child, lambda: flower_page(url, "/healthcheck") is not None, _FLOWER_READY_S)
+    return Flower(child, url)
+
+
+def _start_celery(name: str, folder: Path, env: Mapping[str, str], *arguments: str) -> Child:
+    # In a folder of its own: Celery and Flower import what lies in the current one.
+    command = (sys.executable, "-m", "celery", "-A", "singletrack_worker", *arguments)
+    return Child.start(name, command, env=env, cwd=folder, log_path=fresh_log(folder / f"{name}.log"))
+
+
+def _wait_or_stop(child: Child, ready: Callable[[], bool], timeout_s: float) -> None:
+    try:
+        wait_until_ready(child, ready, timeout_s)
+    except BaseException:  # an interrupt by the user included: what we started must not stay
+        child.stop()
+        raise
+
+
+def _is_by(child: Child, status: GPUResourceStatus | None) -> bool:
+    if status is None:
+        return False
+    try:
+        # On Windows the interpreter of a virtual environment runs as a child of the one that was started.
+        return status.worker.pid in {child.pid, *(process.pid for process in psutil.Process(child.pid).children())}
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _clip_is_decided(status: GPUResourceStatus | None) -> bool:
+    if status is None:
+        return False
+    return status.clip.model is not None or any(
+        reason.code is DegradedCode.CLIP_UNAVAILABLE for reason in status.reasons
+    )
