@@ -1,0 +1,25 @@
+"""What tests of all kinds share."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from singletrack_ops import tiny_clip as tiny
+
+
+@pytest.fixture(scope="session")
+def tiny_clip() -> Path:
+    """The folder of the tiny CLIP, made once a version; in its own process, so that no test has torch imported."""
+    folder = _cache() / f"tiny-clip-{tiny.VERSION}"
+    if not tiny.is_complete(folder):
+        subprocess.run([sys.executable, "-m", "singletrack_ops.tiny_clip", str(folder)], check=True, timeout=120)
+    return folder
+
+
+def _cache() -> Path:
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path(tempfile.gettempdir())) / "singletrack-tests"

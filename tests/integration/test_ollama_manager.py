@@ -1,0 +1,234 @@
+"""OllamaManager with a real Ollama and a model that is there to be loaded, not to be listened to."""
+
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+from PIL import Image
+
+from singletrack_ops.ollama_server import EmbeddedOllama
+from singletrack_tasks.errors import (
+    InvalidImage,
+    JobCancelled,
+    ModelMissing,
+    OllamaFailure,
+    OllamaUnreachable,
+    VlmUnloadFailed,
+)
+from singletrack_tasks.vlm import VlmOptions
+from singletrack_worker.gpu.ollama_manager import OllamaManager
+from singletrack_worker.gpu.ports import SystemClock, Vlm
+from tests.unit.gpu.vlm_conformance import ENDLESS, PATIENCE_S, Asking, VlmConformance, put
+
+pytestmark = pytest.mark.ollama
+
+KEEP_ALIVE_S = 600
+BUSY_PERCENT = 20.0
+IDLE_PERCENT = 5.0
+
+
+def manager(ollama: EmbeddedOllama, model: str | None = None, *, unload_timeout_s: float = 30.0) -> OllamaManager:
+    return OllamaManager(
+        ollama.url,
+        model or ollama.model or "",
+        clock=SystemClock(),
+        keep_alive_s=KEEP_ALIVE_S,
+        num_ctx=1024,
+        unload_timeout_s=unload_timeout_s,
+    )
+
+
+def picture(kind: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 48), "navy").save(file, kind)
+    return file.getvalue()
+
+
+def runners(ollama: EmbeddedOllama) -> list[psutil.Process]:
+    """The processes in which the server's models run."""
+    assert ollama.child is not None
+    found = []
+    for process in psutil.Process(ollama.child.pid).children(recursive=True):
+        try:
+            if "runner" in process.cmdline():
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue  # it ended between the two looks
+    return found
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline_s, f"it never came about that {what}"
+
+
+def wait_until_busy(ollama: EmbeddedOllama) -> None:
+    (runner,) = runners(ollama)
+    wait_until(lambda: runner.cpu_percent(interval=0.1) > BUSY_PERCENT, "the model is at work")
+
+
+def wait_until_idle(ollama: EmbeddedOllama) -> None:
+    (runner,) = runners(ollama)
+    wait_until(lambda: runner.cpu_percent(interval=0.3) < IDLE_PERCENT, "the model rests")
+
+
+@pytest.fixture
+def vlm(ollama: EmbeddedOllama) -> Iterator[OllamaManager]:
+    """A manager of the tiny model, which is not loaded."""
+    it = manager(ollama)
+    it.unload()
+    yield it
+    it.unload()
+    it.close()
+
+
+class TestConformance(VlmConformance):
+    @pytest.fixture(autouse=True)
+    def _server(self, ollama: EmbeddedOllama) -> None:
+        self.ollama = ollama
+
+    def until_answering(self, vlm: Vlm, asking: Asking) -> None:
+        wait_until_busy(self.ollama)
+
+
+class TestCancelling:
+    def test_the_server_stops_generating(self, ollama: EmbeddedOllama, vlm: OllamaManager) -> None:
+        vlm.load()
+        asking = Asking(vlm, ENDLESS)
+        wait_until_busy(ollama)
+        with pytest.raises(JobCancelled):
+            asking.cancel()
+        wait_until_idle(ollama)
+
+    def test_what_is_not_cancelled_goes_on(self, ollama: EmbeddedOllama, vlm: OllamaManager) -> None:
+        """The other half of the proof: the server lets no model go that is at work."""
+        vlm.load()
+        asking = Asking(vlm, ENDLESS)
+        wait_until_busy(ollama)
+        impatient = manager(ollama, unload_timeout_s=0.5)
+        with pytest.raises(VlmUnloadFailed):
+            impatient.unload()
+        impatient.close()
+        assert vlm.listing() is not None
+        with pytest.raises(JobCancelled):
+            asking.cancel()
+        vlm.unload()
+        assert vlm.listing() is None
+
+    def test_a_question_that_is_still_loading_its_model(self, vlm: OllamaManager) -> None:
+        asking = Asking(vlm, ENDLESS)
+        with pytest.raises(JobCancelled):
+            asking.cancel()
+        vlm.load()
+        assert put(vlm).text
+
+
+class TestLifeCycle:
+    def test_unload_waits_for_a_load_by_somebody_else(self, ollama: EmbeddedOllama, vlm: OllamaManager) -> None:
+        other = manager(ollama)
+        loading = threading.Thread(target=other.load)
+        loading.start()
+        wait_until(lambda: vlm.listing() is not None, "the model begins to load")  # 0.9 lists it from then on
+        vlm.unload()
+        loading.join(PATIENCE_S)
+        other.close()
+        assert vlm.listing() is None
+
+    def test_no_request_makes_the_server_load_anew(self, ollama: EmbeddedOllama, vlm: OllamaManager) -> None:
+        vlm.load()
+        before = [runner.pid for runner in runners(ollama)]
+        put(vlm, images=(picture(),), options=VlmOptions(temperature=0.0, max_tokens=3))
+        vlm.load()
+        assert [runner.pid for runner in runners(ollama)] == before
+
+    def test_an_unloaded_model_has_no_process(self, ollama: EmbeddedOllama, vlm: OllamaManager) -> None:
+        vlm.load()
+        assert runners(ollama)
+        vlm.unload()
+        wait_until(lambda: not runners(ollama), "the runner is gone")
+
+    @pytest.mark.parametrize("act", [OllamaManager.load, put])
+    def test_the_server_keeps_it_for_a_time_and_not_for_ever(
+        self, ollama: EmbeddedOllama, vlm: OllamaManager, act: Callable[[OllamaManager], Any]
+    ) -> None:
+        act(vlm)
+        (listed,) = requests.get(f"{ollama.url}/api/ps", timeout=10).json()["models"]
+        left_s = (datetime.fromisoformat(listed["expires_at"]) - datetime.now(UTC)).total_seconds()
+        assert KEEP_ALIVE_S - PATIENCE_S < left_s <= KEEP_ALIVE_S
+
+    def test_a_question_loads_what_is_not_loaded(self, vlm: OllamaManager) -> None:
+        answer = put(vlm)
+        assert vlm.listing() is not None
+        assert answer.text
+        assert answer.load_s is not None
+        assert answer.load_s > 0
+
+
+class TestQuestions:
+    @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+    def test_an_image_is_read(self, vlm: OllamaManager, kind: str) -> None:
+        plain = put(vlm)
+        seen = put(vlm, images=(picture(kind),))
+        assert seen.prompt_tokens is not None
+        assert plain.prompt_tokens is not None
+        assert seen.prompt_tokens > plain.prompt_tokens
+
+    @pytest.mark.parametrize(
+        "broken", [picture()[:60], b"no image at all", b""], ids=["cut short", "no image", "empty"]
+    )
+    def test_a_broken_image_is_the_callers_fault(self, vlm: OllamaManager, broken: bytes) -> None:
+        with pytest.raises(InvalidImage, match="PNG or JPEG"):
+            put(vlm, images=(broken,))
+        assert put(vlm, images=(picture(),)).text
+
+    def test_the_length_is_bounded_by_max_tokens(self, vlm: OllamaManager) -> None:
+        assert put(vlm, options=VlmOptions(max_tokens=3)).answer_tokens == 3
+
+    def test_it_stops_where_it_is_told(self, vlm: OllamaManager) -> None:
+        whole = put(vlm, options=VlmOptions(temperature=0.0)).text
+        middle = whole.split()[3]
+        cut = put(vlm, options=VlmOptions(temperature=0.0, stop=(middle,))).text
+        assert cut == whole.partition(middle)[0]
+
+
+class TestServer:
+    def test_it_tells_what_it_is(self, vlm: OllamaManager) -> None:
+        assert vlm.version().count(".") >= 2
+        assert vlm.exists()
+        assert vlm.sees_images() is True
+
+    def test_a_model_that_it_does_not_have(self, ollama: EmbeddedOllama) -> None:
+        vlm = manager(ollama, "no-such-model")
+        assert not vlm.exists()
+        assert vlm.listing() is None
+        for act in (vlm.load, lambda: put(vlm)):
+            with pytest.raises(ModelMissing, match="`ollama pull no-such-model`"):
+                act()
+        vlm.unload()
+        vlm.close()
+
+    def test_it_dies_and_comes_back(self, tmp_path: Path) -> None:
+        with EmbeddedOllama.start_sandbox(tmp_path) as first:
+            vlm = manager(first)
+            vlm.load()
+            asking = Asking(vlm, ENDLESS)
+            wait_until_busy(first)
+            first.stop()
+            with pytest.raises((OllamaFailure, OllamaUnreachable)):
+                asking.result()
+            for act in (vlm.listing, vlm.load, vlm.unload, lambda: put(vlm)):
+                with pytest.raises(OllamaUnreachable, match="ollama serve"):
+                    act()
+        port = int(first.url.rpartition(":")[2])
+        with EmbeddedOllama.start_sandbox(tmp_path, port=port):
+            vlm.load()
+            assert put(vlm).text
+        vlm.close()

@@ -1,0 +1,22 @@
+"""The fakes pass the tests of the parts that they stand in for."""
+
+import pytest
+
+from singletrack_worker.gpu.fakes import FakeClip, FakeClock, FakeVlm
+from singletrack_worker.gpu.simulated import SimulatedGpu
+from tests.unit.gpu.clip_conformance import ClipConformance
+from tests.unit.gpu.vlm_conformance import VlmConformance
+
+
+class TestFakeVlm(VlmConformance):
+    @pytest.fixture
+    def vlm(self) -> FakeVlm:
+        return FakeVlm(SimulatedGpu(8192), FakeClock())
+
+
+class TestFakeClip(ClipConformance):
+    @pytest.fixture
+    def clip(self) -> FakeClip:
+        clip = FakeClip(SimulatedGpu(8192), FakeClock())
+        clip.start()
+        return clip

@@ -1,0 +1,119 @@
+"""Status and events: read without the GPU, and without trust in what lies there."""
+
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from singletrack.client import Client
+from singletrack_tasks.errors import NoWorker, UnsupportedVersion, WorkerFailure
+from singletrack_tasks.events import Event, ModeChanged, WorkerStarted
+from singletrack_tasks.status import ExecutionMode
+from singletrack_tasks.upkeep import Ping
+from tests.unit.producers.conftest import TRACK, Backstage, wait_until
+
+
+def _emit(stage: Backstage, event: Event | str) -> str:
+    text = event if isinstance(event, str) else event.model_dump_json()
+    return str(stage.redis.xadd(stage.keys.events, {"event": text}, maxlen=100).decode())
+
+
+def _started(pid: int) -> WorkerStarted:
+    return WorkerStarted(at_unix_s=1.0, host="here", pid=pid)
+
+
+def test_a_status_comes_with_the_length_of_the_queue(client: Client, backstage: Backstage) -> None:
+    running = client.submit_ask("wait", timeout_s=60)
+    wait_until(lambda: running.state == "running")
+    waiting = [client.submit(Ping(), timeout_s=60) for _ in range(5)]
+    wait_until(lambda: client.status().queue_length == backstage.redis.llen(backstage.keys.queue))
+    status = client.status()
+    assert status.track == TRACK
+    assert status.queue_length is not None
+    assert status.queue_length >= 3
+    running.cancel()
+    for job in waiting:
+        job.result()
+
+
+def test_a_status_of_a_worker_that_is_gone_must_be_asked_for(
+    lonely: Client, lonely_backstage: Backstage, backstage: Backstage
+) -> None:
+    with pytest.raises(NoWorker, match="never been seen"):
+        lonely.status(stale=True)
+    status = json.loads(backstage.redis.get(backstage.keys.status))
+    status["taken_unix_s"] -= 6
+    lonely_backstage.redis.set(lonely_backstage.keys.status, json.dumps(status), ex=60)
+    with pytest.raises(NoWorker, match="last seen 6 s ago"):
+        lonely.status()
+    assert lonely.status(stale=True).taken_unix_s == status["taken_unix_s"]
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"version": 2}, UnsupportedVersion),
+        ({"surprise": 1}, WorkerFailure),
+        ({"mode": "TURBO"}, WorkerFailure),
+    ],
+)
+def test_a_status_that_cannot_be_read_says_so(
+    lonely: Client,
+    lonely_backstage: Backstage,
+    backstage: Backstage,
+    change: dict[str, object],
+    error: type[Exception],
+) -> None:
+    status = json.loads(backstage.redis.get(backstage.keys.status)) | change
+    lonely_backstage.redis.set(lonely_backstage.keys.status, json.dumps(status), ex=60)
+    with pytest.raises(error, match="same release"):
+        lonely.status()
+
+
+@pytest.mark.parametrize("text", ["no json", "[]", "{}", '{"taken_unix_s": null}'])
+def test_a_damaged_status_says_so(lonely: Client, lonely_backstage: Backstage, text: str) -> None:
+    lonely_backstage.redis.set(lonely_backstage.keys.status, text, ex=60)
+    with pytest.raises(WorkerFailure, match="damaged"):
+        lonely.status()
+
+
+def test_events_come_in_order_and_after_an_id(lonely: Client, lonely_backstage: Backstage) -> None:
+    assert list(lonely.events()) == []
+    changed = ModeChanged(at_unix_s=2.0, before=ExecutionMode.IDLE, after=ExecutionMode.RECORDING)
+    first = _emit(lonely_backstage, _started(1))
+    second = _emit(lonely_backstage, changed)
+    assert list(lonely.events()) == [(first, _started(1)), (second, changed)]
+    assert list(lonely.events(since=first)) == [(second, changed)]
+    assert list(lonely.events(since="$")) == []
+
+
+def test_events_that_are_not_known_are_skipped_with_a_warning(
+    lonely: Client, lonely_backstage: Backstage, caplog: pytest.LogCaptureFixture
+) -> None:
+    _emit(lonely_backstage, '{"kind": "from_the_future", "at_unix_s": 1}')
+    _emit(lonely_backstage, "no json")
+    lonely_backstage.redis.xadd(lonely_backstage.keys.events, {"other": "field"})
+    known = _emit(lonely_backstage, _started(2))
+    with caplog.at_level(logging.WARNING):
+        assert [entry_id for entry_id, _ in lonely.events()] == [known]
+    assert caplog.text.count("skipped the event") == 3
+
+
+def test_following_sees_what_comes(lonely: Client, lonely_backstage: Backstage) -> None:
+    _emit(lonely_backstage, _started(1))
+    followed = lonely.events(since="$", follow=True, timeout_s=20)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, followed)
+        wait_until(lambda: _blocked(lonely_backstage))
+        second = _emit(lonely_backstage, _started(2))
+        assert coming.result(20) == (second, _started(2))
+
+
+def test_following_ends_when_its_time_is_up(lonely: Client, lonely_backstage: Backstage) -> None:
+    first = _emit(lonely_backstage, _started(1))
+    assert [entry_id for entry_id, _ in lonely.events(follow=True, timeout_s=0.3)] == [first]
+
+
+def _blocked(stage: Backstage) -> bool:
+    return any(client["cmd"] == "xread" for client in stage.redis.client_list())

@@ -1,0 +1,113 @@
+"""What the compose file promises: watched, restarted, one GPU, and nothing open beyond this machine."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+CONFIGURED_IN_ENV = {
+    "SINGLETRACK_REDIS_URL",
+    "SINGLETRACK_OLLAMA_URL",
+    "SINGLETRACK_TRACK",
+    "SINGLETRACK_VLM_MODEL",
+    "SINGLETRACK_CLIP_WEIGHTS",
+    "SINGLETRACK_IDLE_TIMEOUT_S",
+    "FLOWER_BASIC_AUTH",
+}
+VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?P<default>:?-)?")
+
+each_service = pytest.mark.parametrize("name", sorted(SERVICES))
+
+
+def names_in_env_example() -> set[str]:
+    lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+    return {line.partition("=")[0].strip() for line in lines if "=" in line and not line.startswith("#")}
+
+
+def gpus_of(service: str) -> list[Any]:
+    devices: list[Any] = SERVICES[service]["deploy"]["resources"]["reservations"]["devices"]
+    return devices
+
+
+def test_the_services_are_the_five_of_the_design() -> None:
+    assert set(SERVICES) >= {"redis", "ollama", "worker", "beat", "flower"}
+
+
+@each_service
+def test_every_service_is_watched_and_restarted(name: str) -> None:
+    service = SERVICES[name]
+    assert service["healthcheck"]["test"]
+    assert service["restart"] == "unless-stopped"
+    assert service["init"] is True
+
+
+@each_service
+def test_ports_are_published_on_the_loopback_interface_only(name: str) -> None:
+    service = SERVICES[name]
+    assert "network_mode" not in service
+    for port in service.get("ports", []):
+        assert isinstance(port, str), "write ports as 'address:host:container'"
+        assert port.startswith("127.0.0.1:"), port
+
+
+@each_service
+def test_images_are_pinned(name: str) -> None:
+    _, _, tag = SERVICES[name]["image"].partition(":")
+    assert tag
+    assert "latest" not in tag
+
+
+@each_service
+def test_a_service_waits_until_what_it_needs_is_healthy(name: str) -> None:
+    for needed, how in SERVICES[name].get("depends_on", {}).items():
+        assert needed in SERVICES
+        assert how == {"condition": "service_healthy"}
+
+
+@each_service
+def test_no_container_sees_the_processes_of_the_host(name: str) -> None:
+    assert "pid" not in SERVICES[name]
+    assert "privileged" not in SERVICES[name]
+
+
+def test_worker_and_ollama_are_given_the_same_gpu() -> None:
+    assert gpus_of("worker") == gpus_of("ollama")
+    assert gpus_of("worker")[0]["driver"] == "nvidia"
+
+
+def test_redis_keeps_what_it_was_given() -> None:
+    settings = dict(line.split(" ", 1) for line in COMPOSE["configs"]["redis"]["content"].splitlines())
+    assert settings["appendonly"] == "yes"
+    assert settings["maxmemory-policy"] == "noeviction"
+    assert settings["requirepass"].startswith("${REDIS_PASSWORD:?")
+
+
+def test_every_variable_without_a_default_is_in_the_example() -> None:
+    needed = {match["name"] for match in VARIABLE.finditer(TEXT) if match["default"] is None}
+    assert needed
+    assert needed <= names_in_env_example()
+
+
+def test_the_example_shows_what_a_user_has_to_decide() -> None:
+    assert names_in_env_example() >= CONFIGURED_IN_ENV
+
+
+@pytest.mark.parametrize("name", ["worker", "beat", "flower"])
+def test_our_services_read_the_one_env_file_but_use_the_addresses_of_the_network(name: str) -> None:
+    service = SERVICES[name]
+    assert service["env_file"] == ".env"
+    assert service["environment"]["SINGLETRACK_REDIS_URL"].endswith("@redis:6379/0")
+    assert service["environment"]["SINGLETRACK_OLLAMA_URL"] == "http://ollama:11434"
+    assert service["command"].startswith(f"celery -A singletrack_worker {name} ")
+
+
+def test_named_volumes_are_declared() -> None:
+    mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", [])]
+    named = {mount.partition(":")[0] for mount in mounts if not mount.startswith((".", "/"))}
+    assert named == set(COMPOSE["volumes"])
