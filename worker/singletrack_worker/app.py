@@ -1,10 +1,12 @@
 """The Celery app of a track, and every setting that makes its delivery safe, each with its reason."""
 
+import os
 from typing import Any
 
 from celery import Celery
 
 from singletrack_tasks import embedding, mode, upkeep, vlm
+from singletrack_tasks.errors import InvalidConfiguration
 from singletrack_tasks.keys import QUEUE, RESULT_TTL_S
 from singletrack_worker.settings import GPUResourceConfig
 from singletrack_worker.steps import STEPS
@@ -24,8 +26,16 @@ class TrackApp(Celery):
     gpu_config: GPUResourceConfig
 
 
+def _refuse_celerys_own_urls() -> None:
+    """Celery prefers these to any setting; here they would part the worker from its clients."""
+    for name in ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"):
+        if os.environ.get(name):
+            raise InvalidConfiguration(f"{name} is set and would override SINGLETRACK_REDIS_URL: unset it")
+
+
 def make_app(config: GPUResourceConfig) -> TrackApp:
     """Make the app of the track that the configuration names; connects to nothing yet."""
+    _refuse_celerys_own_urls()
     app = TrackApp("singletrack", set_as_current=True)
     app.gpu_config = config
     app.conf.update(_settings(config))

@@ -45,6 +45,7 @@ class Worker:
         """Publish from the first moment on, then see what there is and mend it."""
         at, host, pid = self._clock.time(), self._info.host, self._info.pid
         self._publisher.emit(WorkerStarted(at_unix_s=at, host=host, pid=pid))
+        self._publisher.publish(self.manager.status())
         self._publisher.start(self.manager.status)
         self.manager.start_in_background()
 

@@ -43,7 +43,7 @@ from singletrack_worker.gpu.ports import (
 )
 from singletrack_worker.gpu.questions import Questions
 from singletrack_worker.gpu.reasons import Reasons
-from singletrack_worker.gpu.states import VlmLife
+from singletrack_worker.gpu.states import RESIDENT, VlmLife
 from singletrack_worker.gpu.transitions import Transitions
 from singletrack_worker.gpu.turn import Turn, Turns
 from singletrack_worker.gpu.vlm_use import VlmUse
@@ -149,7 +149,7 @@ class GPUResourceManager:
             before, vram_before = self._saved.mode, self._vram.read()
             steps = self._transitions.prepare(request.mode, Demand.MODE)
             self._enter(request.mode)
-            turn.moves = self._transitions.execute(steps, job.id, attempts=self._config.retry_attempts)
+            turn.moves = self._transitions.execute(steps, turn, attempts=self._config.retry_attempts)
             outcome = turn.outcome()
             if before is not request.mode:
                 self._emit(
@@ -204,7 +204,7 @@ class GPUResourceManager:
     def unload_vlm(self, request: UnloadVlm, job: Job) -> VlmResult:
         """Unload the VLM and see its memory free (P4, P11); raises the reason if it does not go."""
         with self._turns.take("unload_vlm", request, job) as turn:
-            turn.moves = self._transitions.run(self._saved.mode, Demand.NO_VLM, job.id, attempts=1)
+            turn.moves = self._transitions.run(self._saved.mode, Demand.NO_VLM, turn, attempts=1)
             _raise_first_error(turn)
             self._use.forget()
             self._record()
@@ -237,7 +237,7 @@ class GPUResourceManager:
         with self._turns.take("tick", request, job) as turn:
             self._check_clip()
             idle_s = self._use.idle_s
-            turn.moves = self._transitions.run(self._saved.mode, Demand.UPKEEP, job.id, attempts=1)
+            turn.moves = self._transitions.run(self._saved.mode, Demand.UPKEEP, turn, attempts=1)
             unload = next((move.receipt for move in turn.moves if move.receipt.step == "unload_vlm"), None)
             if unload is not None and unload.ok:
                 self._use.forget()
@@ -267,7 +267,9 @@ class GPUResourceManager:
         vram = self._vram.read()
         self._tell_change(vram)
         reasons = self._reasons.current()
-        listing = self._observer.listing
+        state = self._life.state
+        # A model that is gone has no size, also between the moment it went and the next look at the server.
+        listing = self._observer.listing if state in RESIDENT else None
         cpu_pid, gpu_pid = self._clip.pids
         return GPUResourceStatus(
             track=self._config.track,
@@ -278,7 +280,7 @@ class GPUResourceManager:
             vram=vram,
             vlm=VlmStatus(
                 model=self._vlm.model,
-                state=self._life.state,
+                state=state,
                 size_mb=listing.size_mb if listing else None,
                 vram_mb=listing.vram_mb if listing else None,
                 footprint_mb=self._footprints.vlm_mb,
@@ -307,15 +309,15 @@ class GPUResourceManager:
         self._memory.save(self._saved)
 
     def _bring_vlm(self, turn: Turn) -> None:
-        turn.moves = self._transitions.run(
-            self._saved.mode, Demand.VLM, turn.job.id, attempts=self._config.retry_attempts
-        )
+        turn.moves = self._transitions.run(self._saved.mode, Demand.VLM, turn, attempts=self._config.retry_attempts)
+        if turn.cancellation.cancelled:
+            raise JobCancelled(f"job {turn.job.id} was cancelled while the VLM was loading")
         _raise_first_error(turn)
         if self._life.state is not ModelState.LOADED:
             raise VlmLoadFailed(f"{self._vlm.model} is {self._life.state} right after it was loaded: see Ollama's log")
-        if turn.cancellation.cancelled:
-            raise JobCancelled(f"job {turn.job.id} was cancelled while the VLM was loading")
+        turn.refuse_if_stale()
         self._use.touch()
+        self._memory.save(self._saved)
 
     def _refuse_other_model(self, request: Ask) -> None:
         if request.model is not None and request.model != self._vlm.model:

@@ -4,12 +4,12 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from singletrack_tasks.errors import SingletrackError, TransientError, VlmLoadFailed, VramNotReleased
 from singletrack_tasks.status import ModelState, StepName, StepReceipt
 from singletrack_worker.gpu.footprints import Footprints
-from singletrack_worker.gpu.ports import Clip, Clock, Vlm, Vram
+from singletrack_worker.gpu.ports import Cancellation, Clip, Clock, Vlm, Vram
 from singletrack_worker.gpu.states import VlmLife
 from singletrack_worker.settings import GPUResourceConfig
 
@@ -49,12 +49,14 @@ class Mover:
         self._clock = clock
         self._life = life
         self._footprints = footprints
+        # VRAM in use before the unload that is still waited for, and what the model took of it (MiB).
+        self._unreleased: tuple[int | None, int] = (None, 0)
 
-    def make(self, step: StepName, *, attempts: int) -> Move:
+    def make(self, step: StepName, *, attempts: int, cancellation: Cancellation) -> Move:
         """Make one step; a step that fails returns its error beside the receipt instead of raising it."""
         actions: dict[StepName, Callable[[int], int]] = {
             "unload_vlm": lambda _: self._unload_vlm(),
-            "load_vlm": self._load_vlm,
+            "load_vlm": lambda most: self._load_vlm(most, cancellation),
             "demote_clip": lambda _: self._demote_clip(),
             "promote_clip": lambda _: self._promote_clip(),
         }
@@ -77,12 +79,12 @@ class Mover:
         )
         return Move(receipt, error)
 
-    def _load_vlm(self, attempts: int) -> int:
+    def _load_vlm(self, attempts: int, cancellation: Cancellation) -> int:
         self._life.to(ModelState.LOADING)
         retrying = Retrying(
             stop=stop_after_attempt(attempts),
             wait=wait_exponential(multiplier=self._config.retry_pause_s, exp_base=2, max=30),
-            retry=retry_if_exception_type(TransientError),
+            retry=retry_if_exception(lambda error: isinstance(error, TransientError) and not cancellation.cancelled),
             sleep=self._clock.sleep,
             reraise=True,
         )
@@ -106,8 +108,11 @@ class Mover:
         before_mb = self._used_mb()
         self._life.to(ModelState.UNLOADING)
         self._vlm.unload()
+        if listing is not None and before_mb is not None:
+            self._unreleased = (before_mb, listing.vram_mb)
+        self._wait_until_released(self._vlm.model, *self._unreleased)
+        self._unreleased = (None, 0)
         self._life.to(ModelState.UNLOADED)
-        self._wait_until_released(self._vlm.model, before_mb, listing.vram_mb if listing else 0)
         return 1
 
     def _demote_clip(self) -> int:

@@ -12,6 +12,8 @@ from singletrack_worker.settings import GPUResourceConfig
 
 # Less than this part of what a model took before means that a part of it went elsewhere.
 SHORT_PART = 0.8
+# What CUDA may take for itself beside a model, libraries and all (MiB).
+CONTEXT_MB = 1024
 
 
 class Observer:
@@ -38,13 +40,17 @@ class Observer:
         self._footprints = footprints
         self._reasons = reasons
         self.listing: VlmListing | None = None
+        # VRAM in use above which what a tenant took is not back yet (MiB), None where nothing is waited for.
+        self._release_expected_mb: int | None = None
+        self.judge_gpu(vram.read())
 
     def observe(self) -> Observed:
         """Read everything; a server that does not answer is a reason, not an error (R1.5)."""
         vram = self._vram.read()
-        self._judge_gpu(vram)
+        self.judge_gpu(vram)
         self._look_at_server()
         self._judge_placement(vram)
+        self._judge_release(vram)
         listing = self.listing
         return Observed(
             vram=vram,
@@ -55,6 +61,7 @@ class Observer:
             clip_on_gpu=self._clip.device != "cpu",
             clip_ready=self._clip.model is not None,
             clip_needs_mb=self.clip_needs_mb,
+            unreleased=self._release_expected_mb is not None,
         )
 
     @property
@@ -62,7 +69,17 @@ class Observer:
         """What CLIP takes on the GPU: measured, or else as configured (MiB)."""
         return self._footprints.clip_mb or self._config.clip_mb
 
-    def _judge_gpu(self, vram: VRAMInfo | None) -> None:
+    def expect_release(self, expected_mb: int | None) -> None:
+        """Wait for VRAM in use to come down to this (MiB): until then memory counts as not released."""
+        self._release_expected_mb = expected_mb
+
+    def more_taken(self, before_mb: int | None, after_mb: int | None) -> None:
+        """Expect the more in use that a tenant took meanwhile (MiB)."""
+        if self._release_expected_mb is not None and before_mb is not None and after_mb is not None:
+            self._release_expected_mb += after_mb - before_mb
+
+    def judge_gpu(self, vram: VRAMInfo | None) -> None:
+        """Say whether there is a GPU."""
         if vram is None:
             self._reasons.add(DegradedCode.NO_GPU, self._vram.reason or "there is no GPU: everything runs on the CPU")
         else:
@@ -78,11 +95,11 @@ class Observer:
             return
         self._reasons.clear(DegradedCode.OLLAMA_UNREACHABLE)
         self._life.saw(listed=self.listing is not None)
+        if self.listing is None:
+            self._reasons.clear(DegradedCode.VLM_VRAM_SHORT)
         if self.listing is not None:
             self._reasons.clear(DegradedCode.VLM_LOAD_FAILED, DegradedCode.VLM_MODEL_MISSING)
-            if not self._use.known:
-                # Loaded by somebody else, or by a worker that is gone: from now on it may grow idle.
-                self._use.touch()
+            self._use.adopt()
 
     def _judge_placement(self, vram: VRAMInfo | None) -> None:
         """Find a model that is partly on the CPU although there is a GPU."""
@@ -95,6 +112,15 @@ class Observer:
             f"{listing.vram_mb} of the {listing.size_mb} MB of {self._vlm.model} are on the GPU, the rest is on the "
             "CPU and slow. Free VRAM and load it again, or choose a smaller model.",
         )
+
+    def _judge_release(self, vram: VRAMInfo | None) -> None:
+        """End what was said of memory that was not released, once it is; and of a model, once it is gone."""
+        expected_mb = self._release_expected_mb
+        if expected_mb is not None and vram is not None and vram.used_mb > expected_mb:
+            return
+        if expected_mb is not None or self._life.state in (ModelState.UNLOADED, ModelState.FAILED):
+            self._release_expected_mb = None
+            self._reasons.clear(DegradedCode.VRAM_NOT_RELEASED)
 
     def learn_vlm(self, before_mb: int | None, after_mb: int | None) -> None:
         """Compare what a load took by the driver (MiB) with what it took before, and remember a full one."""
@@ -111,10 +137,14 @@ class Observer:
             )
             return
         self._reasons.clear(DegradedCode.VLM_VRAM_SHORT)
-        if listing.vram_mb >= listing.size_mb and taken_mb > 0:
+        # More than that was taken by somebody else meanwhile, and would be held against the model for ever.
+        plausible_mb = listing.vram_mb * 1.25 + CONTEXT_MB
+        if listing.vram_mb >= listing.size_mb and 0 < taken_mb <= plausible_mb:
             self._footprints.vlm_mb = taken_mb
 
     def learn_clip(self, before_mb: int | None, after_mb: int | None) -> None:
         """Remember what a migration to the GPU took by the driver (MiB)."""
-        if before_mb is not None and after_mb is not None and after_mb > before_mb:
+        if before_mb is None or after_mb is None:
+            return
+        if 0 < after_mb - before_mb <= self._config.clip_mb * 3:
             self._footprints.clip_mb = after_mb - before_mb

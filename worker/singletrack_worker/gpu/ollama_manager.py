@@ -13,6 +13,7 @@ from pydantic import BaseModel, NonNegativeInt, ValidationError
 from singletrack_tasks.errors import (
     InvalidConfiguration,
     InvalidImage,
+    InvalidSchema,
     JobCancelled,
     ModelMissing,
     OllamaFailure,
@@ -33,6 +34,7 @@ _ASK_AGAIN_S = 1.0
 
 # Seen: "failed to process inputs: unable to make llava embedding from image", "... received zero length image",
 # "illegal base64 data"; newer servers: "failed to decode image", "image: unknown format", "does not support images".
+_ABOUT_SCHEMA = re.compile(r"invalid (JSON )?(schema|format)|grammar", re.IGNORECASE)
 _ABOUT_IMAGES = re.compile(r"failed to process inputs|illegal base64|\bimages?\b", re.IGNORECASE)
 
 
@@ -185,6 +187,10 @@ class OllamaManager:
                 raise self._called_off() from error
             if images and isinstance(error, OllamaFailure) and self._is_about_images(error):
                 raise self._bad_image(error) from error
+            if json_schema is not None and _ABOUT_SCHEMA.search(error.message):
+                raise InvalidSchema(
+                    f"the Ollama server cannot use this schema: {error.message} Use a simpler one.", error.details
+                ) from error
             raise
         finally:
             cancellation.on_cancel(None)

@@ -40,6 +40,7 @@ class Observed:
     clip_on_gpu: bool
     clip_ready: bool
     clip_needs_mb: int
+    unreleased: bool = False
 
 
 def plan(mode: ExecutionMode, demand: Demand, observed: Observed) -> Plan:
@@ -53,13 +54,17 @@ def plan(mode: ExecutionMode, demand: Demand, observed: Observed) -> Plan:
         case Demand.VLM:
             return _bring_vlm(mode, observed)
         case Demand.NO_VLM:
-            return () if observed.vlm in (ModelState.UNLOADED, ModelState.FAILED) else ("unload_vlm",)
+            gone = observed.vlm in (ModelState.UNLOADED, ModelState.FAILED) and not observed.unreleased
+            return () if gone else ("unload_vlm",)
         case Demand.UPKEEP:
             return _upkeep(mode, observed)
 
 
 def _contract(mode: ExecutionMode, observed: Observed) -> Plan:
     match mode:
+        case ExecutionMode.AUTOPILOT if observed.vlm is ModelState.UNAVAILABLE:
+            # The server may be back by now; CLIP does not wait for it.
+            return (*_promote(observed, _free(observed)), "unload_vlm")
         case ExecutionMode.AUTOPILOT:
             return (*_send_vlm_away(observed), *_promote(observed, _free_without_vlm(observed)))
         case ExecutionMode.RECORDING:
@@ -114,7 +119,8 @@ def _fits_beside_clip(observed: Observed) -> bool:
 
 
 def _refuse_what_cannot_fit(observed: Observed) -> None:
-    if observed.vram is None or observed.vlm_needs_mb is None:
+    if observed.vram is None or observed.vlm_needs_mb is None or observed.vlm is ModelState.UNAVAILABLE:
+        # Of a server that does not answer nobody knows what it holds: it may be this very model.
         return
     freeable_mb = observed.clip_needs_mb if observed.clip_on_gpu else 0
     if observed.vlm_needs_mb > observed.vram.free_mb + freeable_mb:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from singletrack_tasks.errors import AnswerOutsideSchema, JobCancelled, TransientError
 from singletrack_tasks.schema import read_answer
@@ -60,7 +60,7 @@ class Questions:
         retrying = Retrying(
             stop=stop_after_attempt(self._config.retry_attempts),
             wait=wait_exponential(multiplier=self._config.retry_pause_s, exp_base=2, max=30),
-            retry=retry_if_exception_type(TransientError),
+            retry=retry_if_exception(lambda error: isinstance(error, TransientError) and not cancellation.cancelled),
             sleep=self._clock.sleep,
             reraise=True,
         )

@@ -15,6 +15,7 @@ TRANSITIONS: Mapping[ModelState, Mapping[ModelState, str]] = {
     _S.UNLOADED: {
         _S.LOADING: "load",
         _S.LOADED: "somebody else loaded it",
+        _S.UNLOADING: "unload to be sure",
         _S.UNAVAILABLE: "no answer",
     },
     _S.LOADING: {
@@ -35,6 +36,7 @@ TRANSITIONS: Mapping[ModelState, Mapping[ModelState, str]] = {
     _S.FAILED: {
         _S.LOADING: "load",
         _S.LOADED: "listed after all",
+        _S.UNLOADING: "unload to be sure",
         _S.UNAVAILABLE: "no answer",
     },
     _S.UNAVAILABLE: {

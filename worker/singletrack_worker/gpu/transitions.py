@@ -2,18 +2,21 @@
 
 from collections.abc import Callable
 
-from singletrack_tasks.errors import ModelMissing, NotEnoughVram, OllamaUnreachable, SingletrackError, VramNotReleased
+from singletrack_tasks.errors import ModelMissing, NotEnoughVram, SingletrackError, VramNotReleased
 from singletrack_tasks.events import AnyEvent, ClipMigrated, VlmLoaded, VlmUnloaded
 from singletrack_tasks.status import DegradedCode, ExecutionMode, ModelState, StepName, StepReceipt
 from singletrack_worker.gpu.moves import Move, Mover
 from singletrack_worker.gpu.observer import Observer
-from singletrack_worker.gpu.planner import Demand, Plan, plan
+from singletrack_worker.gpu.planner import Demand, Observed, Plan, plan
 from singletrack_worker.gpu.ports import Clip, Clock, Vlm
 from singletrack_worker.gpu.reasons import Reasons
 from singletrack_worker.gpu.states import VlmLife
+from singletrack_worker.gpu.turn import Turn
 from singletrack_worker.settings import GPUResourceConfig
 
 MAX_PAUSE_S = 300.0
+# What comes after an unload or a promotion looks for itself whether there is room.
+_MAY_FAIL: frozenset[StepName] = frozenset({"unload_vlm", "promote_clip"})
 
 
 class Transitions:
@@ -51,59 +54,69 @@ class Transitions:
             self._pauses.end("load_vlm")
         if demand is not Demand.UPKEEP:
             return plan(mode, demand, observed)
+        self._forget_what_nobody_misses(mode, observed)
         try:
             return self._pauses.leave_out(plan(mode, demand, observed))
         except NotEnoughVram as error:
             self._reasons.add(DegradedCode.VLM_LOAD_FAILED, error.message)
             return ()
 
-    def execute(self, steps: Plan, job_id: str | None, *, attempts: int) -> tuple[Move, ...]:
-        """Make steps in order and stop at the first that fails: what follows relies on it."""
+    def execute(self, steps: Plan, turn: Turn, *, attempts: int) -> tuple[Move, ...]:
+        """Make steps in order and stop at the first that fails if what follows relies on it."""
         moves: list[Move] = []
         for step in steps:
             if step == "promote_clip" and not self._has_room():
-                break
-            move = self._make(step, job_id, attempts)
+                continue
+            move = self._make(step, turn, attempts)
             moves.append(move)
-            if move.error is not None:
+            if move.error is not None and step not in _MAY_FAIL:
                 break
         if moves:
             self._observer.observe()
         return tuple(moves)
 
-    def run(self, mode: ExecutionMode, demand: Demand, job_id: str | None, *, attempts: int) -> tuple[Move, ...]:
+    def run(self, mode: ExecutionMode, demand: Demand, turn: Turn, *, attempts: int) -> tuple[Move, ...]:
         """Prepare and execute."""
-        return self.execute(self.prepare(mode, demand), job_id, attempts=attempts)
+        return self.execute(self.prepare(mode, demand), turn, attempts=attempts)
+
+    def _forget_what_nobody_misses(self, mode: ExecutionMode, observed: Observed) -> None:
+        """End what is said of a load that failed once nobody wants the VLM, and of a promotion outside AUTOPILOT."""
+        if not observed.vlm_wanted:
+            self._reasons.clear(DegradedCode.VLM_LOAD_FAILED, DegradedCode.VLM_MODEL_MISSING)
+        if mode is not ExecutionMode.AUTOPILOT:
+            self._reasons.clear(DegradedCode.CLIP_MIGRATION_FAILED)
 
     def _has_room(self) -> bool:
         """Look again: what a step before was to free may have been taken by somebody else."""
         vram = self._observer.observe().vram
         return vram is not None and vram.free_mb >= self._observer.clip_needs_mb
 
-    def _make(self, step: StepName, job_id: str | None, attempts: int) -> Move:
+    def _make(self, step: StepName, turn: Turn, attempts: int) -> Move:
         device_before = self._clip.device
-        move = self._mover.make(step, attempts=attempts)
+        move = self._mover.make(step, attempts=attempts, cancellation=turn.cancellation)
         if move.error is not None:
             self._pauses.begin(step)
             self._record_failure(step, move.error)
             return move
         self._pauses.end(step)
-        self._record_success(move.receipt, job_id, device_before)
+        self._record_success(move.receipt, turn.job.id or None, device_before)
         return move
 
     def _record_success(self, receipt: StepReceipt, job_id: str | None, device_before: str) -> None:
         at = self._clock.time()
         match receipt.step:
             case "load_vlm":
+                self._observer.more_taken(receipt.vram_before_mb, receipt.vram_after_mb)
                 self._observer.observe()
                 self._observer.learn_vlm(receipt.vram_before_mb, receipt.vram_after_mb)
                 self._emit(VlmLoaded(at_unix_s=at, job_id=job_id, model=self._vlm.model, receipt=receipt))
             case "unload_vlm":
+                self._observer.expect_release(None)
                 self._reasons.clear(DegradedCode.VRAM_NOT_RELEASED, DegradedCode.VLM_VRAM_SHORT)
                 self._emit(VlmUnloaded(at_unix_s=at, job_id=job_id, model=self._vlm.model, receipt=receipt))
             case "promote_clip" | "demote_clip":
-                self._reasons.clear(DegradedCode.VRAM_NOT_RELEASED)
                 if receipt.step == "promote_clip":
+                    self._observer.more_taken(receipt.vram_before_mb, receipt.vram_after_mb)
                     self._reasons.clear(DegradedCode.CLIP_MIGRATION_FAILED)
                     self._observer.learn_clip(receipt.vram_before_mb, receipt.vram_after_mb)
                 device = self._clip.device
@@ -112,12 +125,12 @@ class Transitions:
                 )
 
     def _record_failure(self, step: StepName, error: SingletrackError) -> None:
-        if isinstance(error, OllamaUnreachable):
-            code = DegradedCode.OLLAMA_UNREACHABLE
-        elif isinstance(error, ModelMissing):
+        # Not `OLLAMA_UNREACHABLE`: whether the server is away is said, and taken back, by each look at it.
+        if isinstance(error, ModelMissing):
             code = DegradedCode.VLM_MODEL_MISSING
         elif isinstance(error, VramNotReleased):
             code = DegradedCode.VRAM_NOT_RELEASED
+            self._observer.expect_release(error.details["expected_mb"])
         else:
             code = _CODE_OF_FAILURE[step]
         self._reasons.add(code, error.message)
@@ -150,9 +163,12 @@ class Pauses:
         self._pauses.pop(step, None)
 
     def leave_out(self, steps: Plan) -> Plan:
-        """Return the steps before the first that rests: what follows relies on it."""
+        """Return the steps without those that rest, and without those that rely on one that rests."""
         now = self._clock.monotonic()
-        for position, step in enumerate(steps):
-            if step in self._pauses and self._pauses[step][0] > now:
-                return steps[:position]
-        return steps
+        left: list[StepName] = []
+        for step in steps:
+            if step not in self._pauses or self._pauses[step][0] <= now:
+                left.append(step)
+            elif step not in _MAY_FAIL:
+                break
+        return tuple(left)

@@ -1,5 +1,6 @@
 """When the VLM was last used, and so whether anybody still wants it on the GPU (R4)."""
 
+from singletrack_tasks.status import ExecutionMode
 from singletrack_worker.gpu.ports import Clock, SavedState
 
 
@@ -23,6 +24,15 @@ class VlmUse:
         """Somebody uses the VLM, or a mode wants it there."""
         self._last_used_s = self._clock.monotonic()
         self._saved.vlm_last_used_unix_s = self._clock.time()
+
+    def adopt(self) -> None:
+        """Take in a VLM that is loaded and that nobody is known to have used: from now on it may grow idle.
+
+        Somebody else loaded it, or a worker that is gone. In AUTOPILOT nobody wants it: an unload that failed is
+        made up for, whatever the timeout.
+        """
+        if self._last_used_s is None and self._saved.mode is not ExecutionMode.AUTOPILOT:
+            self.touch()
 
     def forget(self) -> None:
         """Nobody wants the VLM until it is asked again."""
