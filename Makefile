@@ -38,7 +38,7 @@ check: $(STAMP) ## Run the linters, the type checker, the import rules and the c
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
 bench: $(STAMP) ## Measure the figures that the README names
-	$(BIN)/python -m ops.benchmarks
+	$(BIN)/python -m benchmarks
 
 clean: ## Remove .venv and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -35,7 +35,7 @@ _STOP_GRACE_S = 10.0
 # Succeeds where there is an NVIDIA driver with a GPU. In a process of its own: this package never loads the driver.
 _PROBE = "import pynvml; pynvml.nvmlInit(); assert pynvml.nvmlDeviceGetCount()"
 # So that an idle VLM is sent away while somebody watches.
-_QUICK = {"SINGLETRACK_IDLE_TIMEOUT_S": "6", "SINGLETRACK_TICK_INTERVAL_S": "2"}
+_QUICK = {"SINGLETRACK_IDLE_TIMEOUT_S": "8", "SINGLETRACK_TICK_INTERVAL_S": "2"}
 # On 8 GiB these two do not fit together, as on most desks.
 _SIMULATED = {
     "SINGLETRACK_SIMULATED_TOTAL_MB": "8192",

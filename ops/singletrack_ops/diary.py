@@ -73,10 +73,17 @@ class Diary:
         self._record(kind, result, began_s, "done")
         return result
 
-    def refused(self, kind: str, error_type: type[SingletrackError], call: Callable[[], object]) -> None:
-        """Do something that must fail with an error of this type."""
+    def refused(
+        self,
+        kind: str,
+        error_type: type[SingletrackError],
+        call: Callable[[], object],
+        *,
+        began_s: float | None = None,
+    ) -> None:
+        """Do something that must fail with an error of this type; `began_s` as for `act`."""
         try:
-            self.act(kind, call)
+            self.act(kind, call, began_s=began_s)
         except error_type as error:
             self._print(Text(f"{type(error).__name__}: {error.message}", style="yellow"), indent=6)
             self.expect(True, f"it is told as a typed error, {error_type.__name__}")

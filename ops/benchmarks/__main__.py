@@ -1,0 +1,30 @@
+"""`make bench`: measure everything, on a stack of its own with a simulated GPU where there is no real one."""
+
+import tempfile
+from pathlib import Path
+
+from benchmarks import installation, memory, mode_change, question, round_trip
+from singletrack_ops.stack import Stack
+
+
+def main() -> None:
+    """Print one block a benchmark."""
+    with tempfile.TemporaryDirectory(prefix="singletrack-bench-") as name:
+        folder = Path(name)
+        with Stack.start(
+            folder / "stack", with_flower=False, allow_sandbox=True, tiny_clip=True, gpu="simulated"
+        ) as stack:
+            print("Memory at rest")
+            memory.run(stack)
+            print("No-op round trip")
+            round_trip.run(stack, folder)
+            print("A question")
+            question.run(stack)
+            print("Mode changes")
+            mode_change.run(stack)
+        print("Bare installation")
+        installation.run(folder)
+
+
+if __name__ == "__main__":
+    main()
