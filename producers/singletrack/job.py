@@ -91,6 +91,8 @@ class Job(Generic[R]):
         state = JobState.of(outcome)
         if state is JobState.QUEUED and self._cancelled.is_set():
             return JobState.CANCELLED
+        if state is JobState.QUEUED and self._has_the_gpu():
+            return JobState.RUNNING
         if state is JobState.QUEUED and time.monotonic() > self._deadline_s:
             return JobState.EXPIRED
         return state
@@ -127,6 +129,12 @@ class Job(Generic[R]):
         with self._link.reaching() as client:
             client.set(self._link.keys.cancel(self.id), b"1", ex=CANCEL_TTL_S)
         self._sender.tell_workers(CANCEL_COMMAND, {"job_id": self.id})
+
+    def _has_the_gpu(self) -> bool:
+        """Ask the status: a mark in the result's place would cost every job two more round trips to Redis."""
+        snapshot = SnapshotReader(self._link).read()
+        operation = snapshot.parse().operation if snapshot is not None and snapshot.fresh else None
+        return operation is not None and operation.job_id == self.id
 
     def _wait(self, until_s: float) -> Outcome:
         watch = _Watch(SnapshotReader(self._link), self._worker_grace_s)

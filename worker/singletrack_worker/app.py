@@ -88,7 +88,8 @@ def _settings(config: GPUResourceConfig) -> dict[str, Any]:
         "broker_connection_max_retries": None,
         # A Redis that is out of memory is waited for, instead of ending the worker.
         "broker_channel_error_retry": True,
-        "task_track_started": True,
+        # The status says which job runs; a mark in the result's place would cost every job two round trips.
+        "task_track_started": False,
         "worker_send_task_events": True,
         # Replies to remote control that nobody fetched go away by themselves.
         "control_queue_expires": 10.0,

@@ -33,8 +33,8 @@ class GPUResourceConfig(BaseSettings):
     gpu: Literal["auto", "none", "simulated"] = "auto"
     gpu_index: int = Field(default=0, ge=0)
     simulated_total_mb: int = Field(default=8192, gt=0)
-    simulated_vlm_mb: int = Field(default=5600, gt=0)
-    simulated_clip_mb: int = Field(default=1100, gt=0)
+    simulated_vlm_mb: int = Field(default=6600, gt=0)
+    simulated_clip_mb: int = Field(default=1400, gt=0)
 
     ollama_url: str = Field(
         default="http://127.0.0.1:11434",

@@ -146,8 +146,10 @@ class GPUResourceManager:
         Raises `NotEnoughVram` before anything is moved, and the mode stays.
         """
         with self._turns.take("mode", request, job) as turn:
+            if request.mode is ExecutionMode.AUTOPILOT:
+                self._clip_started.wait()
             before, vram_before = self._saved.mode, self._vram.read()
-            steps = self._transitions.prepare(request.mode, Demand.MODE)
+            steps = self._transitions.prepare(request.mode, Demand.MODE, turn, attempts=self._config.retry_attempts)
             self._enter(request.mode)
             turn.moves = self._transitions.execute(steps, turn, attempts=self._config.retry_attempts)
             outcome = turn.outcome()

@@ -2,7 +2,14 @@
 
 from collections.abc import Callable
 
-from singletrack_tasks.errors import ModelMissing, NotEnoughVram, SingletrackError, VramNotReleased
+from singletrack_tasks.errors import (
+    JobCancelled,
+    ModelMissing,
+    NotEnoughVram,
+    OllamaUnreachable,
+    SingletrackError,
+    VramNotReleased,
+)
 from singletrack_tasks.events import AnyEvent, ClipMigrated, VlmLoaded, VlmUnloaded
 from singletrack_tasks.status import DegradedCode, ExecutionMode, ModelState, StepName, StepReceipt
 from singletrack_worker.gpu.moves import Move, Mover
@@ -46,10 +53,15 @@ class Transitions:
         self._emit = emit
         self._pauses = Pauses(clock, config.tick_interval_s)
 
-    def prepare(self, mode: ExecutionMode, demand: Demand) -> Plan:
-        """Observe and plan; raises `NotEnoughVram` before anything was moved."""
+    def prepare(self, mode: ExecutionMode, demand: Demand, turn: Turn, *, attempts: int) -> Plan:
+        """Observe and plan.
+
+        Raises `NotEnoughVram`, and `OllamaUnreachable` for a VLM that is needed, before anything was moved.
+        """
         was_away = self._life.state is ModelState.UNAVAILABLE
         observed = self._observer.observe()
+        if demand is Demand.VLM and observed.vlm is ModelState.UNAVAILABLE:
+            observed = self._reach_server(turn, attempts)
         if was_away and observed.vlm is not ModelState.UNAVAILABLE:
             self._pauses.end("load_vlm")
         if demand is not Demand.UPKEEP:
@@ -77,7 +89,21 @@ class Transitions:
 
     def run(self, mode: ExecutionMode, demand: Demand, turn: Turn, *, attempts: int) -> tuple[Move, ...]:
         """Prepare and execute."""
-        return self.execute(self.prepare(mode, demand), turn, attempts=attempts)
+        return self.execute(self.prepare(mode, demand, turn, attempts=attempts), turn, attempts=attempts)
+
+    def _reach_server(self, turn: Turn, attempts: int) -> Observed:
+        """Look again for a server that does not answer (R6.3), before CLIP is moved out of its way for nothing."""
+        pause_s = self._config.retry_pause_s
+        for _ in range(attempts - 1):
+            if turn.cancellation.cancelled:
+                raise JobCancelled(f"job {turn.job.id} was cancelled while Ollama was away")
+            self._clock.sleep(pause_s)
+            pause_s *= 2
+            observed = self._observer.observe()
+            if observed.vlm is not ModelState.UNAVAILABLE:
+                return observed
+        reasons = {reason.code: reason.message for reason in self._reasons.current()}
+        raise OllamaUnreachable(reasons[DegradedCode.OLLAMA_UNREACHABLE])
 
     def _forget_what_nobody_misses(self, mode: ExecutionMode, observed: Observed) -> None:
         """End what is said of a load that failed once nobody wants the VLM, and of a promotion outside AUTOPILOT."""
