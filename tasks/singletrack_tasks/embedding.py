@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any
 
-from celery import Task, shared_task
+from celery import Task
 from pydantic import Field
 
-from singletrack_tasks.gpu import Job, current, typed_errors
+from singletrack_tasks.gpu import Job, current, gpu_task
 from singletrack_tasks.model import Request
 from singletrack_tasks.status import OperationResult
 from singletrack_tasks.wire import Blob, Vectors
@@ -37,15 +37,13 @@ class EmbeddingResult(OperationResult):
     fingerprint: str
 
 
-@shared_task(name="gpu.embed.images", bind=True)
-@typed_errors
+@gpu_task("gpu.embed.images")
 def embed_images(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
     """Embed images with CLIP."""
     return current().embed_images(EmbedImages.parse(request), Job(self.request.id or "")).dump()
 
 
-@shared_task(name="gpu.embed.texts", bind=True)
-@typed_errors
+@gpu_task("gpu.embed.texts")
 def embed_texts(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
     """Embed texts with CLIP."""
     return current().embed_texts(EmbedTexts.parse(request), Job(self.request.id or "")).dump()

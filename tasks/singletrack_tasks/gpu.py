@@ -1,9 +1,12 @@
 """What the tasks need from a worker, and how the worker gives it to them."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from celery import Task, shared_task
 
 from singletrack_tasks.errors import NotInWorker, SingletrackError, WorkerFailure
 
@@ -13,7 +16,9 @@ if TYPE_CHECKING:
     from singletrack_tasks.upkeep import FindClip, FindClipResult, Ping, PingResult, Tick, TickResult
     from singletrack_tasks.vlm import Ask, AskResult, LoadVlm, UnloadVlm, VlmResult
 
-P = ParamSpec("P")
+TaskBody = Callable[["Task[Any, Any]", dict[str, Any]], dict[str, Any]]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,20 +78,28 @@ def current() -> Gpu:
     return _gpu
 
 
-def typed_errors(body: Callable[P, dict[str, Any]]) -> Callable[P, dict[str, Any]]:
-    """Let typed errors through, and name every other exception as the `WorkerFailure` that it is."""
+def gpu_task(name: str) -> Callable[[TaskBody], "Task[Any, Any]"]:
+    """Make a task of a function, under a wire name that never changes.
 
-    @wraps(body)
-    def run(*args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
-        try:
-            return body(*args, **kwargs)
-        except SingletrackError:
-            raise
-        except Exception as error:
-            raise WorkerFailure(
-                f"the worker failed with {type(error).__name__}: {error}. This is a defect in the worker; its log has "
-                "the traceback.",
-                {"type": type(error).__name__},
-            ) from error
+    Typed errors are answers to the caller: Celery logs them in a line. Every other exception is a defect of the
+    worker: it is logged with its traceback, and reaches the caller as `WorkerFailure`.
+    """
 
-    return run
+    def make(body: TaskBody) -> "Task[Any, Any]":
+        @wraps(body)
+        def run(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
+            try:
+                return body(self, request)
+            except SingletrackError:
+                raise
+            except Exception as error:
+                _log.exception("%s failed", name)
+                raise WorkerFailure(
+                    f"the worker failed with {type(error).__name__}: {error}. This is a defect in the worker; its "
+                    "log has the traceback.",
+                    {"type": type(error).__name__},
+                ) from error
+
+        return shared_task(name=name, bind=True, throws=(SingletrackError,))(run)
+
+    return make

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from celery import Task, shared_task
+from celery import Task
 from pydantic import Field
 
-from singletrack_tasks.gpu import Job, current, typed_errors
+from singletrack_tasks.gpu import Job, current, gpu_task
 from singletrack_tasks.model import Request
 from singletrack_tasks.status import ExecutionMode, OperationResult
 
@@ -25,8 +25,7 @@ class ModeResult(OperationResult):
     vram_after_mb: int | None = Field(default=None, ge=0)
 
 
-@shared_task(name="gpu.mode.set", bind=True)
-@typed_errors
+@gpu_task("gpu.mode.set")
 def set_mode(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
     """Change the execution mode."""
     return current().set_mode(SetMode.parse(request), Job(self.request.id or "")).dump()

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from celery import Task, shared_task
+from celery import Task
 
-from singletrack_tasks.gpu import Job, current, typed_errors
+from singletrack_tasks.gpu import Job, current, gpu_task
 from singletrack_tasks.model import Request
 from singletrack_tasks.status import OperationResult
 
@@ -41,22 +41,19 @@ class PingResult(OperationResult):
     track: str
 
 
-@shared_task(name=TICK, bind=True)
-@typed_errors
-def tick(self: "Task[Any, Any]", request: dict[str, Any] | None = None) -> dict[str, Any]:
+@gpu_task(TICK)
+def tick(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
     """Unload an idle VLM and mend what differs from the mode's contract."""
-    return current().tick(Tick.parse(request or {}), Job(self.request.id or "")).dump()
+    return current().tick(Tick.parse(request), Job(self.request.id or "")).dump()
 
 
-@shared_task(name="gpu.clip.device", bind=True)
-@typed_errors
+@gpu_task("gpu.clip.device")
 def find_clip(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
     """Name the device that CLIP is really on."""
     return current().find_clip(FindClip.parse(request), Job(self.request.id or "")).dump()
 
 
-@shared_task(name="gpu.ping", bind=True)
-@typed_errors
+@gpu_task("gpu.ping")
 def ping(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
     """Take a turn and do nothing."""
     return current().ping(Ping.parse(request), Job(self.request.id or "")).dump()

@@ -2,10 +2,10 @@
 
 from typing import Any, Literal
 
-from celery import Task, shared_task
+from celery import Task
 from pydantic import Field, field_validator
 
-from singletrack_tasks.gpu import Job, current, typed_errors
+from singletrack_tasks.gpu import Job, current, gpu_task
 from singletrack_tasks.model import Message, Request
 from singletrack_tasks.schema import JsonSchema, check_schema
 from singletrack_tasks.status import ModelState, OperationResult
@@ -80,22 +80,19 @@ class VlmResult(OperationResult):
     model: str
 
 
-@shared_task(name="gpu.vlm.ask", bind=True)
-@typed_errors
+@gpu_task("gpu.vlm.ask")
 def ask(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
     """Put a question to the VLM, loading it first if need be."""
     return current().ask(Ask.parse(request), Job(self.request.id or "")).dump()
 
 
-@shared_task(name="gpu.vlm.load", bind=True)
-@typed_errors
+@gpu_task("gpu.vlm.load")
 def load_vlm(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
     """Load the VLM."""
     return current().load_vlm(LoadVlm.parse(request), Job(self.request.id or "")).dump()
 
 
-@shared_task(name="gpu.vlm.unload", bind=True)
-@typed_errors
+@gpu_task("gpu.vlm.unload")
 def unload_vlm(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
     """Unload the VLM."""
     return current().unload_vlm(UnloadVlm.parse(request), Job(self.request.id or "")).dump()

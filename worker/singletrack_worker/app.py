@@ -15,6 +15,7 @@ from singletrack_worker.steps import STEPS
 CONTRACT = (mode, vlm, embedding, upkeep)
 
 SOCKET_TIMEOUT_S = 5.0
+RESULT_SHOWN_CHARS = 60
 # Redelivery after this long is not how a dead worker's messages come back: a task that runs longer than this would
 # be run twice. It is as long as no operation can last.
 VISIBILITY_TIMEOUT_S = 24 * 3600
@@ -39,6 +40,8 @@ def make_app(config: GPUResourceConfig) -> TrackApp:
     app = TrackApp("singletrack", set_as_current=True)
     app.gpu_config = config
     app.conf.update(_settings(config))
+    # What the log shows of a result: enough to see what it is, and no answer about anybody's screen.
+    app.Task.resultrepr_maxsize = RESULT_SHOWN_CHARS
     for step in STEPS:
         app.steps["worker"].add(step)
     return app
@@ -97,6 +100,7 @@ def _settings(config: GPUResourceConfig) -> dict[str, Any]:
             "upkeep": {
                 "task": upkeep.TICK,
                 "schedule": config.tick_interval_s,
+                "kwargs": {"request": {}},
                 # Gone before the next one is due: checks never pile up behind a long operation.
                 "options": {"queue": QUEUE, "expires": config.tick_interval_s * 0.9, "ignore_result": True},
             }

@@ -27,7 +27,8 @@ def connect(config: GPUResourceConfig) -> redis.Redis:
         client.ping()
     except redis.RedisError as error:
         raise RedisUnavailable(
-            f"Redis does not answer: {error}. Check SINGLETRACK_REDIS_URL, its password, and that the server runs."
+            f"Redis does not answer: {str(error).rstrip('.')}. "
+            "Check SINGLETRACK_REDIS_URL, its password, and that the server runs."
         ) from error
     return client
 

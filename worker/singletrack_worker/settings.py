@@ -1,13 +1,13 @@
 """Every setting of the worker, from the environment (`SINGLETRACK_*`), checked across fields at the start."""
 
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from singletrack_tasks.errors import InvalidConfiguration
 from singletrack_tasks.keys import Keys
-from singletrack_tasks.model import describe
 from singletrack_tasks.status import ResizeMode
 
 # Ollama lets a model go by itself this long after the idle check should have done it: if the worker dies, the
@@ -25,7 +25,9 @@ class GPUResourceConfig(BaseSettings):
     its first migration was measured.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SINGLETRACK_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SINGLETRACK_", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
     track: str = "gpu0"
@@ -63,7 +65,8 @@ class GPUResourceConfig(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            raise InvalidConfiguration(describe("The configuration (variables SINGLETRACK_*)", error)) from error
+            # Not `from error`: what pydantic prints of it holds the password of a URL.
+            raise InvalidConfiguration(_told(error)) from None
 
     @property
     def keys(self) -> Keys:
@@ -84,8 +87,16 @@ class GPUResourceConfig(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _is_a_redis_url(cls, url: SecretStr) -> SecretStr:
+        example = "for example redis://:password@host:6379/0"
         if not url.get_secret_value().startswith(("redis://", "rediss://")):
-            raise ValueError("it begins with redis:// or rediss://, for example redis://:password@host:6379/0")
+            raise ValueError(f"it begins with redis:// or rediss://, {example}")
+        parts = urlsplit(url.get_secret_value())
+        try:
+            has_address = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            has_address = False
+        if not has_address:
+            raise ValueError(f"it needs a host and, if any, a port that is a number, {example}")
         return url
 
     @model_validator(mode="after")
@@ -98,3 +109,14 @@ class GPUResourceConfig(BaseSettings):
         if self.gpu == "simulated" and max(self.simulated_vlm_mb, self.simulated_clip_mb) > self.simulated_total_mb:
             raise ValueError("a tenant of the simulated GPU is larger than the GPU")
         return self
+
+
+def _told(error: ValidationError) -> str:
+    """Say in one line which variables are wrong, and why."""
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(f"{_variable(problem['loc'])}: {problem['msg']}" for problem in problems)
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    name = str(location[0]).upper() if location else "SETTINGS"
+    return name if name.startswith(("SINGLETRACK_", "OLLAMA_", "SETTINGS")) else f"SINGLETRACK_{name}"

@@ -123,6 +123,7 @@ class GPUResourceManager:
         # Set unless CLIP is being started for the first time; embeddings wait for it.
         self._clip_started = threading.Event()
         self._clip_started.set()
+        self._stopped = threading.Event()
 
     def start(self) -> None:
         """Start CLIP's CPU encoder, find out what is there, and mend what differs from the saved mode's contract."""
@@ -136,6 +137,7 @@ class GPUResourceManager:
 
     def stop(self) -> None:
         """End the encoders and the connections; what Ollama holds goes by its keep-alive."""
+        self._stopped.set()
         self._clip.stop()
         self._vlm.close()
         self._vram.close()
@@ -348,7 +350,8 @@ class GPUResourceManager:
     def _start(self) -> None:
         self._attempt_clip(self._clip.start)
         self._clip_started.set()
-        self.tick(Tick(), Job(""))
+        if not self._stopped.is_set():
+            self.tick(Tick(), Job(""))
 
     def _check_clip(self) -> None:
         if self._clip_started.is_set():

@@ -65,7 +65,6 @@ class SimulatedVlm:
     def listing(self) -> VlmListing | None:
         """The size that was configured, and the part of it that found room."""
         if self._server.listing() is None:
-            self._vram_mb = None
             return None
         return VlmListing(self._size_mb, self._size_mb if self._vram_mb is None else self._vram_mb)
 

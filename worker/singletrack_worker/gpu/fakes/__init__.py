@@ -15,7 +15,6 @@ from singletrack_worker.gpu.fakes.clip import (
 from singletrack_worker.gpu.fakes.clock import FakeClock
 from singletrack_worker.gpu.fakes.history import Deed, History, Scene
 from singletrack_worker.gpu.fakes.instances import minimal_instance
-from singletrack_worker.gpu.fakes.no_gpu import NoGpu
 from singletrack_worker.gpu.fakes.stores import (
     MemoryBlobs,
     MemoryCancellations,
@@ -41,7 +40,6 @@ __all__ = [
     "MemoryState",
     "MemoryStores",
     "MemoryVectorCache",
-    "NoGpu",
     "RecordingPublisher",
     "Scene",
     "VlmFaults",
