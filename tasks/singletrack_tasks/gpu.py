@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from celery import Task, shared_task
 
-from singletrack_tasks.errors import NotInWorker, SingletrackError, WorkerFailure
+from singletrack_tasks.errors import InvalidRequest, NotInWorker, SingletrackError, WorkerFailure
 
 if TYPE_CHECKING:
     from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts
@@ -87,9 +87,9 @@ def gpu_task(name: str) -> Callable[[TaskBody], "Task[Any, Any]"]:
 
     def make(body: TaskBody) -> "Task[Any, Any]":
         @wraps(body)
-        def run(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
+        def run(self: "Task[Any, Any]", *args: Any, **kwargs: Any) -> dict[str, Any]:
             try:
-                return body(self, request)
+                return body(self, _one_request(args, kwargs))
             except SingletrackError:
                 raise
             except Exception as error:
@@ -103,3 +103,14 @@ def gpu_task(name: str) -> Callable[[TaskBody], "Task[Any, Any]"]:
         return shared_task(name=name, bind=True, throws=(SingletrackError,))(run)
 
     return make
+
+
+def _one_request(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the one argument of a task's message; raises `InvalidRequest` for any other."""
+    if args or kwargs.keys() != {"request"}:
+        raise InvalidRequest(
+            f"this task takes one keyword argument, `request`, a JSON object; it was sent {len(args)} positional ones "
+            f"and {sorted(kwargs)}"
+        )
+    request: dict[str, Any] = kwargs["request"]
+    return request

@@ -20,6 +20,7 @@ from singletrack_tasks.errors import (
     JobCancelled,
     NotEnoughVram,
     SingletrackError,
+    VramNotReleased,
 )
 from singletrack_tasks.mode import SetMode
 from singletrack_tasks.schema import read_answer
@@ -66,7 +67,7 @@ def p02_recording_loads(world: World, done: Done) -> None:
 def p03_autopilot_has_clip_on_the_gpu(world: World, done: Done) -> None:
     """In AUTOPILOT, CLIP is on the GPU whenever it fits there."""
     settled = done.ok and isinstance(done.request, Tick | SetMode) and done.mode is ExecutionMode.AUTOPILOT
-    if not settled or done.after.free_mb is None or done.codes & NO_PROMOTION:
+    if not settled or done.after.free_mb is None or done.codes & NO_PROMOTION or world.figures_are_blurred:
         return
     needs_mb = max(world.setup.clip_mb, world.setup.clip_configured_mb)
     fits = done.after.clip_held_mb > 0 or done.after.free_mb >= needs_mb
@@ -102,7 +103,8 @@ def p06_clip_leaves_before_a_load(world: World, done: Done) -> None:
             continue
         assert not recording, "CLIP was on the GPU when the load began"
         needs_mb = world.setup.vlm_mb + world.setup.overhead_mb
-        assert deed.before.free_mb is None or deed.before.free_mb >= needs_mb, "CLIP was in the way of the load"
+        fits = deed.before.free_mb is None or deed.before.free_mb >= needs_mb
+        assert fits or world.figures_are_blurred, "CLIP was in the way of the load"
 
 
 def p07_embeddings_are_consistent(world: World, done: Done) -> None:
@@ -146,6 +148,9 @@ def p09_questions_are_answered(world: World, done: Done) -> None:
         _figures_are_true(world, done, done.error)
     elif isinstance(done.error, AnswerOutsideSchema):
         assert done.error.raw_text == world.vlm.answers[-1]
+    elif isinstance(done.error, VramNotReleased):
+        # A footprint that was measured while a stranger came is waited for in vain, once.
+        assert world.figures_are_blurred or done.deeds[0].before.vlm_owed_mb > 0
     elif not isinstance(done.error, NOT_STARTED):
         assert not done.undisturbed, f"nothing failed, and there is no answer but {done.error!r}"
 
@@ -220,6 +225,8 @@ def _used_after(done: Done, deed: Deed) -> int | None:
 
 def _figures_are_true(world: World, done: Done, error: SingletrackError) -> None:
     """Check that what was refused for lack of room could not have been done (R6.4)."""
+    if world.figures_are_blurred:
+        return
     before, details = done.before, error.details
     assert before.free_mb is not None
     assert details["total_mb"] == world.setup.total_mb
@@ -271,7 +278,8 @@ def _reasons_still_hold(world: World, done: Done) -> None:
     assert DegradedCode.OLLAMA_UNREACHABLE not in codes, "the server answered"
     if not after.vlm_listed:
         assert not codes & {DegradedCode.VLM_PARTLY_ON_CPU, DegradedCode.VLM_VRAM_SHORT}, "it is not even loaded"
-        assert DegradedCode.VRAM_NOT_RELEASED not in codes or after.vlm_held_mb > 0, "the memory is free"
+        unreleased = DegradedCode.VRAM_NOT_RELEASED in codes and not world.figures_are_blurred
+        assert not unreleased or after.vlm_held_mb > 0, "the memory is free"
     else:
         assert not codes & NO_LOAD, "it is loaded"
 

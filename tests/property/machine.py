@@ -44,6 +44,7 @@ REQUESTS: st.SearchStrategy[Request] = st.one_of(
     st.builds(FindClip),
     st.builds(Ping),
 )
+PATIENCE = st.sampled_from([None, None, 0.5, 60.0])
 VLM_FAULTS = (
     "unreachable_calls",
     "load_failures",
@@ -64,18 +65,20 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.world = World(Setup())
 
-    @initialize(setup=SETUPS)
-    def choose_machine(self, setup: Setup) -> None:
+    @initialize(setup=SETUPS, mode=MODES)
+    def choose_machine(self, setup: Setup, mode: ExecutionMode) -> None:
         self.world = World(setup, type(self).alter)
         for picture, blob in zip(PICTURES, PIXELS, strict=True):
             self.world.stores.blobs.add(picture, blob)
         self._check(0)
+        self.change_mode_and_wait(mode)
 
-    @rule(client=CLIENTS, request=REQUESTS, patience_s=st.sampled_from([None, None, 0.5, 60.0]))
-    def submit(self, client: str, request: Request, patience_s: float | None) -> None:
+    @rule(client=CLIENTS, requests=st.lists(REQUESTS, min_size=1, max_size=3), patience_s=PATIENCE)
+    def submit(self, client: str, requests: list[Request], patience_s: float | None) -> None:
         now = self.world.clock.time()
-        deadline = None if patience_s is None else now + patience_s
-        self.world.submit(client, request.model_copy(update={"sent_unix_s": now, "deadline_unix_s": deadline}))
+        times = {"sent_unix_s": now, "deadline_unix_s": None if patience_s is None else now + patience_s}
+        for request in requests:
+            self.world.submit(client, request.model_copy(update=times))
 
     @precondition(lambda self: self.world.queue)
     @rule()
@@ -84,9 +87,10 @@ class Machine(RuleBasedStateMachine):
         self.world.step()
         self._check(first)
 
-    @rule(client=CLIENTS, request=REQUESTS)
-    def submit_and_wait(self, client: str, request: Request) -> None:
-        self.world.submit(client, request)
+    @rule(client=CLIENTS, requests=st.lists(REQUESTS, min_size=1, max_size=4))
+    def submit_and_wait(self, client: str, requests: list[Request]) -> None:
+        for request in requests:
+            self.world.submit(client, request)
         self._drain()
 
     @rule(mode=MODES)
@@ -115,7 +119,7 @@ class Machine(RuleBasedStateMachine):
         self.world.clock.step_wall_clock(by_s)
         self.world.wall_was_stepped = True
 
-    @rule(down=st.booleans(), crash=st.booleans())
+    @rule(down=st.sampled_from([False, True]), crash=st.booleans())
     def ollama_goes_or_comes(self, down: bool, crash: bool) -> None:
         self.world.vlm.faults.down = down
         if down and crash:
@@ -130,13 +134,12 @@ class Machine(RuleBasedStateMachine):
         self.world.vlm.faults.model_missing = missing
         self.world.vlm.faults.release_delay_s = release_delay_s
 
-    @rule(fault=st.sampled_from(["promote_failures", "dies_while_embedding"]), times=st.integers(1, 4))
+    @rule(fault=st.sampled_from(["promote_failures", "dies_while_embedding", "gpu", "cpu"]), times=st.integers(1, 4))
     def clip_fails(self, fault: str, times: int) -> None:
-        setattr(self.world.clip.faults, fault, times)
-
-    @rule(gpu=st.booleans())
-    def an_encoder_dies(self, gpu: bool) -> None:
-        self.world.kill_encoder(gpu=gpu)
+        if fault in {"gpu", "cpu"}:
+            self.world.kill_encoder(gpu=fault == "gpu")
+        else:
+            setattr(self.world.clip.faults, fault, times)
 
     @rule(load=st.booleans())
     def somebody_loads_or_evicts(self, load: bool) -> None:
@@ -146,9 +149,12 @@ class Machine(RuleBasedStateMachine):
             self.world.vlm.evict()
 
     @precondition(lambda self: self.world.setup.total_mb is not None)
-    @rule(part=st.sampled_from([0.0, 0.3, 0.7, 1.0]))
-    def a_stranger_takes_memory(self, part: float) -> None:
-        self.world.let_stranger_have(part)
+    @rule(part=st.sampled_from([0.0, 0.3, 0.7, 1.0]), amid_a_move=st.booleans())
+    def a_stranger_takes_memory(self, part: float, amid_a_move: bool) -> None:
+        if amid_a_move:
+            self.world.stranger_will_have = part
+        else:
+            self.world.let_stranger_have(part)
 
     @rule()
     def worker_is_killed_and_started(self) -> None:

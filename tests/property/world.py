@@ -12,9 +12,10 @@ from singletrack_tasks.model import Request
 from singletrack_tasks.status import DegradedCode, ExecutionMode, GPUResourceStatus, OperationResult, WorkerInfo
 from singletrack_tasks.upkeep import FindClip, Ping, Tick
 from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm
-from singletrack_worker.gpu.fakes import Deed, FakeClip, FakeClock, FakeVlm, History, MemoryStores, NoGpu, Scene
+from singletrack_worker.gpu.fakes import Deed, FakeClip, FakeClock, FakeVlm, History, MemoryStores, Scene
 from singletrack_worker.gpu.gpu_resource_manager import GPUResourceManager, Stores, Tenants
 from singletrack_worker.gpu.simulated import SimulatedGpu
+from singletrack_worker.gpu.vram_monitor import NoGpu
 from singletrack_worker.settings import GPUResourceConfig
 
 BASE_MB = 300
@@ -67,6 +68,7 @@ class Done:
     statuses: list[GPUResourceStatus]
     result: OperationResult | None = None
     error: SingletrackError | None = None
+    disturbed: bool = False
 
     @property
     def request(self) -> Request:
@@ -80,8 +82,8 @@ class Done:
 
     @property
     def undisturbed(self) -> bool:
-        """Whether no tenant failed in it."""
-        return not any(deed.error for deed in self.deeds)
+        """Whether no tenant failed in it, and no stranger came."""
+        return not self.disturbed and not any(deed.error for deed in self.deeds)
 
     @property
     def codes(self) -> frozenset[DegradedCode]:
@@ -114,11 +116,15 @@ class World:
     def __post_init__(self) -> None:
         setup = self.setup
         self.clock = FakeClock()
-        self.vram = NoGpu() if setup.total_mb is None else SimulatedGpu(setup.total_mb, BASE_MB)
+        self.vram = NoGpu("no NVIDIA driver") if setup.total_mb is None else SimulatedGpu(setup.total_mb, BASE_MB)
         self.history = History(self.clock)
         self.vlm = FakeVlm(self.vram, self.clock, self.history, size_mb=setup.vlm_mb, overhead_mb=setup.overhead_mb)
         self.stores = MemoryStores()
         self.stranger_mb = 0
+        self.stranger_will_have: float | None = None
+        # Set for good when a stranger took or gave back memory amid a move: what was measured then is not the tenant's.
+        self.figures_are_blurred = False
+        self._disturbed = False
         if isinstance(self.vram, SimulatedGpu):
             self.vram.add_tenant("stranger", lambda: self.stranger_mb)
         self.queue: deque[Sent] = deque()
@@ -220,11 +226,18 @@ class World:
         )
         self.alter(self.manager)
         # What a status thread does at any moment: look while others work.
-        self.clock.on_sleep = self._look
+        self.clock.on_sleep = self._time_passed
         stores.publisher.on_changed = self._look
         self.submit(STARTER, Tick())
         self.queue.rotate(1)
         self.step()
+
+    def _time_passed(self) -> None:
+        """Let what happens amid an operation happen."""
+        if self.stranger_will_have is not None:
+            self.let_stranger_have(self.stranger_will_have)
+            self.stranger_will_have, self.figures_are_blurred, self._disturbed = None, True, True
+        self._look()
 
     def _look(self) -> None:
         self._statuses.append(self.manager.status())
@@ -232,7 +245,7 @@ class World:
     def _run(self, sent: Sent) -> Done:
         before, mode_before = self.scene(), self.mode
         started_s, begun, first = self.clock.monotonic(), self.history.now(), len(self.history.deeds)
-        self._statuses = []
+        self._statuses, self._disturbed = [], False
         result, error = None, None
         try:
             result = self._call(sent)
@@ -255,6 +268,7 @@ class World:
             status=self.manager.status(),
             result=result,
             error=error,
+            disturbed=self._disturbed,
         )
 
     def _call(self, sent: Sent) -> OperationResult | None:
@@ -273,9 +287,6 @@ class World:
             use.surely_s = done.ended_s if isinstance(request, LoadVlm) else done.started_s
         if isinstance(request, Ask | LoadVlm) or _records(request):
             use.perhaps_s, use.owed = done.ended_s, False
-        if isinstance(request, SetMode) and done.mode is not done.mode_before:
-            # What AUTOPILOT had no use for may be taken in by the next mode.
-            use.perhaps_s = done.ended_s
         if isinstance(request, SetMode) and done.ok and request.mode is ExecutionMode.AUTOPILOT:
             use.owed, use.surely_s = done.after.vlm_listed, None
         if isinstance(request, UnloadVlm) and done.ok:
@@ -283,6 +294,9 @@ class World:
         seen = [deed for deed in done.deeds if deed.what == "listing" and not deed.error]
         if use.unnoticed and seen:
             use.unnoticed, use.perhaps_s = False, max(use.perhaps_s, seen[-1].start_s)
+        if done.mode is not done.mode_before is ExecutionMode.AUTOPILOT and done.after.vlm_listed:
+            # What AUTOPILOT had no use for is taken in by the first look in the next mode.
+            use.unnoticed = True
         if not done.undisturbed:
             self.failed_s = done.ended_s
 

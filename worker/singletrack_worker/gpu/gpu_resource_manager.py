@@ -348,8 +348,10 @@ class GPUResourceManager:
         )
 
     def _start(self) -> None:
-        self._attempt_clip(self._clip.start)
-        self._clip_started.set()
+        try:
+            self._attempt_clip(self._clip.start)
+        finally:
+            self._clip_started.set()
         if not self._stopped.is_set():
             self.tick(Tick(), Job(""))
 

@@ -68,16 +68,24 @@ class Mover:
         except SingletrackError as failure:
             _log.warning("%s failed: %s", step, failure)
             error = failure
+        after_mb = self._used_mb()
+        self._shift_unreleased(step, before_mb, after_mb)
         receipt = StepReceipt(
             step=step,
             ok=error is None,
             vram_before_mb=before_mb,
-            vram_after_mb=self._used_mb(),
+            vram_after_mb=after_mb,
             duration_s=max(0.0, self._clock.monotonic() - started),
             attempts=made,
             detail=str(error or ""),
         )
         return Move(receipt, error)
+
+    def _shift_unreleased(self, step: StepName, before_mb: int | None, after_mb: int | None) -> None:
+        """Take what other tenants took or gave back out of the figures of a release that is still waited for."""
+        unreleased_mb, taken_mb = self._unreleased
+        if step != "unload_vlm" and unreleased_mb is not None and before_mb is not None and after_mb is not None:
+            self._unreleased = (unreleased_mb + after_mb - before_mb, taken_mb)
 
     def _load_vlm(self, attempts: int, cancellation: Cancellation) -> int:
         self._life.to(ModelState.LOADING)

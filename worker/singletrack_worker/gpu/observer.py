@@ -74,7 +74,7 @@ class Observer:
         self._release_expected_mb = expected_mb
 
     def more_taken(self, before_mb: int | None, after_mb: int | None) -> None:
-        """Expect the more in use that a tenant took meanwhile (MiB)."""
+        """Expect the more or the less in use that a tenant took or gave back meanwhile (MiB)."""
         if self._release_expected_mb is not None and before_mb is not None and after_mb is not None:
             self._release_expected_mb += after_mb - before_mb
 

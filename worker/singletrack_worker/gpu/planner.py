@@ -14,6 +14,9 @@ from singletrack_worker.gpu.states import RESIDENT
 
 Plan = tuple[StepName, ...]
 
+# A server that does not answer may hold the model, and may be back by now.
+_PERHAPS_THERE = RESIDENT | {ModelState.UNAVAILABLE}
+
 
 class Demand(Enum):
     """What the caller needs."""
@@ -62,9 +65,6 @@ def plan(mode: ExecutionMode, demand: Demand, observed: Observed) -> Plan:
 
 def _contract(mode: ExecutionMode, observed: Observed) -> Plan:
     match mode:
-        case ExecutionMode.AUTOPILOT if observed.vlm is ModelState.UNAVAILABLE:
-            # The server may be back by now; CLIP does not wait for it.
-            return (*_promote(observed, _free(observed)), "unload_vlm")
         case ExecutionMode.AUTOPILOT:
             return (*_send_vlm_away(observed), *_promote(observed, _free_without_vlm(observed)))
         case ExecutionMode.RECORDING:
@@ -95,7 +95,7 @@ def _upkeep(mode: ExecutionMode, observed: Observed) -> Plan:
 
 
 def _send_vlm_away(observed: Observed) -> Plan:
-    return ("unload_vlm",) if observed.vlm in RESIDENT else ()
+    return ("unload_vlm",) if observed.vlm in _PERHAPS_THERE else ()
 
 
 def _load(observed: Observed) -> Plan:
@@ -138,4 +138,7 @@ def _free(observed: Observed) -> int:
 
 
 def _free_without_vlm(observed: Observed) -> int:
-    return _free(observed) + (observed.vlm_takes_mb if observed.vlm in RESIDENT else 0)
+    """At most this much: what an unload frees is more than the server lists, and is looked at when it is done."""
+    if observed.vram is None or observed.vlm not in _PERHAPS_THERE:
+        return _free(observed)
+    return observed.vram.total_mb

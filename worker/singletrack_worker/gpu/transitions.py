@@ -1,6 +1,6 @@
 """From a demand to receipts: observe, plan, make the steps, record what came of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from singletrack_tasks.errors import (
     JobCancelled,
@@ -85,6 +85,7 @@ class Transitions:
                 break
         if moves:
             self._observer.observe()
+            self._judge_silence(moves)
         return tuple(moves)
 
     def run(self, mode: ExecutionMode, demand: Demand, turn: Turn, *, attempts: int) -> tuple[Move, ...]:
@@ -111,6 +112,14 @@ class Transitions:
             self._reasons.clear(DegradedCode.VLM_LOAD_FAILED, DegradedCode.VLM_MODEL_MISSING)
         if mode is not ExecutionMode.AUTOPILOT:
             self._reasons.clear(DegradedCode.CLIP_MIGRATION_FAILED)
+
+    def _judge_silence(self, moves: Sequence[Move]) -> None:
+        """Say of a step that met a silent server that it failed, if the server is back and so no longer the reason."""
+        if self._life.state is ModelState.UNAVAILABLE:
+            return
+        for move in moves:
+            if isinstance(move.error, OllamaUnreachable):
+                self._reasons.add(_CODE_OF_FAILURE[move.receipt.step], move.error.message)
 
     def _has_room(self) -> bool:
         """Look again: what a step before was to free may have been taken by somebody else."""
@@ -141,8 +150,8 @@ class Transitions:
                 self._reasons.clear(DegradedCode.VRAM_NOT_RELEASED, DegradedCode.VLM_VRAM_SHORT)
                 self._emit(VlmUnloaded(at_unix_s=at, job_id=job_id, model=self._vlm.model, receipt=receipt))
             case "promote_clip" | "demote_clip":
+                self._observer.more_taken(receipt.vram_before_mb, receipt.vram_after_mb)
                 if receipt.step == "promote_clip":
-                    self._observer.more_taken(receipt.vram_before_mb, receipt.vram_after_mb)
                     self._reasons.clear(DegradedCode.CLIP_MIGRATION_FAILED)
                     self._observer.learn_clip(receipt.vram_before_mb, receipt.vram_after_mb)
                 device = self._clip.device
@@ -151,7 +160,9 @@ class Transitions:
                 )
 
     def _record_failure(self, step: StepName, error: SingletrackError) -> None:
-        # Not `OLLAMA_UNREACHABLE`: whether the server is away is said, and taken back, by each look at it.
+        if isinstance(error, OllamaUnreachable):
+            # Whether the server is away is said, and taken back, by each look at it.
+            return
         if isinstance(error, ModelMissing):
             code = DegradedCode.VLM_MODEL_MISSING
         elif isinstance(error, VramNotReleased):

@@ -14,8 +14,10 @@ from singletrack_worker.gpu.moves import Move
 from singletrack_worker.gpu.ports import Cancellation, Cancellations, Clock
 from singletrack_worker.gpu.reasons import Reasons
 
-# A job that starts within this time of being sent was not given up before: to ask would cost every job a round trip.
+# A job that starts this soon was given up in that time only if this worker was told so: to ask Redis as well would
+# cost every job a round trip.
 GIVEN_UP_AFTER_S = 0.05
+GIVEN_UP_KEPT = 1000
 
 
 class Outcome(TypedDict):
@@ -108,6 +110,8 @@ class Turns:
         self._cancellations = cancellations
         self._changed = changed
         self._turn: Turn | None = None
+        # Jobs that were called off while this worker listened, the newest few: they may not have had their turn yet.
+        self._given_up: dict[str, None] = {}
         self.operation: OperationInFlight | None = None
 
     @contextmanager
@@ -116,24 +120,33 @@ class Turns:
         with self._mutex:
             turn = Turn(job, request, self._clock, self._reasons)
             turn.refuse_if_stale()
-            if turn.waited_s > GIVEN_UP_AFTER_S and self._cancellations.is_cancelled(job.id):
-                raise JobCancelled(f"job {job.id} was cancelled before it started")
-            self._begin(turn, kind)
+            self._turn = turn
             try:
+                self._refuse_if_given_up(turn)
+                self._begin(turn, kind)
                 yield turn
             finally:
                 self._end()
 
     def cancel(self, job_id: str) -> bool:
         """Break off the operation of a job if it has the turn; returns whether it had."""
+        # Noted first, looked for second; `take` does it the other way round: one of the two sees the other.
+        self._given_up[job_id] = None
+        if len(self._given_up) > GIVEN_UP_KEPT:
+            del self._given_up[next(iter(self._given_up))]
         turn = self._turn
         if turn is None or turn.job.id != job_id:
             return False
         turn.cancellation.cancel()
         return True
 
+    def _refuse_if_given_up(self, turn: Turn) -> None:
+        job_id = turn.job.id
+        told = job_id in self._given_up
+        if told or (turn.waited_s > GIVEN_UP_AFTER_S and self._cancellations.is_cancelled(job_id)):
+            raise JobCancelled(f"job {job_id} was cancelled before it started")
+
     def _begin(self, turn: Turn, kind: str) -> None:
-        self._turn = turn
         self.operation = OperationInFlight(job_id=turn.job.id, kind=kind, since_unix_s=self._clock.time())
         self._changed()
 

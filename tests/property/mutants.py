@@ -1,0 +1,97 @@
+"""Small ways to break the manager, one for each property: a check that does not notice its own is worth nothing."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+from singletrack_tasks.errors import SingletrackError, VlmLoadFailed
+from singletrack_tasks.status import GPUResourceStatus, ModelState, StepName
+from singletrack_tasks.wire import Vector
+from singletrack_worker.gpu.gpu_resource_manager import GPUResourceManager
+from singletrack_worker.gpu.planner import Plan
+from tests.property.world import Alter
+
+
+def put(owner: object, name: str, value: Any) -> None:
+    """Put something else in the place of an attribute of one object."""
+    vars(owner)[name] = value
+
+
+def forgets(step: StepName) -> Alter:
+    """A planner that leaves a step out."""
+
+    def alter(manager: GPUResourceManager) -> None:
+        transitions = manager._transitions
+        prepare: Callable[..., Plan] = transitions.prepare
+
+        def altered(*args: Any, **kwargs: Any) -> Plan:
+            return tuple(other for other in prepare(*args, **kwargs) if other != step)
+
+        put(transitions, "prepare", altered)
+
+    return alter
+
+
+def does_not_wait_for_the_memory(manager: GPUResourceManager) -> None:
+    put(manager._transitions._mover, "_wait_until_released", lambda *_: None)
+
+
+def says_that_the_vlm_is_unloaded(manager: GPUResourceManager) -> None:
+    status = manager.status
+
+    def altered() -> GPUResourceStatus:
+        true = status()
+        return true.model_copy(update={"vlm": true.vlm.model_copy(update={"state": ModelState.UNLOADED})})
+
+    put(manager, "status", altered)
+
+
+def embeds_something_else_on_the_gpu(manager: GPUResourceManager) -> None:
+    embedder, clip = manager._embedder, manager._clip
+    embed = embedder.embed_texts
+
+    def altered(texts: tuple[str, ...]) -> Vector:
+        vectors = embed(texts)
+        return vectors if clip.device == "cpu" else vectors[::-1]
+
+    put(embedder, "embed_texts", altered)
+
+
+def does_not_notice_uses(manager: GPUResourceManager) -> None:
+    put(manager._use, "touch", lambda: None)
+
+
+def never_finds_the_vlm_idle(manager: GPUResourceManager) -> None:
+    put(manager._use, "_idle_timeout_s", 0)
+
+
+def refuses_questions_to_a_vlm_that_is_not_loaded(manager: GPUResourceManager) -> None:
+    def altered(_: object) -> None:
+        if manager._vlm.listing() is None:
+            raise VlmLoadFailed("the VLM is not loaded")
+
+    put(manager, "_bring_vlm", altered)
+
+
+def passes_over_loads_that_failed(manager: GPUResourceManager) -> None:
+    bring: Callable[[Any], None] = manager._bring_vlm
+
+    def altered(turn: Any) -> None:
+        try:
+            bring(turn)
+        except SingletrackError:
+            return
+
+    put(manager, "_bring_vlm", altered)
+
+
+def unloads_in_name_only(manager: GPUResourceManager) -> None:
+    put(manager._transitions._mover, "_unload_vlm", lambda: 1)
+
+
+def does_not_ask_the_encoder_where_it_is(manager: GPUResourceManager) -> None:
+    put(manager._clip, "find", lambda: "cuda:0")
+
+
+def has_no_mutex(manager: GPUResourceManager) -> None:
+    put(manager._turns, "_mutex", nullcontext())

@@ -1,0 +1,93 @@
+"""A manager among fakes, with its parts in reach."""
+
+from typing import Any
+
+from singletrack_tasks.errors import SingletrackError
+from singletrack_tasks.gpu import Job
+from singletrack_tasks.mode import ModeResult, SetMode
+from singletrack_tasks.status import DegradedCode, ExecutionMode, StepName, WorkerInfo
+from singletrack_tasks.upkeep import Tick, TickResult
+from singletrack_worker.gpu.fakes import FakeClip, FakeClock, FakeVlm, History, MemoryStores
+from singletrack_worker.gpu.gpu_resource_manager import GPUResourceManager, Stores, Tenants
+from singletrack_worker.gpu.moves import Move, Mover
+from singletrack_worker.gpu.observer import Observer
+from singletrack_worker.gpu.ports import Cancellation, Vram
+from singletrack_worker.gpu.simulated import SimulatedGpu
+from singletrack_worker.gpu.vram_monitor import NoGpu
+from singletrack_worker.settings import GPUResourceConfig
+
+VLM_MB, CLIP_MB, DESKTOP_MB = 5600, 1100, 300
+
+
+class Rig:
+    """The manager of a GPU of `total_mb` MiB (None: of none), not started; `settings` go to its configuration."""
+
+    def __init__(self, total_mb: int | None = 8192, **settings: Any) -> None:
+        self.clock = FakeClock()
+        self.vram: Vram = NoGpu("no driver") if total_mb is None else SimulatedGpu(total_mb, DESKTOP_MB)
+        self.history = History(self.clock)
+        self.vlm = FakeVlm(self.vram, self.clock, self.history, size_mb=VLM_MB)
+        self.clip = FakeClip(self.vram, self.clock, self.history, size_mb=CLIP_MB)
+        self.stores = MemoryStores()
+        self.config = GPUResourceConfig(vlm_model=self.vlm.model, clip_mb=CLIP_MB, **settings)
+        self.manager = self.new_manager()
+
+    def new_manager(self) -> GPUResourceManager:
+        """Make another worker's manager over the same stores."""
+        stores = self.stores
+        return GPUResourceManager(
+            self.config,
+            Tenants(self.vram, self.vlm, self.clip),
+            Stores(stores.blobs, stores.cache, stores.memory, stores.publisher, stores.cancellations),
+            self.clock,
+            WorkerInfo(host="here", pid=1, release="test", started_unix_s=self.clock.time()),
+        )
+
+    @property
+    def mover(self) -> Mover:
+        """The manager's mover."""
+        return self.manager._transitions._mover
+
+    @property
+    def observer(self) -> Observer:
+        """The manager's observer."""
+        return self.manager._observer
+
+    def started(self) -> "Rig":
+        """Start the manager."""
+        self.manager.start()
+        return self
+
+    def set_mode(self, mode: ExecutionMode) -> ModeResult:
+        """Change the mode."""
+        return self.manager.set_mode(SetMode(mode=mode), Job("mode"))
+
+    def tick(self, after_s: float = 0.0) -> TickResult:
+        """Let time pass, and tick."""
+        self.clock.advance(after_s)
+        return self.manager.tick(Tick(), Job("tick"))
+
+    def move(self, step: StepName, attempts: int = 1) -> Move:
+        """Look, and make one step."""
+        self.observer.observe()
+        return self.mover.make(step, attempts=attempts, cancellation=Cancellation())
+
+    def codes(self) -> set[DegradedCode]:
+        """The reasons for degraded mode."""
+        return {reason.code for reason in self.manager.status().reasons}
+
+    def kinds(self) -> list[str]:
+        """The kinds of the events so far."""
+        return [event.kind for event in self.stores.publisher.events]
+
+    def used_mb(self) -> int:
+        """VRAM in use."""
+        vram = self.vram.read()
+        assert vram is not None
+        return vram.used_mb
+
+
+def failure(move: Move) -> SingletrackError:
+    """The error of a move that failed."""
+    assert move.error is not None
+    return move.error

@@ -1,0 +1,151 @@
+"""One operation at a time, none that nobody waits for, and a running one that can be broken off."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from singletrack_tasks.errors import DeadlinePassed, JobCancelled
+from singletrack_tasks.gpu import Job
+from singletrack_tasks.model import Request
+from singletrack_worker.gpu.fakes import FakeClock, MemoryCancellations
+from singletrack_worker.gpu.ports import Clock, SystemClock
+from singletrack_worker.gpu.reasons import Reasons
+from singletrack_worker.gpu.turn import Turn, Turns
+
+JOB = Job("j-1")
+PATIENCE_S = 10.0
+
+
+def turns(clock: Clock, *cancelled: str, changed: Callable[[], None] = lambda: None) -> Turns:
+    cancellations = MemoryCancellations()
+    cancellations.job_ids.update(cancelled)
+    return Turns(clock, Reasons(clock.time, lambda *_: None), cancellations, changed)
+
+
+def started(taker: Turns, request: Request) -> bool:
+    """Whether the body of an operation was reached."""
+    with taker.take("ping", request, JOB):
+        return True
+
+
+def test_a_job_whose_deadline_passed_is_never_started() -> None:
+    clock = FakeClock()
+    with pytest.raises(DeadlinePassed, match="was not started") as refused:
+        started(turns(clock), Request(deadline_unix_s=clock.time() - 2.5))
+    assert refused.value.details == {"late_s": 2.5}
+
+
+def test_a_deadline_is_passed_at_its_moment() -> None:
+    clock = FakeClock()
+    with pytest.raises(DeadlinePassed):
+        started(turns(clock), Request(deadline_unix_s=clock.time()))
+    assert started(turns(clock), Request(deadline_unix_s=clock.time() + 0.1))
+
+
+def test_a_job_that_was_cancelled_is_never_started() -> None:
+    clock = FakeClock()
+    with pytest.raises(JobCancelled, match="before it started"):
+        started(turns(clock, JOB.id), Request(sent_unix_s=clock.time() - 10))
+    with pytest.raises(JobCancelled):
+        started(turns(clock, JOB.id), Request())
+
+
+def test_the_turn_is_given_back_after_a_refusal_and_after_an_error() -> None:
+    taker = turns(FakeClock())
+    with pytest.raises(DeadlinePassed):
+        started(taker, Request(deadline_unix_s=0))
+    with pytest.raises(ZeroDivisionError), taker.take("ping", Request(), JOB):
+        raise ZeroDivisionError
+    assert taker.operation is None
+    assert started(taker, Request())
+
+
+def test_the_operation_in_flight_is_told_at_its_beginning_and_its_end() -> None:
+    clock = FakeClock()
+    seen: list[str | None] = []
+    taker = turns(clock, changed=lambda: seen.append(taker.operation.job_id if taker.operation else None))
+    with taker.take("ask", Request(), JOB):
+        assert taker.operation is not None
+        assert (taker.operation.kind, taker.operation.since_unix_s) == ("ask", clock.time())
+    assert seen == [JOB.id, None]
+
+
+def test_only_the_job_in_flight_can_be_broken_off() -> None:
+    taker = turns(FakeClock())
+    with taker.take("ask", Request(), JOB) as turn:
+        another = (taker.cancel("another"), turn.cancellation.cancelled)
+        this = (taker.cancel(JOB.id), turn.cancellation.cancelled)
+    after = taker.cancel(JOB.id)
+    assert (another, this, after) == ((False, False), (True, True), False)
+
+
+def test_a_job_called_off_before_its_turn_does_not_have_it() -> None:
+    taker = turns(FakeClock())
+    assert not taker.cancel(JOB.id)
+    with pytest.raises(JobCancelled, match="before it started"), taker.take("ask", Request(), JOB):
+        pytest.fail("the job had its turn")
+
+
+def run_until_broken_off(turn: Turn) -> None:
+    """Be an operation that goes on until it is called off."""
+    woken = threading.Event()
+    turn.cancellation.on_cancel(woken.set)
+    assert woken.wait(PATIENCE_S), "nothing broke the operation off"
+    raise JobCancelled("the operation was broken off")
+
+
+def test_a_deadline_breaks_off_what_is_running() -> None:
+    clock = SystemClock()
+    request = Request(deadline_unix_s=clock.time() + 0.05)
+    with (
+        turns(clock).take("ask", request, JOB) as turn,
+        pytest.raises(DeadlinePassed, match="broken off at its deadline"),
+        turn.broken_off_at_deadline(),
+    ):
+        run_until_broken_off(turn)
+
+
+def test_a_cancellation_before_the_deadline_is_told_as_such() -> None:
+    clock = SystemClock()
+    with turns(clock).take("ask", Request(deadline_unix_s=clock.time() + 60), JOB) as turn:
+        turn.cancellation.cancel()
+        with pytest.raises(JobCancelled), turn.broken_off_at_deadline():
+            run_until_broken_off(turn)
+
+
+def test_an_operation_without_a_deadline_is_left_alone() -> None:
+    with turns(FakeClock()).take("ask", Request(), JOB) as turn:
+        with turn.broken_off_at_deadline():
+            pass
+        assert turn.remaining_s is None
+        assert not turn.cancellation.cancelled
+
+
+def test_the_times_of_an_operation() -> None:
+    clock = FakeClock()
+    with turns(clock).take("ping", Request(sent_unix_s=clock.time() - 3), JOB) as turn:
+        clock.advance(2)
+        outcome = turn.outcome()
+    assert (outcome["waited_s"], outcome["duration_s"]) == (3.0, 2.0)
+
+
+def test_threads_take_turns() -> None:
+    taker = turns(FakeClock())
+    inside: list[int] = []
+    most: list[int] = []
+
+    def work() -> None:
+        for _ in range(50):
+            with taker.take("ping", Request(), JOB):
+                inside.append(1)
+                most.append(len(inside))
+                inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert len(most) == 200
+    assert set(most) == {1}
