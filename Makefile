@@ -28,7 +28,7 @@ up: $(STAMP) ## Start what is missing of Redis, Ollama, worker, beat and Flower;
 	$(BIN)/singletrack up
 
 test: $(STAMP) ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(STAMP) ## Run the linters, the type checker, the import rules and the compose file's schema
 	$(BIN)/ruff check $(SOURCES)

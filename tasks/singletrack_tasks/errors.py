@@ -33,6 +33,10 @@ class SingletrackError(Exception):
     def __str__(self) -> str:
         return self.message
 
+    def __repr__(self) -> str:
+        # What logs and Flower show: the details may hold a model's answer.
+        return f"{type(self).__name__}({self.message!r})"
+
 
 class TransientError(SingletrackError):
     """Something that may well work at the next try."""
@@ -89,6 +93,10 @@ class AnswerOutsideSchema(PermanentError):
     def raw_text(self) -> str:
         """The model's last answer, as it came."""
         return str(self.details.get("raw_text", ""))
+
+
+class AnswerTimeout(PermanentError, TimeoutError):
+    """A VLM that was still answering when the worker's limit for an answer was up."""
 
 
 class DeadlinePassed(PermanentError, TimeoutError):

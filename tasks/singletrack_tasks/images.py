@@ -2,6 +2,8 @@
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +104,9 @@ def to_rgb(image: ImageLike) -> Image.Image:
             raise InvalidImage(f"the image is damaged or cut short: {error}") from error
     if isinstance(image, np.ndarray):
         return array_to_image(image)
-    return decode_image(read_bytes(image))
+    data = read_bytes(image)
+    with _named(image):
+        return decode_image(data)
 
 
 def to_file_bytes(image: ImageLike) -> bytes:
@@ -113,7 +117,8 @@ def to_file_bytes(image: ImageLike) -> bytes:
         to_rgb(image).save(buffer, "PNG", compress_level=1)
         return buffer.getvalue()
     data = read_bytes(image)
-    check_image(data)
+    with _named(image):
+        check_image(data)
     return data
 
 
@@ -130,6 +135,17 @@ def read_bytes(source: str | Path | bytes) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InvalidImage(f"cannot read the image {str(path)!r}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _named(source: str | Path | bytes) -> Iterator[None]:
+    """Say which file it is that something is wrong with, where it is one."""
+    try:
+        yield
+    except InvalidImage as error:
+        if not isinstance(source, str | Path):
+            raise
+        raise type(error)(f"{source}: {error.message}", error.details) from error
 
 
 def prepare(image: Image.Image, model: ClipModel) -> bytes:

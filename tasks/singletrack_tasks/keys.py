@@ -38,7 +38,7 @@ TABLE = (
     KeySpec("celery-task-meta-{job}", "a job's result", f"{RESULT_TTL_S} s", "Celery"),
     KeySpec(QUEUE, "the queue, a list", "gone when empty", "Celery"),
     KeySpec("unacked*", "messages that a worker holds", "gone when empty", "Celery"),
-    KeySpec("_kombu.binding.*", "the queues there are", "one entry a queue", "Celery"),
+    KeySpec("_kombu.binding*", "the queues there are", "one entry a queue", "Celery"),
     KeySpec("*.pidbox", "remote control", "10 s", "Celery"),
 )
 

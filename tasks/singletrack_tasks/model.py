@@ -20,7 +20,7 @@ class Message(BaseModel):
         """Read a message from a JSON object.
 
         Raises `UnsupportedVersion` for a version that is not known, before anything else of it is read,
-        and `InvalidRequest`, which names the fields, for everything else that is wrong with it.
+        and `InvalidRequest`, or a kind of it, which names the fields, for everything else that is wrong with it.
         """
         if isinstance(data, dict) and data.get("version", cls.VERSION) != cls.VERSION:
             raise UnsupportedVersion(
@@ -31,7 +31,7 @@ class Message(BaseModel):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            raise InvalidRequest(describe(cls.__name__, error)) from error
+            raise _kind(error)(describe(cls.__name__, error)) from error
 
     @classmethod
     def build(cls, **fields: Any) -> Self:
@@ -61,3 +61,9 @@ def describe(name: str, error: ValidationError) -> str:
         for problem in error.errors(include_url=False, include_input=False, include_context=False)
     )
     return f"{name} is not valid: {'; '.join(problems)}"
+
+
+def _kind(error: ValidationError) -> type[InvalidRequest]:
+    """Return the kind of `InvalidRequest` that a validator raised, if that is all that is wrong."""
+    raised = [problem.get("ctx", {}).get("error") for problem in error.errors(include_url=False, include_input=False)]
+    return type(raised[0]) if len(raised) == 1 and isinstance(raised[0], InvalidRequest) else InvalidRequest

@@ -1,14 +1,22 @@
 """JSON schemas of answers: is it a schema at all, and does an answer fit it?"""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
+from referencing import Registry
+from referencing.exceptions import Unresolvable
 
 from singletrack_tasks.errors import InvalidSchema
 
 JsonSchema = dict[str, Any]
+
+# Resolves what is in the schema itself and nothing else: jsonschema's own default fetches URLs and files.
+_NOTHING_ELSE: Registry[Any] = Registry()
+_REFERENCES = ("$ref", "$dynamicRef")
+_SHOWN_CHARS = 200
 
 
 def check_schema(schema: object) -> JsonSchema:
@@ -23,17 +31,40 @@ def check_schema(schema: object) -> JsonSchema:
     except SchemaError as error:
         where = "/".join(str(part) for part in error.absolute_path) or "its root"
         raise InvalidSchema(f"this is no JSON schema: at {where}: {error.message}") from error
-    except TypeError as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise InvalidSchema(f"this schema cannot be written as JSON: {error}") from error
+    for reference in _references(schema):
+        if not str(reference).startswith("#"):
+            raise InvalidSchema(
+                f"this schema refers to {reference!r}: only references into itself ('#/...') are followed"
+            )
     return schema
 
 
 def read_answer(text: str, schema: JsonSchema) -> Any:
-    """Read an answer as JSON that fits the schema; raises `ValueError`, which says where it does not."""
-    value = json.loads(text)
+    """Read an answer as JSON that fits the schema.
+
+    Raises `ValueError`, which names the place and the rule and never quotes the answer, and `InvalidSchema` for a
+    schema that refers to what is not in it.
+    """
     try:
-        Draft202012Validator(schema).validate(value)
+        value = json.loads(text)
+        Draft202012Validator(schema, registry=_NOTHING_ELSE).validate(value)
     except ValidationError as error:
         where = "/".join(str(part) for part in error.absolute_path) or "its root"
-        raise ValueError(f"at {where}: {error.message}") from error
+        rule = json.dumps(error.validator_value)[:_SHOWN_CHARS]
+        raise ValueError(f"at {where}: it breaks the rule {error.validator!r}: {rule}") from error
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    except Unresolvable as error:
+        raise InvalidSchema(f"this schema refers to what is not in it: {error}") from error
     return value
+
+
+def _references(schema: Any) -> Iterator[object]:
+    if isinstance(schema, dict):
+        yield from (schema[name] for name in _REFERENCES if isinstance(schema.get(name), str))
+        schema = list(schema.values())
+    if isinstance(schema, list):
+        for part in schema:
+            yield from _references(part)

@@ -22,6 +22,7 @@ from singletrack_tasks.errors import (
     MigrationFailed,
 )
 from singletrack_tasks.status import ResizeMode
+from singletrack_worker.gpu import clip_manager
 from singletrack_worker.gpu.clip_manager import CLIPManager
 from singletrack_worker.gpu.encoder_process import COMMAND, EncoderProcess
 from singletrack_worker.gpu.ports import Clip
@@ -52,6 +53,11 @@ def has_ended(process: psutil.Process) -> bool:
         return process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def encoder_pids() -> list[int]:
+    """Those of the stand-ins that run."""
+    return [child.pid for child in psutil.Process().children() if STAND_IN[1] in child.cmdline()]
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +109,8 @@ class TestRealEncoders(ClipConformance):
         assert clip.pids[0] not in (None, cpu_pid)
 
 
-def test_a_gpu_that_is_not_there_leaves_clip_on_the_cpu(tiny_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    manager = CLIPManager(f"local-dir:{tiny_clip}", resize_mode=ResizeMode.SQUASH, gpu_device=GPU)
+def test_a_gpu_that_is_not_there_leaves_clip_on_the_cpu(tiny_clip: Path) -> None:
+    manager = CLIPManager(f"local-dir:{tiny_clip}", resize_mode=ResizeMode.SQUASH, gpu_device="cuda:99")
     try:
         manager.start()
         before = everything(manager)
@@ -259,8 +264,7 @@ def test_the_figures_of_a_failed_comparison_are_told(stand_in: CLIPManager, comm
     assert caught.value.details["distance"] > caught.value.details["tolerance"] == 1e-4
 
 
-@pytest.mark.parametrize("deed", ["die", "hang"])
-@pytest.mark.parametrize("promoted", [False, True])
+@pytest.mark.parametrize(("deed", "promoted"), [("die", False), ("die", True), ("hang", True)])
 def test_an_encoder_that_fails_at_work_is_made_up_for(
     stand_in: CLIPManager, tmp_path: Path, deed: str, promoted: bool
 ) -> None:
@@ -274,6 +278,38 @@ def test_an_encoder_that_fails_at_work_is_made_up_for(
     assert np.array_equal(rows, stand_in.embed_texts([text]))
     assert stand_in.device == stand_in.find() == "cpu"
     assert (stand_in.pids[0] == cpu_pid) is promoted
+
+
+def test_the_limit_is_for_a_batch_and_an_overrun_is_not_repeated(stand_in: CLIPManager, tmp_path: Path) -> None:
+    stand_in.start()
+    cpu_pid = stand_in.pids[0]
+    texts = [f"hang once {tmp_path / 'hangs'}"] + ["a"] * 32
+    with pytest.raises(EncoderFailure, match=r"overran 4 s .*'texts'"):
+        stand_in.embed_texts(texts)
+    assert stand_in.pids[0] is None
+    assert stand_in.embed_texts(texts).shape[0] == 33
+    assert stand_in.pids[0] not in (None, cpu_pid)
+
+
+def test_many_images_have_the_time_of_their_batches(stand_in: CLIPManager) -> None:
+    stand_in.start()
+    pid = stand_in.pids[0]
+    assert pid is not None
+    # It answers nothing while it is suspended.
+    encoder = psutil.Process(pid)
+    encoder.suspend()
+    with pytest.raises(EncoderFailure, match=r"overran 4 s .*'images'"):
+        stand_in.embed_images(pictures(stand_in)[:1] * 64)
+
+
+def test_encoders_count_gpus_as_the_driver_does(stand_in: CLIPManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    stand_in.start()
+    stand_in.promote()
+    spares = [pid for pid in encoder_pids() if pid not in stand_in.pids]
+    assert len(spares) == 1
+    seen = [psutil.Process(pid).environ().get("CUDA_VISIBLE_DEVICES") for pid in (*stand_in.pids, *spares)]
+    assert seen == ["", None, None]
 
 
 def test_a_check_restores_what_died(stand_in: CLIPManager) -> None:
@@ -290,10 +326,9 @@ def test_a_check_restores_what_died(stand_in: CLIPManager) -> None:
 
 def test_a_spare_that_died_is_replaced(stand_in: CLIPManager) -> None:
     stand_in.start()
-    spares = [child for child in psutil.Process().children() if STAND_IN[1] in child.cmdline()]
-    spares = [child for child in spares if child.pid != stand_in.pids[0]]
+    spares = [pid for pid in encoder_pids() if pid not in stand_in.pids]
     assert len(spares) == 1
-    kill(spares[0].pid)
+    kill(spares[0])
     stand_in.promote()
     assert stand_in.find() == GPU
 
@@ -306,12 +341,30 @@ def test_weights_that_change_while_the_worker_runs_are_not_mixed(stand_in: CLIPM
         stand_in.embed_texts(["a"])
 
 
-def test_an_encoder_that_never_starts_is_an_encoder_failure(stand_in: CLIPManager, commands: Commands) -> None:
-    commands.then([*STAND_IN, "--die-at-load"])
+def test_a_load_that_failed_is_not_tried_again_at_every_check(
+    stand_in: CLIPManager, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dies = [*STAND_IN, "--die-at-load"]
+    commands.then(dies, dies)
+    for attempt in (stand_in.start, stand_in.check, stand_in.start, stand_in.check):
+        with pytest.raises(EncoderFailure, match="the driver is gone"):
+            attempt()
+    # The two checks started nothing: what comes next works.
+    assert commands.coming == [STAND_IN]
+    stand_in.start()
+    assert known(stand_in).name == "stand-in"
+
+    commands.then(dies)
+    kill(stand_in.pids[0])
+    for _ in range(2):
+        with pytest.raises(EncoderFailure, match="the driver is gone"):
+            stand_in.check()
+    monkeypatch.setattr(clip_manager, "_LOAD_RETRY_S", 0.0)
+    commands.then(dies)
     with pytest.raises(EncoderFailure, match="the driver is gone"):
         stand_in.start()
     stand_in.check()
-    assert known(stand_in).name == "stand-in"
+    assert stand_in.pids[0] is not None
 
 
 def test_a_stop_breaks_off_what_runs_and_nothing_starts_after_it(stand_in: CLIPManager, tmp_path: Path) -> None:
@@ -332,17 +385,44 @@ def test_a_stop_breaks_off_what_runs_and_nothing_starts_after_it(stand_in: CLIPM
     assert stand_in.pids == (None, None)
     with pytest.raises(EncoderFailure, match="stopped"):
         stand_in.embed_texts(["a"])
+
+
+def test_a_stop_breaks_off_a_promotion(stand_in: CLIPManager, commands: Commands, tmp_path: Path) -> None:
+    commands.then(STAND_IN, [*STAND_IN, "--hang-at-load", str(tmp_path / "hangs")])
     stand_in.start()
-    assert stand_in.embed_texts(["a"]).shape[0] == 1
+    errors: list[MigrationFailed] = []
+
+    def promote() -> None:
+        with pytest.raises(MigrationFailed) as caught:
+            stand_in.promote()
+        errors.append(caught.value)
+
+    thread = threading.Thread(target=promote)
+    thread.start()
+    wait_for((tmp_path / "hangs").exists, "the encoder hangs")
+    stand_in.stop()
+    thread.join(LIMIT_S)
+    assert [error.details["kind"] for error in errors] == ["ended"]
+    assert encoder_pids() == []
+
+
+def test_a_stop_is_for_good(stand_in: CLIPManager) -> None:
+    stand_in.stop()
+    with pytest.raises(EncoderFailure, match="stopped") as caught:
+        stand_in.start()
+    assert caught.value.details["kind"] == "ended"
+    assert encoder_pids() == []
 
 
 def test_the_status_never_waits(stand_in: CLIPManager, tmp_path: Path) -> None:
     stand_in.start()
+    # From the GPU, where an overrun is made up for.
+    stand_in.promote()
     thread = threading.Thread(target=stand_in.embed_texts, args=[[f"hang once {tmp_path / 'hangs'}"]])
     thread.start()
     wait_for((tmp_path / "hangs").exists, "the encoder hangs")
-    assert (stand_in.device, known(stand_in).name) == ("cpu", "stand-in")
-    assert stand_in.pids[0] is not None
+    assert (stand_in.device, known(stand_in).name) == (GPU, "stand-in")
+    assert None not in stand_in.pids
     assert thread.is_alive()
     thread.join(LIMIT_S)
 

@@ -165,9 +165,7 @@ def p11_unloaded_means_gone(world: World, done: Done) -> None:
     """When `ensure_vlm_unloaded` returns, the server no longer lists the model, and its memory is free."""
     if isinstance(done.request, UnloadVlm) and done.ok:
         assert not done.after.vlm_listed
-        # Totals cannot tell the memory of this model from that of one that went before it and is late.
-        two_at_once = done.before.vlm_listed and done.before.vlm_owed_mb > 0
-        assert two_at_once or done.after.vlm_owed_mb == 0, f"{done.after.vlm_owed_mb} MB are still held"
+        assert done.after.vlm_owed_mb == 0, f"{done.after.vlm_owed_mb} MB are still held"
 
 
 def p12_clip_is_where_it_is_said_to_be(world: World, done: Done) -> None:

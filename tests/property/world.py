@@ -284,7 +284,7 @@ class World:
         if asked:
             use.surely_s = done.ended_s if done.ok else asked[0].start_s
         elif (isinstance(request, LoadVlm) and done.ok) or (done.mode is not done.mode_before and _records(request)):
-            use.surely_s = done.ended_s if isinstance(request, LoadVlm) else done.started_s
+            use.surely_s = done.started_s
         if isinstance(request, Ask | LoadVlm) or _records(request):
             use.perhaps_s, use.owed = done.ended_s, False
         if isinstance(request, SetMode) and done.ok and request.mode is ExecutionMode.AUTOPILOT:

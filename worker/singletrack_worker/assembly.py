@@ -1,20 +1,22 @@
 """Puts the parts of a worker together as its configuration says."""
 
+import logging
 import os
 import socket
+import time
 from importlib.metadata import version
 
 import redis
 
 from singletrack_tasks.events import WorkerStarted, WorkerStopped
-from singletrack_tasks.status import WorkerInfo
+from singletrack_tasks.status import GPUResourceStatus, WorkerInfo
 from singletrack_worker.gpu.clip_manager import CLIPManager
 from singletrack_worker.gpu.gpu_resource_manager import GPUResourceManager, Stores, Tenants
 from singletrack_worker.gpu.ollama_manager import OllamaManager
 from singletrack_worker.gpu.ports import Clock, SystemClock, Vlm, Vram
 from singletrack_worker.gpu.simulated import SimulatedGpu, SimulatedVlm
 from singletrack_worker.gpu.vram_monitor import NoGpu, VRAMMonitor
-from singletrack_worker.redis_client import connect, server_offset_s
+from singletrack_worker.redis_client import connect, server_time_unix_s
 from singletrack_worker.settings import GPUResourceConfig
 from singletrack_worker.stores import (
     RedisBlobs,
@@ -24,13 +26,18 @@ from singletrack_worker.stores import (
     RedisVectorCache,
 )
 
+SET_CLOCK_EVERY_S = 30.0
+_log = logging.getLogger(__name__)
+
 
 class Worker:
     """A manager with everything that it needs, ready to be started."""
 
     def __init__(self, config: GPUResourceConfig) -> None:
         self._redis = connect(config)
-        self._clock = SystemClock(server_offset_s(self._redis))
+        self._clock = SystemClock()
+        self._clock.set(server_time_unix_s(self._redis))
+        self._set_again_s = 0.0
         self._info = _describe(self._clock)
         self._publisher = RedisPublisher(self._redis, config.keys)
         self.manager = GPUResourceManager(
@@ -46,16 +53,26 @@ class Worker:
         at, host, pid = self._clock.time(), self._info.host, self._info.pid
         self._publisher.emit(WorkerStarted(at_unix_s=at, host=host, pid=pid))
         self._publisher.publish(self.manager.status())
-        self._publisher.start(self.manager.status)
+        self._publisher.start(self._snapshot)
         self.manager.start_in_background()
 
     def stop(self) -> None:
         """End the encoders, and say so."""
-        self._publisher.stop()
         self.manager.stop()
+        self._publisher.stop()
         at, host, pid = self._clock.time(), self._info.host, self._info.pid
         self._publisher.emit(WorkerStopped(at_unix_s=at, host=host, pid=pid))
         self._redis.close()
+
+    def _snapshot(self) -> GPUResourceStatus:
+        """Take a snapshot by a clock that is set to Redis's every half minute."""
+        if time.monotonic() >= self._set_again_s:
+            self._set_again_s = time.monotonic() + SET_CLOCK_EVERY_S
+            try:
+                self._clock.set(server_time_unix_s(self._redis))
+            except redis.RedisError as error:
+                _log.warning("the clock was not set to that of Redis: %s", error)
+        return self.manager.status()
 
 
 def build_tenants(config: GPUResourceConfig, clock: Clock) -> Tenants:

@@ -33,10 +33,9 @@ def connect(config: GPUResourceConfig) -> redis.Redis:
     return client
 
 
-def server_offset_s(client: redis.Redis) -> float:
-    """Measure how far the Redis server's clock is ahead of ours, in seconds, to half a round trip."""
-    before = time.time()
+def server_time_unix_s(client: redis.Redis) -> float:
+    """Ask for the Redis server's Unix time, in seconds, right to half a round trip; raises `redis.RedisError`."""
+    asked_s = time.monotonic()
     now: Any = client.time()
     seconds, microseconds = now
-    after = time.time()
-    return float(seconds + microseconds / 1e6 - (before + after) / 2)
+    return float(seconds + microseconds / 1e6 + (time.monotonic() - asked_s) / 2)

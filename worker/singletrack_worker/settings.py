@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from singletrack_tasks.errors import InvalidConfiguration
 from singletrack_tasks.keys import Keys
+from singletrack_tasks.ollama_address import client_url
 from singletrack_tasks.status import ResizeMode
 
 # Ollama lets a model go by itself this long after the idle check should have done it: if the worker dies, the
@@ -84,6 +85,11 @@ class GPUResourceConfig(BaseSettings):
         Keys(track)
         return track
 
+    @field_validator("ollama_url")
+    @classmethod
+    def _as_ollama_reads_it(cls, url: str) -> str:
+        return client_url(url)
+
     @field_validator("redis_url")
     @classmethod
     def _is_a_redis_url(cls, url: SecretStr) -> SecretStr:
@@ -105,6 +111,11 @@ class GPUResourceConfig(BaseSettings):
             raise ValueError(
                 f"tick_interval_s ({self.tick_interval_s:g}) is longer than idle_timeout_s ({self.idle_timeout_s:g}): "
                 "an idle VLM would be noticed late"
+            )
+        if self.idle_timeout_s and self.tick_interval_s >= KEEP_ALIVE_MARGIN_S:
+            raise ValueError(
+                f"tick_interval_s ({self.tick_interval_s:g}) has to be below {KEEP_ALIVE_MARGIN_S:g}: Ollama would let "
+                "an idle VLM go before the check does"
             )
         if self.gpu == "simulated" and max(self.simulated_vlm_mb, self.simulated_clip_mb) > self.simulated_total_mb:
             raise ValueError("a tenant of the simulated GPU is larger than the GPU")

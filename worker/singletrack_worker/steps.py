@@ -77,7 +77,7 @@ def gpu_cancel(state: Any, job_id: str) -> dict[str, str]:
     """Break off the operation of a job, if it is the one in flight."""
     running = state.consumer.controller.gpu_worker
     done = running is not None and running.manager.cancel(job_id)
-    return {"ok": f"job {job_id} {'was broken off' if done else 'is not in flight'}"}
+    return {"ok": f"job {job_id} {'was told to stop' if done else 'is not in flight'}"}
 
 
 STEPS = (OneAtATime, Manage)

@@ -69,12 +69,11 @@ class RedisMemory:
         except redis.RedisError as error:
             raise RedisUnavailable(f"cannot read the track's state: {error}") from error
         stored = {name.decode(): value.decode() for name, value in raw.items()}
-        last_used = stored.get("vlm_last_used_unix_s", "")
-        return SavedState(
-            mode=ExecutionMode(stored.get("mode", ExecutionMode.IDLE)),
-            vlm_last_used_unix_s=float(last_used) if last_used else None,
-            footprints_mb=json.loads(stored.get("footprints_mb", "{}")),
-        )
+        try:
+            return _state(stored)
+        except ValueError as error:
+            _log.warning("the saved state is of another release (%s): starting in mode IDLE", error)
+            return SavedState()
 
     def save(self, state: SavedState) -> None:
         """Write what changed; a Redis that is away is logged, and the next save writes it."""
@@ -187,3 +186,12 @@ class RedisPublisher:
         pipe.xadd(self._keys.events, {"event": event.model_dump_json()}, maxlen=EVENTS_MAX, approximate=True)
         pipe.expire(self._keys.events, EVENTS_TTL_S)
         pipe.execute()
+
+
+def _state(stored: dict[str, str]) -> SavedState:
+    last_used = stored.get("vlm_last_used_unix_s", "")
+    return SavedState(
+        mode=ExecutionMode(stored.get("mode", ExecutionMode.IDLE)),
+        vlm_last_used_unix_s=float(last_used) if last_used else None,
+        footprints_mb=json.loads(stored.get("footprints_mb", "{}")),
+    )

@@ -21,6 +21,14 @@ def answer(header, payload=b""):
 """
 ECHO = "while True:\n    frame = read_frame(stdin)\n    answer(frame.header, frame.payload)"
 HANG = "threading.Event().wait()"
+# A grandchild that holds stdout open when its parent has been killed: no read of the pipe ends.
+HELD = (
+    "import subprocess\n"
+    "sleep = [sys.executable, '-c', 'import time; time.sleep(120)']\n"
+    "nothing = subprocess.DEVNULL\n"
+    "child = subprocess.Popen(sleep, stdin=nothing, stdout=sys.stdout, stderr=nothing)\n"
+    "read_frame(stdin); answer({'pid': child.pid}); read_frame(stdin)\n" + HANG
+)
 
 Start = Callable[[str], EncoderProcess]
 
@@ -116,6 +124,28 @@ def test_an_end_from_another_thread_breaks_off_a_call(start: Start) -> None:
     caller.join(LIMIT_S)
     assert len(errors) == 1
     assert call(process).details["kind"] == "ended"
+
+
+@pytest.mark.parametrize("by", ["a limit", "an end"])
+def test_a_pipe_that_somebody_else_holds_open_blocks_nothing(start: Start, by: str) -> None:
+    process = start(HELD)
+    holder = psutil.Process(process.call({"command": "pid"}, timeout_s=LIMIT_S).header["pid"])
+    try:
+        errors: list[EncoderFailure] = []
+        timeout_s = 0.2 if by == "a limit" else 10 * LIMIT_S
+        caller = threading.Thread(target=lambda: errors.append(call(process, timeout_s)), daemon=True)
+        ender = threading.Thread(target=process.end, daemon=True)
+        caller.start()
+        if by == "an end":
+            ender.start()
+            ender.join(LIMIT_S)
+        caller.join(LIMIT_S)
+        assert holder.is_running()
+        assert not ender.is_alive()
+        assert [error.details["kind"] for error in errors] == ["overrun" if by == "a limit" else "ended"]
+        assert not process.alive
+    finally:
+        holder.kill()
 
 
 def test_a_program_that_is_not_there_is_an_encoder_failure() -> None:

@@ -57,7 +57,9 @@ def test_a_model_that_takes_less_than_before_is_a_reason_though_the_server_says_
     rig.vlm.faults.silent_cpu_mb = 2000
     rig.set_mode(ExecutionMode.RECORDING)
     assert rig.codes() == {DegradedCode.VLM_VRAM_SHORT}
-    assert "took 3600 MB of VRAM where it took 5600 MB before" in text_of(rig, DegradedCode.VLM_VRAM_SHORT)
+    assert "took 3600 MB of this GPU's VRAM where at least 4480 MB were expected" in text_of(
+        rig, DegradedCode.VLM_VRAM_SHORT
+    )
     assert rig.observer.observe().vlm_needs_mb == VLM_MB
     rig.vlm.evict()
     rig.observer.observe()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from singletrack_tasks.errors import (
+    AnswerTimeout,
     InvalidImage,
     JobCancelled,
     ModelMissing,
@@ -186,7 +187,7 @@ class TestAsk:
 
         script.on("/api/chat", babble)
         with managed(script.url, clock) as vlm:
-            with pytest.raises(OllamaFailure, match="max_tokens"):
+            with pytest.raises(AnswerTimeout, match="max_tokens"):
                 put(vlm)
             assert script.hung_up.wait(PATIENCE_S)
 

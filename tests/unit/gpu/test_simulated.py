@@ -2,6 +2,7 @@
 
 import pytest
 
+from singletrack_tasks.errors import OllamaUnreachable
 from singletrack_tasks.vlm import VlmOptions
 from singletrack_worker.gpu.fakes import FakeClock, FakeVlm
 from singletrack_worker.gpu.ports import Cancellation, VlmListing
@@ -76,6 +77,7 @@ def test_a_server_that_lets_the_model_go_gives_the_memory_back() -> None:
     vlm = SimulatedVlm(server, gpu, size_mb=5000)
     vlm.load()
     server.evict()
+    assert vlm.listing() is None
     assert used_mb(gpu) == DESKTOP_MB
 
 
@@ -84,6 +86,8 @@ def test_a_server_that_is_away_holds_nothing_that_anybody_could_see() -> None:
     vlm = SimulatedVlm(server, gpu, size_mb=5000)
     vlm.load()
     server.faults.down = True
+    with pytest.raises(OllamaUnreachable):
+        vlm.listing()
     assert used_mb(gpu) == DESKTOP_MB
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from singletrack_ops.ollama_address import client_url, configured_url
+from singletrack_tasks.ollama_address import client_url, configured_url
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,12 @@ T = TypeVar("T")
 
 # What the CPU's encoder has loaded once lies in the cache: no later load waits for a network or gets other weights.
 _CACHED = {"HF_HUB_OFFLINE": "1"}
+# Which GPUs CUDA counts. Encoders never inherit it: the driver's figures, which the worker goes by, do not heed it.
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
 # CUDA's own order is by speed; the driver's is by slot, and the worker counts as the driver does.
 _GPU_ENVIRONMENT = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", **_CACHED}
-# Without a network it takes most of a minute to learn that weights cannot be had: not at every tick.
-_UNAVAILABLE_RETRY_S = 300.0
+# A load that fails may take minutes, without a network or with one that is slow: not at every tick.
+_LOAD_RETRY_S = 300.0
 
 _log = logging.getLogger(__name__)
 
@@ -56,8 +58,8 @@ class CLIPManager:
         """Check the settings and start nothing; raises `InvalidConfiguration`.
 
         `gpu_device` is `cuda:n` or None for no GPU; a `simulated` one computes on the CPU under that name.
-        `canary_tolerance` is the largest 1 - cosine between the devices' answers. `command` makes the command line
-        of each new encoder process.
+        `encode_timeout_s` is for a batch, see `EncoderSettings`. `canary_tolerance` is the largest 1 - cosine
+        between the devices' answers. `command` makes the command line of each new encoder process.
         """
         WeightsSpec.parse(weights)
         self._settings = EncoderSettings(weights, resize_mode, encode_timeout_s, load_timeout_s, threads)
@@ -66,11 +68,14 @@ class CLIPManager:
         self._canary_tolerance = canary_tolerance
         self._command = command
         self._lock = threading.RLock()
+        # Held to start an encoder: `stop` either sees it or keeps it from being started.
+        self._spawning = threading.Lock()
+        self._spawned: set[Encoder] = set()
         self._stopped = False
         self._model: ClipModel | None = None
         self._reference: Vector | None = None
-        self._unavailable: str | None = None
-        self._unavailable_until_s = 0.0
+        self._load_error: ClipUnavailable | EncoderFailure | None = None
+        self._load_again_at_s = 0.0
         self._cpu: Encoder | None = None
         self._gpu: Encoder | None = None
         self._spare: Encoder | None = None
@@ -93,18 +98,18 @@ class CLIPManager:
     def start(self) -> None:
         """Start the CPU's encoder, and the spare where there is a GPU; harmless when repeated.
 
-        Raises `ClipUnavailable`, `EncoderFailure`.
+        Raises `ClipUnavailable`, `EncoderFailure`; the latter, too, after a `stop`, which is for good.
         """
         with self._lock:
-            self._stopped = False
-            self._unavailable = None
+            self._load_error = None
             self._working_cpu()
             self._refill_spare()
 
     def check(self) -> None:
         """Notice encoders that died; raises `EncoderFailure` or `ClipUnavailable` if none can be had.
 
-        Weights that cannot be had are tried again by `start`, and else after five minutes.
+        A load that failed is tried again by `start`, and else after five minutes: the CPU's encoder is missed with
+        the same error until then.
         """
         with self._lock:
             if self._gpu is not None and not self._gpu.alive:
@@ -143,7 +148,8 @@ class CLIPManager:
     def embed_images(self, pixels: Sequence[bytes]) -> Vector:
         """Embed prepared images: unit rows, n x dimension.
 
-        A GPU's encoder that fails is ended and the CPU's answers; the CPU's is started again once if it died.
+        A GPU's encoder that fails is ended and the CPU's answers; the CPU's is started again once if it died, but
+        not if it overran: it would overrun again.
         Raises `InvalidImage` for images of another size, `EncoderFailure`, `ClipUnavailable`.
         """
         return self._serve(lambda encoder: encoder.embed_images(pixels))
@@ -153,16 +159,13 @@ class CLIPManager:
         return self._serve(lambda encoder: encoder.embed_texts(texts))
 
     def stop(self) -> None:
-        """End all encoder processes, breaking off what they do; harmless when repeated."""
-        self._stopped = True
-        for encoder in (self._gpu, self._spare, self._cpu):
-            if encoder is not None:
-                encoder.end()
-        # An operation in another thread may have started one meanwhile; it has noticed by the time it lets go.
+        """End all encoder processes for good, breaking off what they do; harmless when repeated."""
+        with self._spawning:
+            self._stopped = True
+            encoders = list(self._spawned)
+        for encoder in encoders:
+            encoder.end()
         with self._lock:
-            for encoder in (self._gpu, self._spare, self._cpu):
-                if encoder is not None:
-                    encoder.end()
             self._cpu = self._gpu = self._spare = None
 
     def _serve(self, operation: Callable[[Encoder], T]) -> T:
@@ -177,32 +180,36 @@ class CLIPManager:
             try:
                 return operation(cpu)
             except EncoderFailure as error:
-                if cpu.alive:
+                if cpu.alive or error.details.get("kind") == "overrun":
                     raise
                 _log.warning("the CPU's encoder is started again: %s", error.message)
             return operation(self._working_cpu())
 
     def _working_cpu(self) -> Encoder:
         """Give the CPU's encoder with its model, started and loaded as far as it is not."""
+        if self._cpu is not None and self._cpu.alive and self._cpu.model is not None:
+            return self._cpu
+        if self._load_error is not None and time.monotonic() < self._load_again_at_s:
+            raise _fresh(self._load_error)
+        encoder = self._living_cpu()
+        try:
+            self._load_cpu(encoder)
+        except (ClipUnavailable, EncoderFailure) as error:
+            self._load_error, self._load_again_at_s = _fresh(error), time.monotonic() + _LOAD_RETRY_S
+            raise
+        self._load_error = None
+        return encoder
+
+    def _living_cpu(self) -> Encoder:
         if self._cpu is None or not self._cpu.alive:
             if self._cpu is not None:
                 self._cpu.end()
             # It has no GPU in sight, so it can take no memory there.
-            self._cpu = self._spawn({"CUDA_VISIBLE_DEVICES": "", **(_CACHED if self._model else {})})
-        if self._cpu.model is None:
-            self._load_cpu(self._cpu)
+            self._cpu = self._spawn({_VISIBLE: "", **(_CACHED if self._model else {})})
         return self._cpu
 
     def _load_cpu(self, encoder: Encoder) -> None:
-        if self._unavailable is not None and time.monotonic() < self._unavailable_until_s:
-            raise ClipUnavailable(self._unavailable)
-        try:
-            model = encoder.load("cpu")
-        except ClipUnavailable as error:
-            self._unavailable = error.message
-            self._unavailable_until_s = time.monotonic() + _UNAVAILABLE_RETRY_S
-            raise
-        self._unavailable = None
+        model = encoder.load("cpu")
         if self._model is not None and model != self._model:
             encoder.end()
             raise ClipUnavailable(
@@ -274,9 +281,18 @@ class CLIPManager:
             _log.warning("no spare encoder: %s", error.message)
 
     def _spawn(self, environment: Mapping[str, str]) -> Encoder:
-        if self._stopped:
-            raise EncoderFailure("CLIP is stopped", {"kind": "ended"})
-        return Encoder(self._settings, self._command(), {**os.environ, **environment})
+        inherited = {name: value for name, value in os.environ.items() if name != _VISIBLE}
+        with self._spawning:
+            if self._stopped:
+                raise EncoderFailure("CLIP is stopped, and stays so until the worker is restarted", {"kind": "ended"})
+            encoder = Encoder(self._settings, self._command(), {**inherited, **environment})
+            self._spawned = {earlier for earlier in self._spawned if earlier.alive} | {encoder}
+        return encoder
+
+
+def _fresh(error: ClipUnavailable | EncoderFailure) -> ClipUnavailable | EncoderFailure:
+    # One that was raised holds its callers' frames, with all the images that they were to embed.
+    return type(error)(error.message, error.details)
 
 
 def _pid(encoder: Encoder | None) -> int | None:

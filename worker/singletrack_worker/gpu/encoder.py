@@ -1,6 +1,7 @@
 """One CLIP in one encoder process, seen from the worker."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,13 +10,17 @@ import numpy as np
 from singletrack_tasks.errors import EncoderFailure, InvalidImage
 from singletrack_tasks.status import ClipModel, ResizeMode
 from singletrack_tasks.wire import Vector
+from singletrack_worker.gpu.clip_encoder import BATCH
 from singletrack_worker.gpu.encoder_process import COMMAND, EncoderProcess
 from singletrack_worker.gpu.frames import Frame
 
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """What all encoders of a worker have in common; `threads` None leaves their number to torch."""
+    """What all encoders of a worker have in common.
+
+    `encode_timeout_s` is for a batch of at most `BATCH` inputs; `threads` None leaves their number to torch.
+    """
 
     weights: str
     resize_mode: ResizeMode
@@ -77,22 +82,23 @@ class Encoder:
             raise InvalidImage(f"this CLIP takes prepared images of {size} x {size} x 3 bytes. Prepare them again.")
         if not pixels:
             return self._rows(b"", 0)
-        answer = self._call({"command": "images", "count": len(pixels)}, b"".join(pixels))
+        answer = self._call({"command": "images", "count": len(pixels)}, b"".join(pixels), count=len(pixels))
         return self._rows(answer.payload, len(pixels))
 
     def embed_texts(self, texts: Sequence[str]) -> Vector:
         """Embed texts: n x dimension; raises `EncoderFailure`."""
         if not texts:
             return self._rows(b"", 0)
-        answer = self._call({"command": "texts"}, json.dumps(list(texts)).encode())
+        answer = self._call({"command": "texts"}, json.dumps(list(texts)).encode(), count=len(texts))
         return self._rows(answer.payload, len(texts))
 
     def end(self) -> None:
         """End the process and wait until it is gone; harmless when repeated."""
         self._process.end()
 
-    def _call(self, header: Mapping[str, object], payload: bytes = b"") -> Frame:
-        return self._process.call(header, payload, timeout_s=self._settings.encode_timeout_s)
+    def _call(self, header: Mapping[str, object], payload: bytes = b"", *, count: int = 1) -> Frame:
+        batches = math.ceil(count / BATCH)
+        return self._process.call(header, payload, timeout_s=self._settings.encode_timeout_s * batches)
 
     def _loaded(self) -> ClipModel:
         if self._model is None:

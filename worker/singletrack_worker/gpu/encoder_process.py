@@ -2,6 +2,7 @@
 
 import logging
 import os
+import queue
 import subprocess
 import sys
 import threading
@@ -28,16 +29,16 @@ _log = logging.getLogger(__name__)
 class EncoderProcess:
     """A child process that answers frames, one call at a time.
 
-    A call that fails in any way but an error frame leaves the process dead: what comes next on its pipes
-    could belong to anything. `end` may be called from any thread, also during a call.
+    A call that fails in any way but an error frame ends the process: what comes next on its pipes could belong
+    to anything. `end` may be called from any thread, also during a call. Neither waits for ever for a process that
+    a hung driver keeps after it was killed, nor for a pipe that somebody else holds open.
     """
 
     def __init__(self, command: Sequence[str] = COMMAND, environment: Mapping[str, str] | None = None) -> None:
         self._calling = threading.Lock()
         self._ended = False
         self._process = _spawn(command, environment)
-        self._stdin = cast("BinaryIO", self._process.stdin)
-        self._stdout = cast("BinaryIO", self._process.stdout)
+        self._pipes = _Pipes(cast("BinaryIO", self._process.stdin), cast("BinaryIO", self._process.stdout))
         self._tail = _Tail(cast("IO[bytes]", self._process.stderr))
 
     @property
@@ -47,59 +48,49 @@ class EncoderProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs, as the operating system tells it now."""
-        return self._process.poll() is None
+        """Whether the process runs, as the operating system tells it now; one that was ended is never used again."""
+        return not self._ended and self._process.poll() is None
 
     def call(self, header: Mapping[str, Any], payload: bytes = b"", *, timeout_s: float) -> Frame:
         """Send a frame and return the answer.
 
-        Raises `EncoderFailure` if the process dies, overruns `timeout_s` (it is killed then) or answers with an
-        error (`details["kind"]` is then the child's; `out_of_memory` for one), and `ClipUnavailable` if it
+        Raises `EncoderFailure` if the process dies, is ended, overruns `timeout_s` (it is killed then) or answers
+        with an error (`details["kind"]` is then the child's; `out_of_memory` for one), and `ClipUnavailable` if it
         answers that its weights cannot be had.
         """
         with self._calling:
             if self._ended:
                 raise EncoderFailure(f"the encoder process {self.pid} was ended", {"kind": "ended"})
-            overrun = threading.Event()
-            timer = threading.Timer(timeout_s, self._end_overrun, [overrun])
-            timer.daemon = True
-            timer.start()
             try:
-                write_frame(self._stdin, header, payload)
-                answer = read_frame(self._stdout)
-            except EncoderFailure as error:
-                raise self._explain(error, str(header.get("command")), timeout_s, overrun) from error
-            finally:
-                timer.cancel()
+                answer = self._pipes.exchange(Frame(dict(header), payload), timeout_s)
+            except (EncoderFailure, queue.Empty) as error:
+                raise self._explain(error, str(header.get("command")), timeout_s) from error
         return _checked(answer)
 
     def end(self) -> None:
         """Kill the process and wait until it is gone; harmless when repeated."""
         self._ended = True
         self._process.kill()
+        self._pipes.close()
         if self._wait(_END_WAIT_S) is None:
             # Only a driver that hangs keeps a killed process: no call from here can change that.
             _log.error("the encoder process %d is still there %.0f s after it was killed", self.pid, _END_WAIT_S)
-            return
-        with self._calling:
-            self._close_pipes()
+        self._tail.close()
 
-    def _end_overrun(self, overrun: threading.Event) -> None:
-        overrun.set()
-        self._process.kill()
-
-    def _explain(self, error: EncoderFailure, command: str, timeout_s: float, overrun: threading.Event) -> Exception:
-        status = self._wait(_DYING_S)
-        died = status is not None
-        if not died:
-            self._process.kill()
-            status = self._wait(_END_WAIT_S)
-        if overrun.is_set():
+    def _explain(self, error: EncoderFailure | queue.Empty, command: str, timeout_s: float) -> EncoderFailure:
+        """End the process, and say why."""
+        ended, overran = self._ended, isinstance(error, queue.Empty)
+        died = not overran and self._wait(_DYING_S) is not None
+        self.end()
+        status = self._process.poll()
+        if ended:
+            kind, what = "ended", "was ended"
+        elif overran:
             kind, what = "overrun", f"overran {timeout_s:g} s and was ended"
         elif died:
             kind, what = "died", f"ended with exit status {status}"
         else:
-            kind, what = "garbage", f"broke the protocol and was ended: {error.message}"
+            kind, what = "garbage", f"broke the protocol and was ended: {error}"
         return EncoderFailure(
             f"the encoder process {self.pid} {what} (during '{command}'). {self._tail.words()}",
             {"kind": kind, "exit_status": status, "command": command},
@@ -111,12 +102,57 @@ class EncoderProcess:
         except subprocess.TimeoutExpired:
             return None
 
-    def _close_pipes(self) -> None:
+
+class _Pipes:
+    """The pipes for frames, in the hands of a thread of its own.
+
+    No call ends a read or a write that blocks while another process holds the other end open: neither closing the
+    pipe nor killing the child. Only a thread can be left behind with it.
+    """
+
+    def __init__(self, stdin: BinaryIO, stdout: BinaryIO) -> None:
+        self._stdin = stdin
+        self._stdout = stdout
+        self._requests: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[Frame | Exception] = queue.SimpleQueue()
+        threading.Thread(target=self._run, name="encoder-frames", daemon=True).start()
+
+    def exchange(self, request: Frame, timeout_s: float) -> Frame:
+        """Send a frame and return the next one; raises `EncoderFailure`, and `queue.Empty` after `timeout_s`.
+
+        After an error there must be no other exchange: it could be given the answer to this one.
+        """
+        self._requests.put(request)
+        outcome = self._outcomes.get(timeout=timeout_s)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def close(self) -> None:
+        """Break off an exchange at once, and close the pipes as soon as they let go; harmless when repeated."""
+        self._outcomes.put(EncoderFailure("the exchange was broken off"))
+        self._requests.put(None)
+
+    def _run(self) -> None:
+        while self._exchange_next():
+            pass
         # Closing flushes; what was still on its way to a dead process is lost, as it should be.
         with suppress(OSError):
             self._stdin.close()
         self._stdout.close()
-        self._tail.close()
+
+    def _exchange_next(self) -> bool:
+        # A function of its own, so that no request or answer of many MB is held until the next one comes.
+        request = self._requests.get()
+        if request is None:
+            return False
+        try:
+            write_frame(self._stdin, request.header, request.payload)
+            self._outcomes.put(read_frame(self._stdout))
+        # Whatever went wrong is for the caller to know, who else would wait for nothing.
+        except Exception as error:
+            self._outcomes.put(error)
+        return True
 
 
 class _Tail:

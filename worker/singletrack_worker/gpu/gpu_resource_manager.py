@@ -2,12 +2,12 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts
-from singletrack_tasks.errors import JobCancelled, SingletrackError, UnknownModel, VlmLoadFailed
+from singletrack_tasks.errors import JobCancelled, OllamaUnreachable, SingletrackError, UnknownModel, VlmLoadFailed
 from singletrack_tasks.events import AnyEvent, Degraded, IdleUnload, ModeChanged, Recovered, ResourceChanged
 from singletrack_tasks.gpu import Job
 from singletrack_tasks.mode import ModeResult, SetMode
@@ -41,7 +41,7 @@ from singletrack_worker.gpu.ports import (
     Vlm,
     Vram,
 )
-from singletrack_worker.gpu.questions import Questions
+from singletrack_worker.gpu.questions import Answered, Questions
 from singletrack_worker.gpu.reasons import Reasons
 from singletrack_worker.gpu.states import RESIDENT, VlmLife
 from singletrack_worker.gpu.transitions import Transitions
@@ -51,6 +51,9 @@ from singletrack_worker.gpu.vram_monitor import ChangeDetector
 from singletrack_worker.settings import GPUResourceConfig
 
 _log = logging.getLogger(__name__)
+
+# How long the thread that starts CLIP may take to notice that CLIP was stopped.
+START_ENDS_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ class GPUResourceManager:
         self._clip_started = threading.Event()
         self._clip_started.set()
         self._stopped = threading.Event()
+        self._starting: threading.Thread | None = None
 
     def start(self) -> None:
         """Start CLIP's CPU encoder, find out what is there, and mend what differs from the saved mode's contract."""
@@ -133,12 +137,15 @@ class GPUResourceManager:
     def start_in_background(self) -> None:
         """Start without waiting for CLIP, which takes seconds: what needs no CLIP is done meanwhile."""
         self._clip_started.clear()
-        threading.Thread(target=self._start, name="start", daemon=True).start()
+        self._starting = threading.Thread(target=self._start, name="start", daemon=True)
+        self._starting.start()
 
     def stop(self) -> None:
         """End the encoders and the connections; what Ollama holds goes by its keep-alive."""
         self._stopped.set()
         self._clip.stop()
+        if self._starting is not None:
+            self._starting.join(START_ENDS_S)
         self._vlm.close()
         self._vram.close()
 
@@ -149,11 +156,13 @@ class GPUResourceManager:
         """
         with self._turns.take("mode", request, job) as turn:
             if request.mode is ExecutionMode.AUTOPILOT:
-                self._clip_started.wait()
+                self._wait_for_clip(turn)
             before, vram_before = self._saved.mode, self._vram.read()
             steps = self._transitions.prepare(request.mode, Demand.MODE, turn, attempts=self._config.retry_attempts)
             self._enter(request.mode)
             turn.moves = self._transitions.execute(steps, turn, attempts=self._config.retry_attempts)
+            if request.mode is ExecutionMode.RECORDING:
+                self._renew_keep_alive(turn)
             outcome = turn.outcome()
             if before is not request.mode:
                 self._emit(
@@ -179,9 +188,9 @@ class GPUResourceManager:
         with self._turns.take("ask", request, job) as turn:
             self._refuse_other_model(request)
             images = self._blobs.get(request.images)
-            self._bring_vlm(turn)
             with turn.broken_off_at_deadline():
-                answered = self._questions.ask(request, images, turn.cancellation)
+                self._bring_vlm(turn)
+                answered = self._put_question(request, images, turn)
             self._use.touch()
             self._record()
             answer = answered.answer
@@ -201,7 +210,9 @@ class GPUResourceManager:
     def load_vlm(self, request: LoadVlm, job: Job) -> VlmResult:
         """Load the VLM (P10); raises the reason if it cannot be."""
         with self._turns.take("load_vlm", request, job) as turn:
-            self._bring_vlm(turn)
+            with turn.broken_off_at_deadline():
+                self._bring_vlm(turn)
+            self._renew_keep_alive(turn)
             self._record()
             return VlmResult(state=self._life.state, model=self._vlm.model, **turn.outcome())
 
@@ -217,7 +228,7 @@ class GPUResourceManager:
     def embed_images(self, request: EmbedImages, job: Job) -> EmbeddingResult:
         """Embed images where CLIP is."""
         with self._turns.take("embed_images", request, job) as turn:
-            self._clip_started.wait()
+            self._wait_for_clip(turn)
             pixels = self._embedder.prepare_images(request.images, request.fingerprint)
             vectors = self._embedder.embed_images(pixels)
             return self._embedded(Vectors.of(vectors), turn)
@@ -225,14 +236,14 @@ class GPUResourceManager:
     def embed_texts(self, request: EmbedTexts, job: Job) -> EmbeddingResult:
         """Embed texts where CLIP is."""
         with self._turns.take("embed_texts", request, job) as turn:
-            self._clip_started.wait()
+            self._wait_for_clip(turn)
             vectors = self._embedder.embed_texts(request.texts)
             return self._embedded(Vectors.of(vectors), turn)
 
     def find_clip(self, request: FindClip, job: Job) -> FindClipResult:
         """Ask the encoder for the device of its weights (P12)."""
         with self._turns.take("find_clip", request, job) as turn:
-            self._clip_started.wait()
+            self._wait_for_clip(turn)
             self._embedder.model()
             return FindClipResult(device=self._clip.find(), **turn.outcome())
 
@@ -240,11 +251,12 @@ class GPUResourceManager:
         """Unload an idle VLM (P8), replace encoders that died, and mend what differs from the mode's contract."""
         with self._turns.take("tick", request, job) as turn:
             self._check_clip()
-            idle_s = self._use.idle_s
+            was_used, idle_s = self._use.known, self._use.idle_s
             turn.moves = self._transitions.run(self._saved.mode, Demand.UPKEEP, turn, attempts=1)
             unload = next((move.receipt for move in turn.moves if move.receipt.step == "unload_vlm"), None)
             if unload is not None and unload.ok:
                 self._use.forget()
+            if unload is not None and unload.ok and was_used:
                 self._emit(
                     IdleUnload(
                         at_unix_s=self._clock.time(),
@@ -315,13 +327,39 @@ class GPUResourceManager:
     def _bring_vlm(self, turn: Turn) -> None:
         turn.moves = self._transitions.run(self._saved.mode, Demand.VLM, turn, attempts=self._config.retry_attempts)
         if turn.cancellation.cancelled:
-            raise JobCancelled(f"job {turn.job.id} was cancelled while the VLM was loading")
+            raise JobCancelled(f"job {turn.job.id} was cancelled before its question was put to the VLM")
         _raise_first_error(turn)
         if self._life.state is not ModelState.LOADED:
             raise VlmLoadFailed(f"{self._vlm.model} is {self._life.state} right after it was loaded: see Ollama's log")
         turn.refuse_if_stale()
         self._use.touch()
         self._memory.save(self._saved)
+
+    def _put_question(self, request: Ask, images: Sequence[bytes], turn: Turn) -> Answered:
+        try:
+            return self._questions.ask(request, images, turn.cancellation)
+        except OllamaUnreachable:
+            # The status is to say so at once, and not at the next tick.
+            self._observer.observe()
+            raise
+
+    def _renew_keep_alive(self, turn: Turn) -> None:
+        """Have the server count anew for a VLM that was loaded already: it would let go before our idle check does."""
+        loaded_now = any(move.receipt.step == "load_vlm" for move in turn.moves)
+        if loaded_now or self._life.state is not ModelState.LOADED:
+            return
+        try:
+            self._vlm.load()
+        except SingletrackError as error:
+            _log.warning("the keep-alive of %s was not renewed: %s", self._vlm.model, error)
+            self._observer.observe()
+
+    def _wait_for_clip(self, turn: Turn) -> None:
+        """Wait while CLIP is being started for the first time, as long as somebody waits for the result."""
+        while not self._clip_started.wait(0.1):
+            turn.refuse_if_stale()
+            if turn.cancellation.cancelled or self._stopped.is_set():
+                raise JobCancelled(f"job {turn.job.id} was cancelled while CLIP was starting")
 
     def _refuse_other_model(self, request: Ask) -> None:
         if request.model is not None and request.model != self._vlm.model:
@@ -363,14 +401,16 @@ class GPUResourceManager:
         try:
             action()
         except SingletrackError as error:
-            self._reasons.add(DegradedCode.CLIP_UNAVAILABLE, error.message)
+            if not self._stopped.is_set():
+                self._reasons.add(DegradedCode.CLIP_UNAVAILABLE, error.message)
         else:
             self._reasons.clear(DegradedCode.CLIP_UNAVAILABLE)
 
     def _record(self) -> None:
         """Save what has to survive, and publish before the caller hears of the result."""
         self._memory.save(self._saved)
-        self._publisher.publish(self.status())
+        # The caller who reads it next must not find the very operation that it has the result of still in flight.
+        self._publisher.publish(self.status().model_copy(update={"operation": None}))
 
     def _reason_changed(self, reason: Degradation, holds: bool) -> None:
         at = self._clock.time()

@@ -9,7 +9,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 from singletrack_tasks.errors import SingletrackError, TransientError, VlmLoadFailed, VramNotReleased
 from singletrack_tasks.status import ModelState, StepName, StepReceipt
 from singletrack_worker.gpu.footprints import Footprints
-from singletrack_worker.gpu.ports import Cancellation, Clip, Clock, Vlm, Vram
+from singletrack_worker.gpu.ports import Cancellation, Clip, Clock, Vlm, VlmListing, Vram
 from singletrack_worker.gpu.states import VlmLife
 from singletrack_worker.settings import GPUResourceConfig
 
@@ -49,6 +49,8 @@ class Mover:
         self._clock = clock
         self._life = life
         self._footprints = footprints
+        # What our last load took of this GPU by the driver (MiB): the server's figure may be of several GPUs.
+        self._took_mb: int | None = None
         # VRAM in use before the unload that is still waited for, and what the model took of it (MiB).
         self._unreleased: tuple[int | None, int] = (None, 0)
 
@@ -89,6 +91,7 @@ class Mover:
 
     def _load_vlm(self, attempts: int, cancellation: Cancellation) -> int:
         self._life.to(ModelState.LOADING)
+        before_mb = self._used_mb()
         retrying = Retrying(
             stop=stop_after_attempt(attempts),
             wait=wait_exponential(multiplier=self._config.retry_pause_s, exp_base=2, max=30),
@@ -102,6 +105,8 @@ class Mover:
             self._life.to(ModelState.FAILED)
             raise
         self._life.to(ModelState.LOADED)
+        after_mb = self._used_mb()
+        self._took_mb = None if before_mb is None or after_mb is None else max(0, after_mb - before_mb)
         return int(retrying.statistics.get("attempt_number", 1))
 
     def _load_once(self) -> None:
@@ -117,11 +122,16 @@ class Mover:
         self._life.to(ModelState.UNLOADING)
         self._vlm.unload()
         if listing is not None and before_mb is not None:
-            self._unreleased = (before_mb, listing.vram_mb)
+            self._unreleased = (before_mb, self._releasable_mb(listing))
         self._wait_until_released(self._vlm.model, *self._unreleased)
-        self._unreleased = (None, 0)
+        self._unreleased, self._took_mb = (None, 0), None
         self._life.to(ModelState.UNLOADED)
         return 1
+
+    def _releasable_mb(self, listing: VlmListing) -> int:
+        """What the driver can be expected to see come back: never more than it saw the model take."""
+        seen_mb = self._took_mb if self._took_mb is not None else self._footprints.vlm_mb
+        return listing.vram_mb if seen_mb is None else min(listing.vram_mb, seen_mb)
 
     def _demote_clip(self) -> int:
         before_mb = self._used_mb()

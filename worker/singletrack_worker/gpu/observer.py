@@ -12,6 +12,8 @@ from singletrack_worker.settings import GPUResourceConfig
 
 # Less than this part of what a model took before means that a part of it went elsewhere.
 SHORT_PART = 0.8
+# The same for a model that was never seen whole, against what the server says that it put on the GPU.
+SHORT_OF_LISTED_PART = 0.5
 # What CUDA may take for itself beside a model, libraries and all (MiB).
 CONTEXT_MB = 1024
 
@@ -46,9 +48,9 @@ class Observer:
 
     def observe(self) -> Observed:
         """Read everything; a server that does not answer is a reason, not an error (R1.5)."""
+        self._look_at_server()
         vram = self._vram.read()
         self.judge_gpu(vram)
-        self._look_at_server()
         self._judge_placement(vram)
         self._judge_release(vram)
         listing = self.listing
@@ -128,12 +130,13 @@ class Observer:
         if before_mb is None or after_mb is None or listing is None:
             return
         taken_mb = after_mb - before_mb
-        known_mb = self._footprints.vlm_mb
-        if known_mb is not None and taken_mb < known_mb * SHORT_PART:
+        least_mb = (self._footprints.vlm_mb or 0) * SHORT_PART or listing.vram_mb * SHORT_OF_LISTED_PART
+        if taken_mb < least_mb:
             self._reasons.add(
                 DegradedCode.VLM_VRAM_SHORT,
-                f"{self._vlm.model} took {taken_mb} MB of VRAM where it took {known_mb} MB before: a part of it, "
-                "perhaps its vision part, is on the CPU. Free VRAM and load it again.",
+                f"{self._vlm.model} took {taken_mb} MB of this GPU's VRAM where at least {least_mb:.0f} MB were "
+                "expected: a part of it, perhaps its vision part, is on the CPU or on another GPU. Free VRAM and load "
+                "it again.",
             )
             return
         self._reasons.clear(DegradedCode.VLM_VRAM_SHORT)

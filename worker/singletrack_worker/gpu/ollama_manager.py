@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, NonNegativeInt, ValidationError
 
 from singletrack_tasks.errors import (
+    AnswerTimeout,
     InvalidConfiguration,
     InvalidImage,
     InvalidSchema,
@@ -263,7 +264,10 @@ class OllamaManager:
                 if chunk.done:
                     return _with_figures("".join(texts), chunk)
                 if self._left_s(deadline_s) <= 0:
-                    raise self._failed(f"an answer took over {self._answer_timeout_s:g} s; set max_tokens", {})
+                    raise AnswerTimeout(
+                        f"{self._model} was still answering after {self._answer_timeout_s:g} s and was broken off. Set "
+                        "max_tokens, or give it longer with SINGLETRACK_ANSWER_TIMEOUT_S."
+                    )
         raise self._failed("an answer ended in the middle", {"text": "".join(texts)[-200:]})
 
     def _send_away(self, timeout_s: float) -> None:

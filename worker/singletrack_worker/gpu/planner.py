@@ -14,6 +14,9 @@ from singletrack_worker.gpu.states import RESIDENT
 
 Plan = tuple[StepName, ...]
 
+# Ollama keeps some memory free beside a model before it puts all of it on the GPU (MiB): a visitor that fits by a
+# hair would end up in part on the CPU, visit after visit.
+HEADROOM_MB = 512
 # A server that does not answer may hold the model, and may be back by now.
 _PERHAPS_THERE = RESIDENT | {ModelState.UNAVAILABLE}
 
@@ -115,7 +118,7 @@ def _promote(observed: Observed, free_mb: int) -> Plan:
 
 
 def _fits_beside_clip(observed: Observed) -> bool:
-    return observed.vlm_needs_mb is not None and observed.vlm_needs_mb <= _free(observed)
+    return observed.vlm_needs_mb is not None and observed.vlm_needs_mb + HEADROOM_MB <= _free(observed)
 
 
 def _refuse_what_cannot_fit(observed: Observed) -> None:

@@ -27,14 +27,23 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """This machine's clock; `offset_s` is added to bring Unix time to the clock that all machines share."""
+    """This machine's clock, set to the one that all machines share.
 
-    def __init__(self, offset_s: float = 0.0) -> None:
-        self.offset_s = offset_s
+    Between two settings it runs with the monotonic clock: somebody who sets this machine's wall clock changes
+    neither deadlines nor the age of a status.
+    """
+
+    def __init__(self) -> None:
+        self._zero_unix_s = 0.0
+        self.set(time.time())
+
+    def set(self, unix_s: float) -> None:
+        """Say what Unix time it is now, in seconds."""
+        self._zero_unix_s = unix_s - time.monotonic()
 
     def time(self) -> float:
         """Return Unix time in seconds."""
-        return time.time() + self.offset_s
+        return self._zero_unix_s + time.monotonic()
 
     def monotonic(self) -> float:
         """Return seconds since some moment."""

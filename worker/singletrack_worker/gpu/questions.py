@@ -7,7 +7,7 @@ from typing import Any
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
-from singletrack_tasks.errors import AnswerOutsideSchema, JobCancelled, TransientError
+from singletrack_tasks.errors import AnswerOutsideSchema, InvalidSchema, JobCancelled, TransientError
 from singletrack_tasks.schema import read_answer
 from singletrack_tasks.vlm import Ask
 from singletrack_worker.gpu.ports import Cancellation, Clock, Vlm, VlmAnswer
@@ -43,12 +43,16 @@ class Questions:
             return Answered(answer, None, 1)
         try:
             return Answered(answer, read_answer(answer.text, request.json_schema), 1)
+        except InvalidSchema:
+            raise
         except ValueError as error:
             again = _prompt_after(request.prompt, error)
             _log.info("the answer did not fit its schema (%s): asking again", error)
         answer = self._ask_once(request, again, images, cancellation)
         try:
             return Answered(answer, read_answer(answer.text, request.json_schema), 2)
+        except InvalidSchema:
+            raise
         except ValueError as error:
             raise AnswerOutsideSchema(
                 f"{self._vlm.model} answered outside the schema twice ({error}). Its last answer is in raw_text; try a "

@@ -55,6 +55,7 @@ class SimulatedVlm:
         self._gpu = gpu
         self._size_mb = size_mb
         self._vram_mb: int | None = None
+        self._listed = False
         gpu.add_tenant("vlm", self._takes_mb)
 
     @property
@@ -64,7 +65,13 @@ class SimulatedVlm:
 
     def listing(self) -> VlmListing | None:
         """The size that was configured, and the part of it that found room."""
-        if self._server.listing() is None:
+        try:
+            self._listed = self._server.listing() is not None
+        except SingletrackError:
+            # A server that does not answer holds no memory that anybody could see.
+            self._listed = False
+            raise
+        if not self._listed:
             return None
         return VlmListing(self._size_mb, self._size_mb if self._vram_mb is None else self._vram_mb)
 
@@ -75,11 +82,12 @@ class SimulatedVlm:
         if self._server.listing() is None:
             self._vram_mb = min(self._size_mb, room_mb)
         self._server.load()
+        self._listed = True
 
     def unload(self) -> None:
         """Unload the model and give its memory back."""
         self._server.unload()
-        self._vram_mb = None
+        self._listed, self._vram_mb = False, None
 
     def ask(
         self,
@@ -97,9 +105,7 @@ class SimulatedVlm:
         self._server.close()
 
     def _takes_mb(self) -> int:
-        try:
-            listing = self.listing()
-        except SingletrackError:
-            # A server that does not answer holds no memory that anybody could see; the manager reports it.
+        """As of the last look at the server: a reading of the memory never waits for it."""
+        if not self._listed:
             return 0
-        return listing.vram_mb if listing is not None else 0
+        return self._size_mb if self._vram_mb is None else self._vram_mb

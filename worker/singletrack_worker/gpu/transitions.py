@@ -22,6 +22,8 @@ from singletrack_worker.gpu.turn import Turn
 from singletrack_worker.settings import GPUResourceConfig
 
 MAX_PAUSE_S = 300.0
+# Memory in use that did not change for this long is at rest.
+REST_S = 0.5
 # What comes after an unload or a promotion looks for itself whether there is room.
 _MAY_FAIL: frozenset[StepName] = frozenset({"unload_vlm", "promote_clip"})
 
@@ -65,7 +67,7 @@ class Transitions:
         if was_away and observed.vlm is not ModelState.UNAVAILABLE:
             self._pauses.end("load_vlm")
         if demand is not Demand.UPKEEP:
-            return plan(mode, demand, observed)
+            return self._plan(mode, demand, observed)
         self._forget_what_nobody_misses(mode, observed)
         try:
             return self._pauses.leave_out(plan(mode, demand, observed))
@@ -92,6 +94,21 @@ class Transitions:
         """Prepare and execute."""
         return self.execute(self.prepare(mode, demand, turn, attempts=attempts), turn, attempts=attempts)
 
+    def _plan(self, mode: ExecutionMode, demand: Demand, observed: Observed) -> Plan:
+        try:
+            return plan(mode, demand, observed)
+        except NotEnoughVram:
+            # A server may drop a model from its list before the memory is free: refused is what does not fit at rest.
+            return plan(mode, demand, self._observe_at_rest())
+
+    def _observe_at_rest(self) -> Observed:
+        deadline_s = self._clock.monotonic() + self._config.vram_release_timeout_s
+        before, now = None, self._observer.observe()
+        while now.vram != before and self._clock.monotonic() < deadline_s:
+            self._clock.sleep(REST_S)
+            before, now = now.vram, self._observer.observe()
+        return now
+
     def _reach_server(self, turn: Turn, attempts: int) -> Observed:
         """Look again for a server that does not answer (R6.3), before CLIP is moved out of its way for nothing."""
         pause_s = self._config.retry_pause_s
@@ -114,11 +131,13 @@ class Transitions:
             self._reasons.clear(DegradedCode.CLIP_MIGRATION_FAILED)
 
     def _judge_silence(self, moves: Sequence[Move]) -> None:
-        """Say of a step that met a silent server that it failed, if the server is back and so no longer the reason."""
-        if self._life.state is ModelState.UNAVAILABLE:
-            return
+        """Say of a step that met a silent server that it failed, if the server is back and the step is still owed."""
+        owed: dict[StepName, bool] = {
+            "unload_vlm": self._life.state is ModelState.LOADED,
+            "load_vlm": self._life.state in (ModelState.UNLOADED, ModelState.FAILED),
+        }
         for move in moves:
-            if isinstance(move.error, OllamaUnreachable):
+            if isinstance(move.error, OllamaUnreachable) and owed[move.receipt.step]:
                 self._reasons.add(_CODE_OF_FAILURE[move.receipt.step], move.error.message)
 
     def _has_room(self) -> bool:

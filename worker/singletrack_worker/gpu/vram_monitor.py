@@ -1,6 +1,7 @@
 """The memory of the GPU as the driver tells it, over NVML."""
 
 import logging
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -40,13 +41,15 @@ class VRAMMonitor:
 
         A driver that stops answering (a GPU that fell off the bus) is logged and reads as no GPU.
         """
-        if self._nvml is None:
+        nvml = self._nvml
+        if nvml is None:
             return None
         try:
-            memory = self._nvml.nvmlDeviceGetMemoryInfo(self._handle)
-        except self._nvml.NVMLError as error:
+            memory = nvml.nvmlDeviceGetMemoryInfo(self._handle)
+        except nvml.NVMLError as error:
             self._lose(
-                f"the NVIDIA driver no longer answers for the GPU ({error}). See `nvidia-smi` and the kernel log."
+                f"the NVIDIA driver no longer answers for the GPU ({error}). See `nvidia-smi` and the kernel log, and "
+                "restart the worker."
             )
             return None
         total, free = int(memory.total) // _MIB, int(memory.free) // _MIB
@@ -54,10 +57,11 @@ class VRAMMonitor:
         return VRAMInfo(total_mb=total, used_mb=total - free, free_mb=free)
 
     def close(self) -> None:
-        """Let go of the driver."""
-        if self._nvml is not None:
-            self._nvml.nvmlShutdown()
-            self._nvml = None
+        """Let go of the driver; harmless when repeated, and from any thread."""
+        nvml, self._nvml = self._nvml, None
+        if nvml is not None:
+            with suppress(nvml.NVMLError):  # a driver that is gone needs no farewell
+                nvml.nvmlShutdown()
 
     def _open(self, index: int) -> None:
         try:
@@ -71,18 +75,23 @@ class VRAMMonitor:
             self._reason = f"no NVIDIA driver ({error}): everything runs on the CPU"
             return
         self._nvml = pynvml
-        self._find(index)
+        try:
+            self._find(pynvml, index)
+        except pynvml.NVMLError as error:
+            self._lose(f"the NVIDIA driver does not answer for GPU {index} ({error}): everything runs on the CPU")
 
-    def _find(self, index: int) -> None:
-        assert self._nvml is not None  # noqa: S101 - called by _open alone, which just set it
-        count = self._nvml.nvmlDeviceGetCount()
+    def _find(self, nvml: ModuleType, index: int) -> None:
+        count = nvml.nvmlDeviceGetCount()
+        if count == 0:
+            self._lose("the NVIDIA driver knows no GPU: everything runs on the CPU")
+            return
         if index >= count:
             self.close()
             raise InvalidConfiguration(f"SINGLETRACK_GPU_INDEX is {index}, and this machine has {count} GPUs")
-        self._handle = self._nvml.nvmlDeviceGetHandleByIndex(index)
+        self._handle = nvml.nvmlDeviceGetHandleByIndex(index)
         self._gpu = GpuInfo(
-            name=_text(self._nvml.nvmlDeviceGetName(self._handle)),
-            uuid=_text(self._nvml.nvmlDeviceGetUUID(self._handle)),
+            name=_text(nvml.nvmlDeviceGetName(self._handle)),
+            uuid=_text(nvml.nvmlDeviceGetUUID(self._handle)),
             index=index,
         )
 

@@ -149,6 +149,8 @@ class FakeVlm:
         """Load the model as another client of the server would; takes the memory that there is."""
         if self._listing is not None:
             return
+        # Totals cannot tell the memory of this one from that of one that went before it and is late.
+        self.owe_nothing()
         vram = self._vram.read()
         room_mb = 0 if vram is None else max(0, vram.free_mb - self.overhead_mb)
         # A server puts whole layers on the GPU, and leaves it alone where there is room for next to nothing.

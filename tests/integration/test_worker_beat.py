@@ -1,0 +1,141 @@
+"""A stack as it runs in earnest, with beat and Flower: first without an Ollama, which comes later (R1.5, R4, R6.3)."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from singletrack import Client
+from singletrack_ops.net import free_port
+from singletrack_ops.ollama_server import EmbeddedOllama
+from singletrack_ops.services import flower_page
+from singletrack_ops.stack import Stack
+from singletrack_tasks.errors import OllamaUnreachable
+from singletrack_tasks.events import IdleUnload, Recovered
+from singletrack_tasks.status import DegradedCode, ExecutionMode, ModelState
+from tests.integration.ops.waiting import wait_for
+from tests.integration.worker_tools import (
+    events_since,
+    is_loaded,
+    last_event_id,
+    reason_codes,
+    submit_endless,
+    tasks_in_log,
+    worker_environ,
+)
+
+pytestmark = pytest.mark.ollama
+
+IDLE_TIMEOUT_S, TICK_S = 1.5, 0.5
+MANY_TICKS_S = 8 * TICK_S
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    """Where the Ollama will be."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, redis_url: str, ollama: EmbeddedOllama, tiny_clip: Path, port: int
+) -> Iterator[Stack]:
+    """A stack without an Ollama."""
+    environ = worker_environ(
+        redis_url,
+        "lonely",
+        None,
+        ollama_url=f"http://127.0.0.1:{port}",
+        vlm_model=ollama.model,
+        clip_weights=f"local-dir:{tiny_clip}",
+        idle_timeout_s=IDLE_TIMEOUT_S,
+        tick_interval_s=TICK_S,
+        retry_pause_s=0,
+    )
+    with Stack.start(tmp_path_factory.mktemp("lonely"), environ=environ, gpu="simulated") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def late(stack: Stack, port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedOllama]:
+    """The Ollama that comes later, at the address that the worker was given."""
+    with EmbeddedOllama.start_sandbox(tmp_path_factory.mktemp("late-ollama"), port=port) as server:
+        yield server
+
+
+@pytest.fixture
+def client(stack: Stack) -> Iterator[Client]:
+    with stack.client() as client:
+        yield client
+
+
+def test_r1_5_without_an_ollama_it_is_degraded_with_the_reason(client: Client) -> None:
+    wait_for(lambda: client.status().degraded, "degraded mode")
+    assert reason_codes(client) == {DegradedCode.OLLAMA_UNREACHABLE}
+    assert client.status().vlm.state is ModelState.UNAVAILABLE
+
+
+def test_r1_5_without_an_ollama_the_rest_goes_on(client: Client, port: int) -> None:
+    with pytest.raises(OllamaUnreachable, match=str(port)):
+        client.ask("hello")
+    assert client.embed_texts(["goes on"]).vectors.shape[0] == 1
+    recording = client.set_mode("RECORDING")
+    assert recording.degraded
+    assert recording.after is ExecutionMode.RECORDING
+
+
+def test_r6_3_degraded_mode_ends_by_itself_when_the_ollama_comes(client: Client, late: EmbeddedOllama) -> None:
+    wait_for(lambda: not client.status().degraded, "degraded mode ends")
+    told = {event.reason.code for event in events_since(client, "0-0") if isinstance(event, Recovered)}
+    assert DegradedCode.OLLAMA_UNREACHABLE in told
+    assert client.ask("hello", options={"max_tokens": 1}).text
+    assert is_loaded(late)
+
+
+def idle_unloads(client: Client, since: str) -> int:
+    return sum(isinstance(event, IdleUnload) for event in events_since(client, since))
+
+
+def test_r4_1_r4_4_beat_sends_an_idle_vlm_away(client: Client, late: EmbeddedOllama) -> None:
+    client.set_mode("IDLE")
+    client.ask("hello", options={"max_tokens": 1})
+    start = last_event_id(client)
+    wait_for(lambda: idle_unloads(client, start) == 1, "the idle unload is told")
+    assert not is_loaded(late)
+    assert client.status().vlm.state is ModelState.UNLOADED
+
+
+def test_a_visitor_goes_and_clip_comes_back(client: Client, late: EmbeddedOllama) -> None:
+    client.set_mode("AUTOPILOT")
+    visit = client.ask("hello", options={"max_tokens": 1})
+    assert "load_vlm" in [receipt.step for receipt in visit.result.receipts]
+    wait_for(lambda: client.status().clip.device == "cuda:0" and not is_loaded(late), "AUTOPILOT is as it should be")
+    client.set_mode("IDLE")
+
+
+def test_checks_do_not_pile_up_behind_a_long_operation(client: Client, stack: Stack, late: EmbeddedOllama) -> None:
+    job = submit_endless(client, late)
+    before = len(tasks_in_log(stack.folder / "worker.log", "gpu.upkeep.tick", "succeeded"))
+    waiting = client.status().queue_length or 0
+    wait_for(
+        lambda: (client.status().queue_length or 0) >= waiting + MANY_TICKS_S / TICK_S - 2, "checks became due", 30
+    )
+    job.cancel()
+    client.ping()
+    ran = len(tasks_in_log(stack.folder / "worker.log", "gpu.upkeep.tick", "succeeded")) - before
+    assert ran <= 3, "those that were due long ago have expired"
+
+
+def test_flower_shows_the_worker(stack: Stack) -> None:
+    assert stack.flower_url is not None
+    url = stack.flower_url
+
+    def workers() -> dict[str, object]:
+        page = flower_page(url, "/workers?json=1")
+        return {} if page is None else {worker["hostname"]: worker for worker in json.loads(page)["data"]}
+
+    wait_for(lambda: len(workers()) == 1, "Flower knows the worker")
+    assert next(iter(workers())).startswith("celery@")
+    page = flower_page(url, "/tasks")
+    assert page is not None

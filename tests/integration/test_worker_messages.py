@@ -1,0 +1,122 @@
+"""What others put on the queue: every message ends with a result or a typed error, and the next one is served."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+from celery import Celery
+from celery.exceptions import NotRegistered
+
+from singletrack import Client
+from singletrack_ops.stack import Stack
+from singletrack_tasks import errors
+from singletrack_tasks.keys import Keys
+from singletrack_tasks.vlm import Ask
+from singletrack_tasks.wire import Blob, BlobStore
+from tests.integration.worker_tools import foreign_producer
+
+pytestmark = pytest.mark.ollama
+
+GONE = Blob.of(b"a payload that nobody ever stored", "file").dump()
+
+
+@pytest.fixture
+def producer(client: Client, stack: Stack) -> Iterator[Celery]:
+    with foreign_producer(stack.redis_url, client.track) as app:
+        yield app
+
+
+def send(producer: Celery, task: str, **arguments: Any) -> Any:
+    result = producer.send_task(task, **arguments)
+    try:
+        return result.get(timeout=30)
+    finally:
+        result.forget()
+
+
+def test_a_message_in_plain_json_is_served(producer: Celery) -> None:
+    answer = send(producer, "gpu.vlm.ask", kwargs={"request": {"prompt": "hello", "options": {"max_tokens": 1}}})
+    assert answer["text"]
+    assert answer["version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("task", "request_", "error", "words"),
+    [
+        ("gpu.vlm.ask", {"prompt": "hello", "version": 2}, errors.UnsupportedVersion, "same release"),
+        ("gpu.vlm.ask", {"prompt": "hello", "version": None}, errors.UnsupportedVersion, "not known"),
+        ("gpu.vlm.ask", {"question": "hello"}, errors.InvalidRequest, "prompt: Field required"),
+        ("gpu.vlm.ask", {"prompt": ""}, errors.InvalidRequest, "prompt"),
+        ("gpu.vlm.ask", {"prompt": "x" * 100_001}, errors.InvalidRequest, "prompt"),
+        ("gpu.vlm.ask", {"prompt": "hello", "images": [GONE] * 17}, errors.InvalidRequest, "images"),
+        ("gpu.vlm.ask", {"prompt": "hello", "images": [GONE]}, errors.BlobMissing, "Send it again"),
+        ("gpu.vlm.ask", {"prompt": "hello", "json_schema": {"type": "nonsense"}}, errors.InvalidRequest, "no JSON"),
+        ("gpu.vlm.ask", {"prompt": "hello", "json_schema": "string"}, errors.InvalidRequest, "object"),
+        ("gpu.vlm.ask", {"prompt": "hello", "options": {"temperature": -1}}, errors.InvalidRequest, "temperature"),
+        ("gpu.vlm.ask", {"prompt": "hello", "deadline_unix_s": 1}, errors.DeadlinePassed, "was not started"),
+        ("gpu.vlm.ask", None, errors.InvalidRequest, "Ask"),
+        ("gpu.vlm.ask", ["hello"], errors.InvalidRequest, "Ask"),
+        ("gpu.mode.set", {"mode": "TURBO"}, errors.InvalidRequest, "mode"),
+        ("gpu.mode.set", {"mode": None}, errors.InvalidRequest, "mode"),
+        ("gpu.embed.texts", {"texts": []}, errors.InvalidRequest, "texts"),
+        ("gpu.embed.texts", {"texts": ["x" * 4001]}, errors.InvalidRequest, "texts"),
+        ("gpu.embed.texts", {"texts": ["x"] * 257}, errors.InvalidRequest, "texts"),
+        ("gpu.embed.images", {"images": [GONE]}, errors.BlobMissing, "Send it again"),
+        ("gpu.embed.images", {"images": [{**GONE, "sha256": "../state"}]}, errors.InvalidRequest, "sha256"),
+    ],
+)
+def test_a_wrong_message_is_told_why(
+    producer: Celery, client: Client, task: str, request_: Any, error: type[errors.SingletrackError], words: str
+) -> None:
+    with pytest.raises(error, match=words) as caught:
+        send(producer, task, kwargs={"request": request_})
+    assert not isinstance(caught.value, errors.WorkerFailure)
+    assert client.ping().track == client.track
+
+
+@pytest.mark.parametrize("arguments", [{}, {"kwargs": {"request": {}, "more": 1}}, {"args": [{}, {}]}])
+def test_a_message_without_its_one_argument_is_told_so(
+    producer: Celery, client: Client, arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(errors.InvalidRequest):
+        send(producer, "gpu.ping", **arguments)
+    assert client.ping().track == client.track
+
+
+def test_a_task_that_there_is_not_fails_at_once(producer: Celery, client: Client) -> None:
+    with pytest.raises(NotRegistered):
+        send(producer, "gpu.nonsense", kwargs={"request": {}})
+    assert client.ping().track == client.track
+
+
+@pytest.fixture
+def store(client: Client, stack: Stack) -> Iterator[BlobStore]:
+    """Where clients put payloads, without a client's checks."""
+    with redis.Redis.from_url(stack.redis_url) as connection:
+        yield BlobStore(connection, Keys(client.track))
+
+
+def test_a_payload_that_is_no_image_is_refused(client: Client, store: BlobStore, producer: Celery) -> None:
+    blobs = store.put([b"this is no image"], "file", 60)
+    with pytest.raises(errors.InvalidImage):
+        send(producer, "gpu.embed.images", kwargs={"request": {"images": [blob.dump() for blob in blobs]}})
+    with pytest.raises(errors.InvalidImage):
+        client.submit(Ask(prompt="What is this?", images=tuple(blobs))).result()
+    assert client.ask("hello", options={"max_tokens": 1}).text
+
+
+def test_pixels_that_were_prepared_for_another_clip_are_refused(store: BlobStore, producer: Celery) -> None:
+    blobs = [blob.dump() for blob in store.put([bytes(224 * 224 * 3)], "pixels", 60)]
+    with pytest.raises(errors.InvalidRequest, match="CLIP") as caught:
+        send(producer, "gpu.embed.images", kwargs={"request": {"images": blobs, "fingerprint": "another"}})
+    assert "fingerprint" in caught.value.details
+
+
+def test_pixels_of_another_size_are_refused(client: Client, store: BlobStore, producer: Celery) -> None:
+    model = client.status().clip.model
+    assert model is not None
+    blobs = [blob.dump() for blob in store.put([b"too few"], "pixels", 60)]
+    with pytest.raises(errors.InvalidRequest):
+        send(producer, "gpu.embed.images", kwargs={"request": {"images": blobs, "fingerprint": model.fingerprint}})
+    assert client.clip_device() == "cpu"

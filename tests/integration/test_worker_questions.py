@@ -1,0 +1,128 @@
+"""Questions: answers that fit, answers that do not, and answers that nobody waits for any more."""
+
+import io
+import re
+from typing import Literal
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import BaseModel
+
+from singletrack import Client, JobState
+from singletrack_ops.ollama_server import EmbeddedOllama
+from singletrack_ops.stack import Stack
+from singletrack_tasks.errors import AnswerOutsideSchema, DeadlinePassed, InvalidRequest, JobCancelled, UnknownModel
+from tests.integration.worker_tools import submit_endless, wait_until_quiet
+
+pytestmark = pytest.mark.ollama
+
+
+class Button(BaseModel):
+    kind: Literal["button", "icon"]
+    enabled: bool
+
+
+def test_an_answer_has_the_figures_of_the_server(client: Client) -> None:
+    answer = client.ask("What is this?", options={"max_tokens": 5})
+    assert answer.text.strip()
+    result = answer.result
+    assert result.prompt_tokens
+    assert result.answer_tokens
+    assert result.generate_s is not None
+    assert result.device == "gpu"
+    assert result.tries == 1
+
+
+def test_images_of_every_kind_are_seen(client: Client) -> None:
+    image = Image.new("RGB", (64, 48), "navy")
+    jpeg = io.BytesIO()
+    image.save(jpeg, "JPEG")
+    without = client.ask("What?", options={"max_tokens": 1}).result.prompt_tokens
+    with_images = client.ask(
+        "What?",
+        [image, np.zeros((48, 64, 4), np.uint8), jpeg.getvalue()],
+        options={"max_tokens": 1},
+    ).result.prompt_tokens
+    assert without is not None
+    assert with_images is not None
+    assert with_images > without
+
+
+def test_an_answer_fits_its_schema(client: Client) -> None:
+    answer = client.ask("What is this?", schema=Button)
+    assert isinstance(answer.value, Button)
+    assert client.ask("How many?", schema={"type": "boolean"}).value in (True, False)
+
+
+def test_an_answer_outside_its_schema_is_an_error_that_has_it(client: Client) -> None:
+    """Ollama's grammar knows nothing of `not`: what the server lets through is caught here."""
+    with pytest.raises(AnswerOutsideSchema) as caught:
+        client.ask("Say a", schema={"enum": ["a"], "not": {"const": "a"}})
+    assert caught.value.raw_text.strip() == '"a"'
+    assert "twice" in str(caught.value)
+    assert client.ask("Go on", options={"max_tokens": 1}).text
+
+
+def test_another_model_is_refused_by_name(client: Client, ollama: EmbeddedOllama) -> None:
+    with pytest.raises(UnknownModel, match=f"serves the VLM {ollama.model}, not gpt-x"):
+        client.ask("hello", model="gpt-x")
+    assert client.ask("hello", model=ollama.model, options={"max_tokens": 1}).text
+
+
+def test_an_option_that_is_none_is_refused_before_it_is_sent(client: Client) -> None:
+    with pytest.raises(InvalidRequest, match="num_ctx"):
+        client.ask("hello", options={"num_ctx": 4096})
+
+
+def test_a_running_answer_is_broken_off_by_cancel(client: Client, ollama: EmbeddedOllama) -> None:
+    job = submit_endless(client, ollama)
+    running = job.state
+    assert running is JobState.RUNNING
+    job.cancel()
+    with pytest.raises(JobCancelled):
+        job.result()
+    assert job.state is JobState.CANCELLED
+    wait_until_quiet(ollama)
+    answer = client.ask("the next", options={"max_tokens": 1}, timeout_s=5)
+    assert answer.result.receipts == ()
+
+
+def test_a_running_answer_is_broken_off_at_its_deadline(client: Client, ollama: EmbeddedOllama) -> None:
+    client.ensure_vlm_loaded()
+    job = submit_endless(client, ollama, timeout_s=2)
+    with pytest.raises(DeadlinePassed):
+        job.result()
+    wait_until_quiet(ollama)
+    assert job.state is JobState.EXPIRED
+    assert client.ask("the next", options={"max_tokens": 1}, timeout_s=5).text
+
+
+def test_a_job_that_waited_past_its_deadline_is_not_started(client: Client, ollama: EmbeddedOllama) -> None:
+    first = submit_endless(client, ollama)
+    late = client.submit_ask("too late", timeout_s=0.3)
+    with pytest.raises(DeadlinePassed):
+        late.result()
+    first.cancel()
+    client.ping()  # one at a time, in order: by now the late job has had its turn
+    told = late._sender.look(late.id).error
+    assert isinstance(told, DeadlinePassed | JobCancelled)
+    assert re.search("was not started|before it started", str(told))
+
+
+def test_a_job_that_was_cancelled_in_the_queue_is_not_started(client: Client, ollama: EmbeddedOllama) -> None:
+    first = submit_endless(client, ollama)
+    second = client.submit_mode("RECORDING")
+    second.cancel()
+    assert second.state is JobState.CANCELLED
+    first.cancel()
+    with pytest.raises(JobCancelled):
+        second.result()
+    assert client.status().mode == "IDLE"
+
+
+def test_a_client_that_is_gone_does_not_stop_the_next(client: Client, stack: Stack, ollama: EmbeddedOllama) -> None:
+    with stack.client() as other:
+        job = submit_endless(other, ollama)
+        job.cancel()
+    assert client.ping().track == "shared"

@@ -1,0 +1,162 @@
+"""What tests of a running worker share: its environment, a look at Ollama itself, work that does not end."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import redis
+import requests
+from celery import Celery
+
+from singletrack import Client, Job
+from singletrack_ops.child import Child
+from singletrack_ops.ollama_server import EmbeddedOllama
+from singletrack_ops.services import start_worker, wait_for_clip
+from singletrack_tasks.events import AnyEvent
+from singletrack_tasks.keys import QUEUE, Keys
+from singletrack_tasks.schema import JsonSchema
+from singletrack_tasks.status import DegradedCode
+from singletrack_tasks.vlm import AskResult
+from tests.integration.ops.waiting import wait_for
+
+# More strings than any model gets through in the time of a test.
+ENDLESS: JsonSchema = {"type": "array", "items": {"type": "string"}, "minItems": 100_000}
+NO_SERVER = "http://127.0.0.1:9"
+# What the desktop takes of a simulated GPU, MiB.
+BASE_MB = 300
+BUSY_PERCENT = 20.0
+IDLE_PERCENT = 5.0
+
+
+def clean_environ() -> dict[str, str]:
+    """This process's environment without what could configure a worker, or Celery."""
+    ours = ("SINGLETRACK_", "CELERY_", "FLOWER_", "OLLAMA_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
+def worker_environ(redis_url: str, track: str, ollama: EmbeddedOllama | None, /, **settings: object) -> dict[str, str]:
+    """The whole environment of a worker; `settings` are named as the fields of `GPUResourceConfig` are."""
+    given: dict[str, object] = {"redis_url": redis_url, "track": track, "ollama_url": NO_SERVER}
+    if ollama is not None:
+        given |= {"ollama_url": ollama.url, "vlm_model": ollama.model}
+    return clean_environ() | {f"SINGLETRACK_{name.upper()}": str(value) for name, value in (given | settings).items()}
+
+
+@contextmanager
+def running_worker(folder: Path, environ: dict[str, str]) -> Iterator[tuple[Child, Client]]:
+    """A worker that serves, CLIP included, and a client of it; the worker has ended afterwards."""
+    folder.mkdir(exist_ok=True)
+    with Client(environ["SINGLETRACK_REDIS_URL"], environ["SINGLETRACK_TRACK"]) as client:
+        worker = start_worker(folder, environ, client)
+        try:
+            wait_for_clip(worker, client, 60)
+            yield worker, client
+        finally:
+            if worker.alive:
+                worker.ask_to_end()
+                worker.wait(20)
+            worker.stop(1)
+
+
+def is_loaded(ollama: EmbeddedOllama) -> bool:
+    """Whether the server itself lists its model as loaded."""
+    listed = requests.get(f"{ollama.url}/api/ps", timeout=10).json()["models"]
+    return any(model["name"].partition(":")[0] == ollama.model for model in listed)
+
+
+def load_behind_its_back(ollama: EmbeddedOllama) -> None:
+    """Load the model as somebody else would."""
+    requests.post(f"{ollama.url}/api/generate", json={"model": ollama.model, "keep_alive": 60}, timeout=30)
+    wait_for(lambda: is_loaded(ollama), "the model is listed")
+
+
+def unload_behind_its_back(ollama: EmbeddedOllama) -> None:
+    """Unload the model as somebody else would."""
+    requests.post(f"{ollama.url}/api/generate", json={"model": ollama.model, "keep_alive": 0}, timeout=30)
+    wait_for(lambda: not is_loaded(ollama), "the model is gone")
+
+
+def runner_percent(ollama: EmbeddedOllama) -> float:
+    """How busy the server's models keep the CPU, in percent of one core over a fifth of a second."""
+    assert ollama.child is not None
+    busy = 0.0
+    for process in psutil.Process(ollama.child.pid).children(recursive=True):
+        try:
+            busy += process.cpu_percent(0.2) if "runner" in process.cmdline() else 0.0
+        except psutil.NoSuchProcess:
+            continue
+    return busy
+
+
+def submit_endless(client: Client, ollama: EmbeddedOllama, timeout_s: float = 60) -> Job[AskResult]:
+    """Ask what has no end; returns when the model is at it."""
+    job = client.submit_ask("list everything", schema=ENDLESS, timeout_s=timeout_s)
+    wait_for(lambda: runner_percent(ollama) > BUSY_PERCENT, "the model answers")
+    wait_for(lambda: in_flight(client) == job.id, "the status shows it")
+    return job
+
+
+def in_flight(client: Client) -> str | None:
+    """The job that has the GPU, by the last snapshot."""
+    operation = client.status().operation
+    return operation.job_id if operation else None
+
+
+def wait_until_quiet(ollama: EmbeddedOllama) -> None:
+    """Wait until the server generates nothing any more."""
+    wait_for(lambda: runner_percent(ollama) < IDLE_PERCENT, "the model is quiet")
+
+
+def forget_embeddings(redis_url: str, track: str) -> None:
+    """Empty the cache of embeddings."""
+    with redis.Redis.from_url(redis_url) as connection:
+        names = list(connection.scan_iter(f"{Keys(track).prefix}vector:*"))
+        assert names
+        connection.delete(*names)
+
+
+def reason_codes(client: Client) -> set[DegradedCode]:
+    """Why the track is degraded, by its last snapshot."""
+    return {reason.code for reason in client.status().reasons}
+
+
+def tasks_in_log(log: Path, task: str, outcome: str) -> list[str]:
+    """The lines of a worker's log that tell the outcome of tasks of that name."""
+    lines = log.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if f"Task {task}[" in line and f"] {outcome}" in line]
+
+
+def last_event_id(client: Client) -> str:
+    """Where the stream of events ends now."""
+    ids = [event_id for event_id, _ in client.events()]
+    return ids[-1] if ids else "0-0"
+
+
+def events_since(client: Client, event_id: str) -> list[AnyEvent]:
+    """The events after that one."""
+    return [event for _, event in client.events(since=event_id)]
+
+
+@contextmanager
+def foreign_producer(redis_url: str, track: str) -> Iterator[Celery]:
+    """A plain Celery app, as somebody would write it who has read the names of the tasks and nothing else."""
+    prefix = {"global_keyprefix": Keys(track).prefix}
+    app = Celery("foreign", broker=redis_url, backend=redis_url, set_as_current=False)
+    app.conf.update(broker_transport_options=prefix, result_backend_transport_options=prefix, task_default_queue=QUEUE)
+    try:
+        yield app
+    finally:
+        backend: Any = app.backend
+        backend.result_consumer.stop()
+        backend.client.connection_pool.disconnect()
+        app.close()
+
+
+def past(duration_s: float) -> None:
+    """Let time go by, where time itself is what the test is about."""
+    until_s = time.monotonic() + duration_s
+    wait_for(lambda: time.monotonic() > until_s, "time goes by", duration_s + 5)

@@ -1,0 +1,92 @@
+"""The parts of a worker, put together as the configuration says; nothing is started."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from singletrack_ops.redis_server import EmbeddedRedis
+from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable
+from singletrack_tasks.events import parse_event
+from singletrack_tasks.keys import Keys
+from singletrack_tasks.status import DegradedCode, ModelState
+from singletrack_worker.assembly import Worker, build_tenants
+from singletrack_worker.gpu.gpu_resource_manager import Tenants
+from singletrack_worker.gpu.ollama_manager import OllamaManager
+from singletrack_worker.gpu.ports import SystemClock
+from singletrack_worker.gpu.simulated import SimulatedGpu, SimulatedVlm
+from singletrack_worker.gpu.vram_monitor import NoGpu, VRAMMonitor
+from singletrack_worker.settings import GPUResourceConfig
+
+NO_OLLAMA = "http://127.0.0.1:9"
+
+
+def configured(config: GPUResourceConfig, **settings: Any) -> GPUResourceConfig:
+    return GPUResourceConfig.model_validate(config.model_dump() | {"ollama_url": NO_OLLAMA} | settings)
+
+
+@pytest.fixture
+def closing() -> Iterator[list[Tenants]]:
+    made: list[Tenants] = []
+    yield made
+    for tenants in made:
+        tenants.vlm.close()
+        tenants.vram.close()
+        tenants.clip.stop()
+
+
+def build(config: GPUResourceConfig, closing: list[Tenants], **settings: Any) -> Tenants:
+    closing.append(build_tenants(configured(config, **settings), SystemClock()))
+    return closing[-1]
+
+
+def test_no_gpu_is_no_gpu_whatever_is_there(config: GPUResourceConfig, closing: list[Tenants]) -> None:
+    tenants = build(config, closing, gpu="none")
+    assert isinstance(tenants.vram, NoGpu)
+    assert isinstance(tenants.vlm, OllamaManager)
+    assert tenants.clip.device == "cpu"
+
+
+def test_a_gpu_is_looked_for(config: GPUResourceConfig, closing: list[Tenants]) -> None:
+    tenants = build(config, closing, gpu="auto")
+    assert isinstance(tenants.vram, VRAMMonitor)
+    assert (tenants.vram.gpu is None) == bool(tenants.vram.reason)
+
+
+def test_a_simulated_gpu_counts_its_tenants(config: GPUResourceConfig, closing: list[Tenants]) -> None:
+    tenants = build(config, closing, gpu="simulated", simulated_total_mb=10_000)
+    assert isinstance(tenants.vram, SimulatedGpu)
+    assert isinstance(tenants.vlm, SimulatedVlm)
+    vram = tenants.vram.read()
+    assert vram is not None
+    assert (vram.total_mb, vram.used_mb) == (10_000, 300)
+
+
+def test_weights_that_are_no_name_of_weights_are_refused(config: GPUResourceConfig) -> None:
+    with pytest.raises(InvalidConfiguration, match="ARCHITECTURE/TAG"):
+        build_tenants(configured(config, clip_weights="nonsense"), SystemClock())
+
+
+def test_without_redis_nothing_is_built(config: GPUResourceConfig) -> None:
+    with pytest.raises(RedisUnavailable):
+        Worker(configured(config, redis_url="redis://127.0.0.1:9/0"))
+
+
+def test_a_worker_publishes_from_its_first_moment_to_its_last(
+    config: GPUResourceConfig, connection: redis.Redis, server: EmbeddedRedis
+) -> None:
+    worker = Worker(configured(config, clip_weights="local-dir:/no/such/folder", retry_pause_s=0))
+    worker.start()
+    try:
+        status = worker.manager.status()
+        assert connection.exists(Keys("unit").status)
+        assert status.track == "unit"
+        assert status.vlm.state in (ModelState.UNKNOWN, ModelState.UNAVAILABLE)
+        assert DegradedCode.NO_GPU in {reason.code for reason in status.reasons}
+    finally:
+        worker.stop()
+    entries: Any = connection.xrange(Keys("unit").events)
+    kinds = [parse_event(fields[b"event"]).kind for _, fields in entries]
+    assert "worker_started" in kinds
+    assert kinds[-1] == "worker_stopped"

@@ -1,0 +1,69 @@
+"""The steps of a worker, with what Celery hands them."""
+
+from collections.abc import Iterator
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from celery.concurrency import prefork, solo, thread
+from celery.worker.control import Panel
+
+from singletrack_worker.steps import REFUSED_COMMANDS, STEPS, Manage, OneAtATime, gpu_cancel
+
+
+@pytest.fixture(autouse=True)
+def _panel() -> Iterator[None]:
+    """The panel is the process's own: what a step takes off it comes back."""
+    kept = dict(Panel.data)
+    yield
+    Panel.data.clear()
+    Panel.data.update(kept)
+
+
+def controller(pool: ModuleType = thread, concurrency: int = 1, **options: Any) -> Any:
+    """What a step sees of Celery's worker."""
+    return SimpleNamespace(concurrency=concurrency, pool_cls=pool.TaskPool, options=options)
+
+
+def test_one_thread_is_accepted_and_takes_the_commands_off_that_could_change_it() -> None:
+    worker = controller()
+    OneAtATime(worker)
+    assert not set(REFUSED_COMMANDS) & set(Panel.data)
+    assert "ping" in Panel.data
+    assert "gpu_cancel" in Panel.data
+    assert worker.options == {"without_gossip": True, "without_mingle": True}
+
+
+@pytest.mark.parametrize(
+    "worker", [controller(solo), controller(prefork), controller(concurrency=2), controller(autoscale=(4, 1))]
+)
+def test_anything_else_is_refused_with_what_to_write(worker: Any) -> None:
+    with pytest.raises(SystemExit, match="runs one operation at a time"):
+        OneAtATime(worker)
+
+
+def test_the_manager_is_started_after_the_pool_was_found_to_be_one_thread() -> None:
+    assert (OneAtATime, Manage) == STEPS
+    assert OneAtATime in (Manage.requires or ())
+
+
+def test_stopping_what_never_started_does_nothing() -> None:
+    worker = controller()
+    step = Manage(worker)
+    worker.pool = SimpleNamespace(stop=lambda: None)
+    step.stop(worker)
+    step.terminate(worker)
+    assert worker.gpu_worker is None
+
+
+@pytest.mark.parametrize(
+    ("gpu_worker", "told"),
+    [
+        (None, "is not in flight"),
+        (SimpleNamespace(manager=SimpleNamespace(cancel=lambda job_id: False)), "is not in flight"),
+        (SimpleNamespace(manager=SimpleNamespace(cancel=lambda job_id: job_id == "job")), "was told to stop"),
+    ],
+)
+def test_cancel_says_what_it_did(gpu_worker: Any, told: str) -> None:
+    state = SimpleNamespace(consumer=SimpleNamespace(controller=SimpleNamespace(gpu_worker=gpu_worker)))
+    assert gpu_cancel(state, "job") == {"ok": f"job job {told}"}
