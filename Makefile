@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[worker,embedded]' --group dev
 	@touch $@
 
-demo: $(STAMP) ## Play a short agent's day on a stack of its own, and print what happened
+demo: $(STAMP) ## Play an agent's short day on a stack of its own, and print what happened
 	$(BIN)/singletrack demo
 
 up: $(STAMP) ## Start what is missing of Redis, Ollama, worker, beat and Flower; Ctrl-C ends it
