@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
-from singletrack_tasks.errors import SingletrackError, VlmLoadFailed
+from singletrack_tasks.errors import VlmLoadFailed
 from singletrack_tasks.status import GPUResourceStatus, ModelState, StepName
 from singletrack_tasks.wire import Vector
 from singletrack_worker.gpu.gpu_resource_manager import GPUResourceManager
@@ -73,16 +73,11 @@ def refuses_questions_to_a_vlm_that_is_not_loaded(manager: GPUResourceManager) -
     put(manager, "_bring_vlm", altered)
 
 
-def passes_over_loads_that_failed(manager: GPUResourceManager) -> None:
-    bring: Callable[[Any], None] = manager._bring_vlm
-
-    def altered(turn: Any) -> None:
-        try:
-            bring(turn)
-        except SingletrackError:
-            return
-
-    put(manager, "_bring_vlm", altered)
+def loads_in_name_only(manager: GPUResourceManager) -> None:
+    """Nor does it look at the server, which would tell."""
+    manager._life.to(ModelState.UNLOADED)
+    put(manager._observer, "_look_at_server", lambda: None)
+    put(manager._transitions._mover, "_load_once", lambda: None)
 
 
 def unloads_in_name_only(manager: GPUResourceManager) -> None:

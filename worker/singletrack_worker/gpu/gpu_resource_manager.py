@@ -213,6 +213,7 @@ class GPUResourceManager:
             with turn.broken_off_at_deadline():
                 self._bring_vlm(turn)
             self._renew_keep_alive(turn)
+            self._refuse_what_is_not_loaded()
             self._record()
             return VlmResult(state=self._life.state, model=self._vlm.model, **turn.outcome())
 
@@ -329,11 +330,14 @@ class GPUResourceManager:
         if turn.cancellation.cancelled:
             raise JobCancelled(f"job {turn.job.id} was cancelled before its question was put to the VLM")
         _raise_first_error(turn)
-        if self._life.state is not ModelState.LOADED:
-            raise VlmLoadFailed(f"{self._vlm.model} is {self._life.state} right after it was loaded: see Ollama's log")
+        self._refuse_what_is_not_loaded()
         turn.refuse_if_stale()
         self._use.touch()
         self._memory.save(self._saved)
+
+    def _refuse_what_is_not_loaded(self) -> None:
+        if self._life.state is not ModelState.LOADED:
+            raise VlmLoadFailed(f"{self._vlm.model} is {self._life.state} right after it was loaded: see Ollama's log")
 
     def _put_question(self, request: Ask, images: Sequence[bytes], turn: Turn) -> Answered:
         try:
@@ -352,7 +356,10 @@ class GPUResourceManager:
             self._vlm.load()
         except SingletrackError as error:
             _log.warning("the keep-alive of %s was not renewed: %s", self._vlm.model, error)
-            self._observer.observe()
+        if self._observer.observe().vlm is ModelState.UNLOADED:
+            self._reasons.add(
+                DegradedCode.VLM_LOAD_FAILED, f"{self._vlm.model} went away while its keep-alive was renewed"
+            )
 
     def _wait_for_clip(self, turn: Turn) -> None:
         """Wait while CLIP is being started for the first time, as long as somebody waits for the result."""

@@ -129,9 +129,12 @@ class Mover:
         return 1
 
     def _releasable_mb(self, listing: VlmListing) -> int:
-        """What the driver can be expected to see come back: never more than it saw the model take."""
-        seen_mb = self._took_mb if self._took_mb is not None else self._footprints.vlm_mb
-        return listing.vram_mb if seen_mb is None else min(listing.vram_mb, seen_mb)
+        """What the driver can be expected to see come back: never more than it saw the model take.
+
+        A load beside which somebody else gave memory back seems to take little or nothing: the footprint tells.
+        """
+        seen_mb = max(self._took_mb or 0, self._footprints.vlm_mb or 0)
+        return min(listing.vram_mb, seen_mb) if seen_mb else listing.vram_mb
 
     def _demote_clip(self) -> int:
         before_mb = self._used_mb()

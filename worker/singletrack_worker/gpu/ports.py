@@ -183,7 +183,7 @@ class Clip(Protocol):
         """Embed texts: unit rows, n x dimension; raises `EncoderFailure`."""
 
     def stop(self) -> None:
-        """End all encoder processes."""
+        """End all encoder processes, for good."""
 
 
 class Vram(Protocol):
