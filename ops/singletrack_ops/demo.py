@@ -13,16 +13,17 @@ from rich.console import Console
 from rich.text import Text
 
 from singletrack import Client
+from singletrack.cli.failure import end_interrupted_line
 from singletrack_ops.day import Day
 from singletrack_ops.diary import Diary
 from singletrack_ops.net import get_json
-from singletrack_ops.ollama_address import DEFAULT_URL, client_url
 from singletrack_ops.report import count_successes, print_report
 from singletrack_ops.services import flower_page
 from singletrack_ops.stack import Stack
 from singletrack_ops.timeline import build_timeline
-from singletrack_ops.up import ended_by_signals, make_console, services_table
+from singletrack_ops.up import ended_by_signals, failed_status, make_console, services_table
 from singletrack_tasks.errors import SingletrackError
+from singletrack_tasks.ollama_address import DEFAULT_URL, client_url
 
 _DEFAULT_VLM = "qwen2.5vl:7b"
 _PROBE_TIMEOUT_S = 20.0
@@ -45,7 +46,9 @@ _SIMULATED = {
 
 
 def run_demo(*, folder: Path | None = None, keep: bool = False, flower_port: int | None = None) -> int:
-    """Live a short day on a stack of its own and report; returns 0 if all that had to be so was so, else 1.
+    """Play a short day on a stack of its own and report; returns 0 if all that had to be so was so, else 1.
+
+    Settings that are of no use are 2, and an early end by Ctrl-C is 130.
 
     Data and logs go to `folder`, else to a temporary one that stays only where something went wrong. With `keep`
     the stack stays up after the report, for a look at Flower, until Ctrl-C. Without a real GPU one is simulated;
@@ -58,10 +61,12 @@ def run_demo(*, folder: Path | None = None, keep: bool = False, flower_port: int
         try:
             status = _run(home, console, keep=keep, flower_port=flower_port)
         except KeyboardInterrupt:
+            end_interrupted_line()
             console.print(Text("Ended early.", style="yellow"))
             status = 130
         except SingletrackError as error:
             console.print(Text(f"{type(error).__name__}: {error.message}", style="bold red"))
+            status = failed_status(error)
     if status == 1:
         console.print(Text(f"The logs are in {home}."), soft_wrap=True)
     elif folder is None:
@@ -169,7 +174,7 @@ def _hold(stack: Stack) -> None:
     try:
         stack.watch()
     except KeyboardInterrupt:
-        return  # that is how it is meant to end
+        end_interrupted_line()  # that is how it is meant to end
 
 
 def _has_gpu() -> bool:

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from singletrack_tasks.errors import InvalidConfiguration
+
 
 def default_folder(environ: Mapping[str, str] | None = None) -> Path:
     """Where `singletrack up` keeps its data and logs: the user's folder for state, `singletrack` in it."""
@@ -13,6 +15,16 @@ def default_folder(environ: Mapping[str, str] | None = None) -> Path:
         return Path(local) / "singletrack"
     state = env.get("XDG_STATE_HOME")
     return (Path(state) if state else Path.home() / ".local" / "state") / "singletrack"
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that files can be put in; raises `InvalidConfiguration` where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidConfiguration(f"cannot use the folder {folder}: {error.strerror or error}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InvalidConfiguration(f"cannot use the folder {folder}: it cannot be written to")
 
 
 def write_private(path: Path, text: str) -> None:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -113,8 +113,8 @@ def default_cache(environ: Mapping[str, str] | None = None) -> Path:
     return base / "singletrack" / "ollama-sandbox"
 
 
-def build_sandbox(cache: Path | None = None) -> SandboxFiles:
-    """The sandbox in `cache`, built on first use: about 160 MB are downloaded and 130 MB kept.
+def build_sandbox(cache: Path | None = None, say: Callable[[str], None] = lambda _: None) -> SandboxFiles:
+    """The sandbox in `cache`, built on first use: about 160 MB are downloaded, which `say` is told, and 130 MB kept.
 
     Safe with several processes at once, and a build that was interrupted is never used. Raises
     `SandboxUnavailable`, which says what is missing.
@@ -128,6 +128,7 @@ def build_sandbox(cache: Path | None = None) -> SandboxFiles:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder / "build.lock"):
             if not files.root.is_dir():
+                say("building the Ollama sandbox: 160 MB are downloaded, this once")
                 _build(folder, files.root)
     except OSError as error:
         raise SandboxUnavailable(

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from singletrack_ops.child import Child
 from singletrack_ops.errors import OllamaUnavailable, OpsError
 from singletrack_ops.net import LOOPBACK, free_port, get_json, is_loopback, port_is_free, wait_until_ready
-from singletrack_ops.ollama_address import DEFAULT_PORT, DEFAULT_URL, client_url, configured_url
 from singletrack_ops.ollama_sandbox import SandboxFiles, build_sandbox
 from singletrack_ops.tiny_vlm import create_tiny_vlm
+from singletrack_tasks.ollama_address import DEFAULT_PORT, DEFAULT_URL, client_url, configured_url
 
 Kind = Literal["configured", "running", "installed", "sandbox"]
 
@@ -64,6 +64,7 @@ class EmbeddedOllama:
         allow_sandbox: bool = False,
         port: int | None = None,
         ready_timeout_s: float = 30.0,
+        say: Callable[[str], None] = lambda _: None,
     ) -> Self:
         """Find an Ollama as `find_ollama` does, and start it where it does not run yet.
 
@@ -73,7 +74,7 @@ class EmbeddedOllama:
         env = os.environ if environ is None else environ
         endpoint = find_ollama(env, allow_sandbox=allow_sandbox)
         if endpoint.kind == "sandbox":
-            return cls.start_sandbox(folder, port=port, ready_timeout_s=ready_timeout_s)
+            return cls.start_sandbox(folder, port=port, ready_timeout_s=ready_timeout_s, say=say)
         if endpoint.binary is not None:
             return cls._start_installed(endpoint.binary, endpoint.url, folder, env, port, ready_timeout_s)
         if endpoint.url is None:
@@ -82,10 +83,16 @@ class EmbeddedOllama:
 
     @classmethod
     def start_sandbox(
-        cls, folder: Path, *, cache: Path | None = None, port: int | None = None, ready_timeout_s: float = 30.0
+        cls,
+        folder: Path,
+        *,
+        cache: Path | None = None,
+        port: int | None = None,
+        ready_timeout_s: float = 30.0,
+        say: Callable[[str], None] = lambda _: None,
     ) -> Self:
         """Build the sandbox if need be, start it with its models in `folder`, and give it the tiny model."""
-        files = build_sandbox(cache)
+        files = build_sandbox(cache, say)
         for tries_left in reversed(range(_START_TRIES)):
             home = folder.resolve()
             address = f"{LOOPBACK}:{port or free_port()}"
@@ -162,7 +169,8 @@ def _startable(environ: Mapping[str, str], *, allow_sandbox: bool) -> OllamaEndp
         return OllamaEndpoint("sandbox")
     raise OllamaUnavailable(
         "No Ollama answers here and no program `ollama` is on the PATH. Install it from "
-        "https://ollama.com/download, or name a server in SINGLETRACK_OLLAMA_URL (http://host:11434)."
+        "https://ollama.com/download, or name a server in SINGLETRACK_OLLAMA_URL (http://host:11434); for a first look "
+        "`singletrack up --sandbox` brings one with a tiny untrained model."
     )
 
 

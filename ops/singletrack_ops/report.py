@@ -23,7 +23,8 @@ _CHART_WIDTH = 96
 def print_report(console: Console, diary: Diary, events: Sequence[AnyEvent], timeline: Timeline | None) -> None:
     """Print it, all but the last line."""
     _heading(console, "OPERATIONS")
-    console.print(Padding(operations_table(diary.operations), (0, 0, 0, 2), expand=False))
+    table = Padding(operations_table(diary.operations), (0, 0, 0, 2))
+    console.print(table, width=min(_CHART_WIDTH, console.width))
     _heading(console, "MODE CHANGES")
     for event in events:
         if isinstance(event, ModeChanged):
@@ -40,13 +41,14 @@ def print_report(console: Console, diary: Diary, events: Sequence[AnyEvent], tim
 
 
 def operations_table(operations: Iterable[Operation]) -> Table:
-    """Tabulate operations: the mode, where they ran, how long they waited and took."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("mode", "operation", "where"):
-        table.add_column(name, no_wrap=True)
+    """Tabulate operations: the mode, where they ran, how long they waited and took; only operations are cut short."""
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", expand=True)
+    table.add_column("mode", no_wrap=True, min_width=9)
+    table.add_column("operation", no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column("where", no_wrap=True)
     for name in ("queued", "GPU turn", "in all"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("outcome", no_wrap=True)
+        table.add_column(name, justify="right", no_wrap=True, min_width=6)
+    table.add_column("outcome", no_wrap=True, min_width=14)
     for operation in operations:
         seconds = (_seconds(value) for value in (operation.waited_s, operation.turn_s, operation.total_s))
         outcome = Text(operation.outcome, style="green" if operation.outcome == "done" else "yellow")

@@ -1,6 +1,7 @@
 """The whole stack on one machine: what is missing of it is started, what is there is used."""
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from singletrack import Client
 from singletrack.settings import address
 from singletrack_ops.child import Child
 from singletrack_ops.errors import AlreadyServed, OllamaUnavailable, OpsError, PartEnded
-from singletrack_ops.files import write_private
+from singletrack_ops.files import make_folder, write_private
 from singletrack_ops.ollama_server import EmbeddedOllama
 from singletrack_ops.redis_server import EmbeddedRedis, find_embedded_redis
 from singletrack_ops.services import (
@@ -27,6 +28,7 @@ from singletrack_ops.services import (
     wait_for_clip,
 )
 from singletrack_ops.tiny_clip import is_complete
+from singletrack_tasks.errors import RedisUnavailable
 
 GpuChoice = Literal["auto", "simulated"]
 
@@ -34,6 +36,8 @@ WORKER_GRACE_S = 60.0
 CLIP_WAIT_S = 120.0
 CLIENT_FILE = "singletrack.env"
 _REDIS_URL = "SINGLETRACK_REDIS_URL"
+# What `singletrack doctor` looks at, besides what a client needs.
+_TOLD = ("SINGLETRACK_OLLAMA_URL", "SINGLETRACK_VLM_MODEL", "SINGLETRACK_CLIP_WEIGHTS", "SINGLETRACK_GPU")
 _LOCAL_DIR = "local-dir:"
 _OTHERS_GRACE_S = 10.0
 _HURRY_GRACE_S = 1.0
@@ -90,17 +94,19 @@ class Stack:
         The user's Ollama is looked for with `own_ollama`, the sandbox is taken with `allow_sandbox`; without either
         the stack goes on degraded. `tiny_clip` makes untrained weights where SINGLETRACK_CLIP_WEIGHTS names none.
         `extra_env` is for worker, beat and Flower. CLIP is waited for up to `clip_wait_s` seconds, 0 for not at all.
-        Raises `AlreadyServed`, `RedisUnavailable` for a Redis that was asked for and does not answer, and `OpsError`
-        with the end of a log; nothing is left running then.
+        Raises `InvalidConfiguration` for a folder or a password that is of no use, `AlreadyServed`, `RedisUnavailable`
+        for a Redis that was asked for and does not answer, and `OpsError` with the end of a log; nothing is left
+        running then.
         """
         require_worker_packages()
         stack = cls(folder, os.environ if environ is None else environ, extra_env or {})
-        stack.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(stack.folder)
         try:
             stack._start_redis(say)
             stack._refuse_second_worker()
             stack._start_ollama(say, own=own_ollama, sandbox=allow_sandbox)
             stack._configure(say, gpu=gpu, tiny_clip=tiny_clip)
+            stack._write_client_file()
             stack._start_worker(say, clip_wait_s)
             stack._start_rest(say, with_beat=with_beat, with_flower=with_flower, flower_port=flower_port)
         except BaseException:  # an interrupt by the user included: what was started must not stay
@@ -129,7 +135,7 @@ class Stack:
 
     @property
     def client_file(self) -> Path:
-        """The file that other shells can source; there while an embedded Redis runs."""
+        """The file that other shells can source; there while a stack with an embedded Redis runs."""
         return self.folder / CLIENT_FILE
 
     @property
@@ -174,9 +180,13 @@ class Stack:
         self.redis_url = named or find_embedded_redis(self.folder) or self._start_embedded_redis(say)
         self._worker_env[_REDIS_URL] = self.redis_url
         with self.client() as client:
-            read_status(client)  # raises `RedisUnavailable` with what to do
-        if not named:
-            self._write_client_file()
+            try:
+                read_status(client)
+            except RedisUnavailable as error:
+                if not named:
+                    raise
+                advice = f"Or unset {_REDIS_URL}, and `singletrack up` brings one along."
+                raise RedisUnavailable(f"{error.message} {advice}", error.details) from error
 
     def _start_embedded_redis(self, say: Callable[[str], None]) -> str:
         say("starting Redis")
@@ -186,7 +196,10 @@ class Stack:
         return self.redis.url
 
     def _write_client_file(self) -> None:
-        lines = (f"export {name}='{value}'\n" for name, value in self.env.items())
+        if self._environ.get(_REDIS_URL, "").strip():
+            return  # other shells have it already
+        told = self.env | {name: self._worker_env[name] for name in _TOLD if self._worker_env.get(name)}
+        lines = (f"export {name}={shlex.quote(value)}\n" for name, value in told.items())
         write_private(self.client_file, "".join(lines))
         if self.redis is not None:
             self._cleanup.callback(self.client_file.unlink, missing_ok=True)
@@ -207,12 +220,12 @@ class Stack:
         if not (own or sandbox):
             self.ollama_problem = "No Ollama was asked for."
             return
-        say("starting Ollama" if own else "starting the Ollama sandbox (its first build downloads 160 MB)")
+        say("starting Ollama" if own else "starting the Ollama sandbox")
         try:
             self.ollama = (
-                EmbeddedOllama.start(self.folder / "ollama", environ=self._worker_env, allow_sandbox=sandbox)
+                EmbeddedOllama.start(self.folder / "ollama", environ=self._worker_env, allow_sandbox=sandbox, say=say)
                 if own
-                else EmbeddedOllama.start_sandbox(self.folder / "ollama")
+                else EmbeddedOllama.start_sandbox(self.folder / "ollama", say=say)
             )
         except OllamaUnavailable as error:
             self.ollama_problem = error.message

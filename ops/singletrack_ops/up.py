@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from singletrack.cli.failure import EXIT_BAD_INPUT, EXIT_PERMANENT, end_interrupted_line
 from singletrack.settings import address
 from singletrack_ops.errors import AlreadyServed, PartEnded
 from singletrack_ops.files import default_folder
 from singletrack_ops.stack import WORKER_GRACE_S, GpuChoice, Stack
-from singletrack_tasks.errors import SingletrackError
+from singletrack_tasks.errors import InvalidConfiguration, SingletrackError
 
 PIPED_WIDTH = 100
 
@@ -31,9 +32,10 @@ def run_up(
 ) -> int:
     """Bring up what is missing and hold it until Ctrl-C or SIGTERM; returns the exit status.
 
-    0 after Ctrl-C, or where a worker serves the track already; 1 where a part cannot be started or ends by itself,
-    with its name, its exit status and the end of its log. Nothing is started again here: that is what systemd and
-    Compose are for. `sandbox` allows an Ollama with a tiny untrained VLM, and a tiny untrained CLIP.
+    0 after Ctrl-C, or where a worker serves the track already; 2 for settings that are of no use; 1 where a part
+    cannot be started or ends by itself, with its name, its exit status and the end of its log. Nothing is started
+    again here: that is what systemd and Compose are for. `sandbox` allows an Ollama with a tiny untrained VLM, and a
+    tiny untrained CLIP.
     """
     console = make_console()
     gpu: GpuChoice = "simulated" if simulated_gpu else "auto"
@@ -54,13 +56,19 @@ def run_up(
             return 0
         except SingletrackError as error:
             console.print(Text(error.message, style="red"))
-            return 1
+            return failed_status(error)
         except KeyboardInterrupt:
+            end_interrupted_line()
             return 0
         try:
             return _hold(stack, console)
         finally:
             _end(stack)
+
+
+def failed_status(error: SingletrackError) -> int:
+    """The exit status for what kept the stack from coming up: 2 for settings that are of no use, else 1."""
+    return EXIT_BAD_INPUT if isinstance(error, InvalidConfiguration) else EXIT_PERMANENT
 
 
 def make_console() -> Console:
@@ -115,6 +123,7 @@ def _hold(stack: Stack, console: Console) -> int:
         _greet(stack, console)
         stack.watch()
     except KeyboardInterrupt:
+        end_interrupted_line()
         text = f"Ending. An operation in flight has {WORKER_GRACE_S:.0f} s to finish; Ctrl-C again ends it now."
         console.print(Text(text))
         return 0

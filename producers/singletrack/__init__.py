@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from singletrack_tasks.status import ExecutionMode
     from singletrack_tasks.vlm import VlmOptions
 
+    __version__: str
+
 __all__ = [
     "Answer",
     "AsyncClient",
@@ -44,10 +46,12 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name == "errors":
         return import_module("singletrack_tasks.errors")
+    if name == "__version__":
+        return import_module("importlib.metadata").version("singletrack")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, "__version__"])

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 from pydantic import BaseModel
 
@@ -30,25 +30,31 @@ R = TypeVar("R", bound=Message)
 T = TypeVar("T")
 
 
+class _Run(Protocol):
+    """How a call waits in a thread."""
+
+    async def __call__(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+
 class AsyncJob(Generic[R]):
     """A job on the queue, for asyncio."""
 
-    def __init__(self, job: Job[R], owner: "AsyncClient") -> None:
+    def __init__(self, job: Job[R], run: "_Run") -> None:
         self.id = job.id
         self._job = job
-        self._owner = owner
+        self._run = run
 
     async def state(self) -> JobState:
         """Look where the job is."""
-        return await self._owner.run(lambda: self._job.state)
+        return await self._run(lambda: self._job.state)
 
     async def result(self, timeout_s: float | None = None) -> R:
         """Wait for the result like `Job.result`; cancelling the asyncio task cancels the job."""
-        return await self._owner.run(self._wait, timeout_s)
+        return await self._run(self._wait, timeout_s)
 
     async def cancel(self) -> None:
         """Call the job off."""
-        await self._owner.run(self._job.cancel)
+        await self._run(self._job.cancel)
 
     def _wait(self, timeout_s: float | None) -> R:
         if (call := scope.get()) is not None:
@@ -98,7 +104,7 @@ class AsyncClient:
         self._threads.shutdown(cancel_futures=True)
         self._client.close()
 
-    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def _run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call of the client in a thread; when the asyncio task is cancelled, so are the jobs it sent."""
         jobs = Scope()
         context = copy_context()
@@ -112,7 +118,7 @@ class AsyncClient:
 
     async def set_mode(self, mode: ExecutionMode | str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> ModeResult:
         """Change the execution mode."""
-        return await self.run(partial(self._client.set_mode, mode, timeout_s=timeout_s))
+        return await self._run(partial(self._client.set_mode, mode, timeout_s=timeout_s))
 
     @overload
     async def ask(
@@ -162,47 +168,47 @@ class AsyncClient:
         ask: Callable[[], Answer[Any]] = partial(
             self._client.ask, prompt, images, schema=schema, options=options, model=model, timeout_s=timeout_s
         )
-        return await self.run(ask)
+        return await self._run(ask)
 
     async def embed_images(self, images: Iterable[ImageLike], *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Embeddings:
         """Embed 1 to 256 images with CLIP."""
-        return await self.run(partial(self._client.embed_images, images, timeout_s=timeout_s))
+        return await self._run(partial(self._client.embed_images, images, timeout_s=timeout_s))
 
     async def embed_texts(self, texts: Iterable[str], *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Embeddings:
         """Embed 1 to 256 texts with CLIP."""
-        return await self.run(partial(self._client.embed_texts, texts, timeout_s=timeout_s))
+        return await self._run(partial(self._client.embed_texts, texts, timeout_s=timeout_s))
 
     async def ensure_vlm_loaded(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> VlmResult:
         """Load the VLM; returns when the server lists it as loaded."""
-        return await self.run(partial(self._client.ensure_vlm_loaded, timeout_s=timeout_s))
+        return await self._run(partial(self._client.ensure_vlm_loaded, timeout_s=timeout_s))
 
     async def ensure_vlm_unloaded(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> VlmResult:
         """Unload the VLM; returns when it is gone and its memory free."""
-        return await self.run(partial(self._client.ensure_vlm_unloaded, timeout_s=timeout_s))
+        return await self._run(partial(self._client.ensure_vlm_unloaded, timeout_s=timeout_s))
 
     async def clip_device(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> str:
         """Name the device that CLIP's weights are on."""
-        return await self.run(partial(self._client.clip_device, timeout_s=timeout_s))
+        return await self._run(partial(self._client.clip_device, timeout_s=timeout_s))
 
     async def ping(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> PingResult:
         """Take a turn on the GPU and do nothing."""
-        return await self.run(partial(self._client.ping, timeout_s=timeout_s))
+        return await self._run(partial(self._client.ping, timeout_s=timeout_s))
 
     async def status(self, *, stale: bool = False) -> GPUResourceStatus:
         """Read the track's last snapshot; never queues."""
-        return await self.run(partial(self._client.status, stale=stale))
+        return await self._run(partial(self._client.status, stale=stale))
 
     async def events(
         self, since: str | None = None, follow: bool = False, timeout_s: float | None = None
     ) -> AsyncIterator[tuple[str, AnyEvent]]:
         """Iterate over the track's events as (id, event), like `Client.events`."""
-        reader = self._client.event_reader(since, timeout_s)
+        reader = self._client._event_reader(since, timeout_s)  # noqa: SLF001 - the iterator of `events` would block
         if not follow:
-            for entry in await self.run(lambda: list(reader.kept())):
+            for entry in await self._run(lambda: list(reader.kept())):
                 yield entry
             return
         while not reader.over:
-            for entry in await self.run(reader.next_batch):
+            for entry in await self._run(reader.next_batch):
                 yield entry
 
     async def submit_ask(
@@ -217,13 +223,13 @@ class AsyncClient:
     ) -> AsyncJob[AskResult]:
         """Put a question on the queue, and return without waiting."""
         submit = partial(self._client.submit_ask, prompt, images, schema=schema, options=options, model=model)
-        return AsyncJob(await self.run(partial(submit, timeout_s=timeout_s)), self)
+        return AsyncJob(await self._run(partial(submit, timeout_s=timeout_s)), self._run)
 
     async def submit_mode(
         self, mode: ExecutionMode | str, *, timeout_s: float = DEFAULT_TIMEOUT_S
     ) -> AsyncJob[ModeResult]:
         """Put a mode change on the queue, and return without waiting."""
-        return AsyncJob(await self.run(partial(self._client.submit_mode, mode, timeout_s=timeout_s)), self)
+        return AsyncJob(await self._run(partial(self._client.submit_mode, mode, timeout_s=timeout_s)), self._run)
 
     @overload
     async def submit(self, request: SetMode, *, timeout_s: float = ...) -> AsyncJob[ModeResult]: ...
@@ -245,4 +251,4 @@ class AsyncClient:
     async def submit(self, request: Any, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> AsyncJob[Any]:
         """Put a request on the queue, and return without waiting."""
         submit: Callable[[], Job[Any]] = partial(self._client.submit, request, timeout_s=timeout_s)
-        return AsyncJob(await self.run(submit), self)
+        return AsyncJob(await self._run(submit), self._run)

@@ -39,7 +39,8 @@ class Client:
 
     Every operation takes `timeout_s` (seconds, at most a day) that is the job's deadline as well, and raises what
     the worker raised as itself, `InvalidRequest` before anything is sent if the request is wrong, `DeadlinePassed`
-    when the time is up, `NoWorker` when no worker has been seen for `worker_grace_s`, and `RedisUnavailable`.
+    when the time is up, `NoWorker` when no worker has been seen for `worker_grace_s`, `RedisUnavailable`, and
+    `InvalidConfiguration` where Redis does not let us in.
     """
 
     def __init__(self, redis_url: str | None = None, track: str | None = None, *, worker_grace_s: float = 10.0) -> None:
@@ -174,12 +175,8 @@ class Client:
         `since` '$' means from now on. With `follow` it goes on with what comes, for `timeout_s` seconds or for
         ever. Events of a kind that this release does not know are skipped with a warning in the log.
         """
-        reader = self.event_reader(since, timeout_s)
+        reader = self._event_reader(since, timeout_s)
         return reader.follow() if follow else reader.kept()
-
-    def event_reader(self, since: str | None = None, timeout_s: float | None = None) -> EventReader:
-        """Read events in batches, for those who cannot wait in an iterator."""
-        return EventReader(self._link, since, timeout_s)
 
     def submit_ask(
         self,
@@ -244,6 +241,9 @@ class Client:
         if call is not None:
             call.add(job)
         return job
+
+    def _event_reader(self, since: str | None, timeout_s: float | None) -> EventReader:
+        return EventReader(self._link, since, timeout_s)
 
     def _run_embed(self, request: EmbedImages | EmbedTexts, timeout_s: float, /) -> EmbeddingResult:
         return self._finish(self.submit(request, timeout_s=timeout_s))

@@ -16,6 +16,7 @@ from singletrack.sender import Handle, Outcome, Sender
 from singletrack.snapshots import Snapshot, SnapshotReader, no_worker
 from singletrack_tasks.errors import (
     DeadlinePassed,
+    InvalidConfiguration,
     InvalidRequest,
     JobCancelled,
     RedisUnavailable,
@@ -32,6 +33,9 @@ CANCEL_COMMAND = "gpu_cancel"
 # Celery waits on a subscription that a lost connection can silence: every slice begins with a look at the result.
 _SLICE_S = 1.0
 _RETRY_S = 0.2
+# How long a job that was cancelled may still bring its result, and how often it is looked for.
+_CANCELLED_S = 0.1
+_LOOK_S = 0.02
 _log = logging.getLogger(__name__)
 
 
@@ -146,18 +150,27 @@ class Job(Generic[R]):
             left_s = until_s - time.monotonic()
             try:
                 # Even when the time is up: a result that is there is given.
-                if outcome := listener.wait(min(_SLICE_S, max(left_s, 0.001))):
+                if not self._cancelled.is_set() and (outcome := listener.wait(min(_SLICE_S, max(left_s, 0.001)))):
                     return outcome
                 if self._cancelled.is_set():
-                    raise JobCancelled(f"the job {self.id} was cancelled")
+                    return self._wait_cancelled()
                 watch.look()
             except RedisUnavailable as error:
                 watch.lost(error)
                 listener.renew()
-                self._cancelled.wait(_RETRY_S)
+                time.sleep(_RETRY_S)
             if watch.worker_gone or until_s <= time.monotonic():
                 self._give_up()
                 raise self._too_late(watch)
+
+    def _wait_cancelled(self) -> Outcome:
+        """Take a result that is there, or comes in a moment; raises `JobCancelled` if there is none."""
+        until_s = time.monotonic() + _CANCELLED_S
+        while not (outcome := self._sender.look(self.id)).ended:
+            if time.monotonic() > until_s:
+                raise JobCancelled(f"the job {self.id} was cancelled")
+            time.sleep(_LOOK_S)
+        return outcome
 
     def _too_late(self, watch: "_Watch") -> SingletrackError:
         if watch.trouble is not None:
@@ -171,7 +184,7 @@ class Job(Generic[R]):
     def _give_up(self) -> None:
         try:
             self.cancel()
-        except RedisUnavailable as error:
+        except (RedisUnavailable, InvalidConfiguration) as error:
             # The error that follows matters more; the job's deadline, which the worker checks, ends it as well.
             _log.warning("could not cancel the job %s: %s", self.id, error)
 

@@ -40,7 +40,7 @@ class RedisLink:
 
     @contextmanager
     def reaching(self) -> Iterator[redis.Redis]:
-        """Give the redis-py client (bytes in, bytes out); what goes wrong becomes `RedisUnavailable`."""
+        """Give the redis-py client (bytes in, bytes out); what goes wrong is told as by `reaching_redis`."""
         with reaching_redis(self.url):
             yield self.redis
 

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 from kombu.exceptions import LimitExceeded, OperationalError
 from redis import exceptions as redis_errors
 
 from singletrack.settings import address
-from singletrack_tasks.errors import RedisUnavailable, SingletrackError
+from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable, SingletrackError
 
 
 @contextmanager
 def reaching_redis(url: str) -> Iterator[None]:
-    """Turn whatever goes wrong on the way to the Redis server at `url` into `RedisUnavailable`."""
+    """Turn what goes wrong on the way to the Redis server at `url` into what `unavailable` makes of it."""
     try:
         yield
     except SingletrackError:
@@ -21,10 +22,17 @@ def reaching_redis(url: str) -> Iterator[None]:
         raise unavailable(url, error) from error
 
 
-def unavailable(url: str, error: BaseException) -> RedisUnavailable:
-    """Say what is wrong with the Redis server at `url`, and what to do about it."""
+def unavailable(url: str, error: BaseException) -> RedisUnavailable | InvalidConfiguration:
+    """Say what is wrong with the Redis server at `url`, and what to do about it.
+
+    A server that does not let us in is `InvalidConfiguration`: no other try changes that. All else is
+    `RedisUnavailable`.
+    """
     cause = _root(error)
-    return RedisUnavailable(f"Redis at {address(url)} {_advice(cause)}", {"type": type(cause).__name__})
+    where, details = f"Redis at {address(url)}", {"type": type(cause).__name__}
+    if (refusal := _refusal(url, cause)) is not None:
+        return InvalidConfiguration(f"{where} {refusal}", details)
+    return RedisUnavailable(f"{where} {_advice(cause)}", details)
 
 
 def _root(error: BaseException) -> BaseException:
@@ -33,15 +41,22 @@ def _root(error: BaseException) -> BaseException:
     return error
 
 
-def _advice(error: BaseException) -> str:
+def _refusal(url: str, error: BaseException) -> str | None:
     text = str(error)
-    if isinstance(error, redis_errors.AuthenticationError) or text.startswith(("WRONGPASS", "NOAUTH")):
-        return (
-            f"does not accept the password ({text}). Put the right one into SINGLETRACK_REDIS_URL: "
-            "redis://:PASSWORD@HOST:6379/0."
-        )
     if isinstance(error, redis_errors.NoPermissionError):
         return f"does not let this user do that ({text}). Widen the user's ACL."
+    if not isinstance(error, redis_errors.AuthenticationError) and not text.startswith(("WRONGPASS", "NOAUTH")):
+        return None
+    if urlsplit(url).password is None:
+        return "asks for a password. Put it into SINGLETRACK_REDIS_URL: redis://:PASSWORD@HOST:6379/0."
+    return (
+        f"does not accept the password ({text}). Put the right one into SINGLETRACK_REDIS_URL: "
+        "redis://:PASSWORD@HOST:6379/0."
+    )
+
+
+def _advice(error: BaseException) -> str:
+    text = str(error)
     if isinstance(error, redis_errors.OutOfMemoryError):
         return f"is out of memory ({text}). Raise its maxmemory, or wait until the queue is shorter."
     if isinstance(error, redis_errors.BusyLoadingError):

@@ -36,6 +36,11 @@ class Outcome:
     payload: Any = None
     error: SingletrackError | None = None
 
+    @property
+    def ended(self) -> bool:
+        """Whether there is a result or an error."""
+        return self.error is not None or self.state == states.SUCCESS
+
 
 class _App(Celery):
     """A Celery app that keeps to its own server: stock Celery prefers `CELERY_BROKER_URL`, which is the agent's."""

@@ -54,10 +54,15 @@ def load_settings(redis_url: str | None = None, track: str | None = None) -> Cli
         return ClientSettings(**given)  # type: ignore[arg-type] # pydantic is to refuse what is no text
     except ValidationError as error:
         problems = (
-            f"{_PREFIX}{str(problem['loc'][0]).upper()}: {problem['msg'].removeprefix('Value error, ')}"
+            f"{_name(str(problem['loc'][0]))}: {problem['msg'].removeprefix('Value error, ')}"
             for problem in error.errors(include_url=False, include_input=False, include_context=False)
         )
         raise InvalidConfiguration("; ".join(problems)) from None  # the cause would show the password
+
+
+def _name(field: str) -> str:
+    """Name a setting in both ways in which it can be given on the command line."""
+    return f"{_PREFIX}{field.upper()} (or --{field.replace('_', '-')})"
 
 
 def redact(url: str) -> str:

@@ -15,6 +15,7 @@ import pytest
 
 from singletrack import Client
 from singletrack_ops.errors import AlreadyServed, OpsError, PartEnded
+from singletrack_ops.net import free_port
 from singletrack_ops.services import flower_page
 from singletrack_ops.stack import CLIENT_FILE, Stack
 from tests.integration.ops.waiting import runs, wait_for
@@ -106,6 +107,11 @@ def expect_nothing_left(folder: Path, tree: list[psutil.Process]) -> None:
     assert users_of(folder) == []
 
 
+def exports(client_file: Path) -> dict[str, str]:
+    words = shlex.split(client_file.read_text(encoding="utf-8"))
+    return dict(word.split("=", 1) for word in words if word != "export")
+
+
 def test_up_starts_all_of_it_and_ctrl_c_ends_all_of_it(run: Run) -> None:
     program = run("up", "--simulated-gpu")
     program.wait_until_ready()
@@ -113,8 +119,11 @@ def test_up_starts_all_of_it_and_ctrl_c_ends_all_of_it(run: Run) -> None:
     assert all(program.find(f"-A singletrack_worker {name}") for name in names)
     client_file = program.folder / CLIENT_FILE
     assert client_file.stat().st_mode & 0o077 == 0
-    (url,) = [word for word in shlex.split(client_file.read_text(encoding="utf-8")) if "SINGLETRACK_REDIS_URL" in word]
-    with Client(url.partition("=")[2]) as client:
+    told = exports(client_file)
+    assert told["SINGLETRACK_GPU"] == "simulated"
+    assert told["SINGLETRACK_OLLAMA_URL"] == NO_OLLAMA
+    assert told["SINGLETRACK_CLIP_WEIGHTS"].startswith("local-dir:/")
+    with Client(told["SINGLETRACK_REDIS_URL"]) as client:
         assert client.status().worker.pid == program.find("-A singletrack_worker worker").pid
     found = re.search(r"^Flower +(\S+)", program.output, re.MULTILINE)
     assert found
@@ -178,10 +187,32 @@ def test_a_wrong_password_is_told_before_anything_is_started(run: Run, redis_url
     scheme, _, rest = redis_url.partition("://")
     wrong = f"{scheme}://:wrong@{rest.rpartition('@')[2]}"
     program = run("up", SINGLETRACK_REDIS_URL=wrong)
-    assert program.wait() == 1
+    assert program.wait() == 2
     assert "does not accept the password" in program.output
     assert "Traceback" not in program.output
     assert list(program.folder.iterdir()) == []
+
+
+def test_a_redis_that_does_not_answer_is_not_needed(run: Run) -> None:
+    program = run("up", SINGLETRACK_REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
+    assert program.wait() == 1
+    assert "unset SINGLETRACK_REDIS_URL" in " ".join(program.output.split())
+
+
+@pytest.mark.ollama
+def test_a_healthy_stack_passes_the_doctor(tmp_path: Path, environ: dict[str, str]) -> None:
+    own = {name: value for name, value in environ.items() if not name.startswith(("SINGLETRACK_OLLAMA", "OLLAMA"))}
+    with Stack.start(
+        tmp_path, environ=own, gpu="simulated", allow_sandbox=True, with_beat=False, with_flower=False
+    ) as stack:
+        if stack.ollama is None:
+            pytest.skip(stack.ollama_problem)
+        doctor = [sys.executable, "-m", "singletrack", "doctor"]
+        done = subprocess.run(
+            doctor, env=own | exports(stack.client_file), capture_output=True, text=True, check=False, timeout=END_S
+        )
+    assert done.returncode == 0, done.stdout
+    assert "problem" not in done.stdout
 
 
 def test_a_start_that_fails_half_way_leaves_nothing(tmp_path: Path, environ: dict[str, str]) -> None:

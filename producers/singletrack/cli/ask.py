@@ -13,7 +13,7 @@ from singletrack_tasks.errors import InvalidSchema
 
 def ask(
     context: typer.Context,
-    prompt: Annotated[str, typer.Argument(help="The question.")],
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="The question.")],
     image: Annotated[list[Path] | None, typer.Option(help="An image file; may be given up to 16 times.")] = None,
     schema: Annotated[Path | None, typer.Option(help="A file with the JSON schema that the answer has to fit.")] = None,
     as_json: JsonOption = False,
@@ -26,12 +26,15 @@ def ask(
     if as_json:
         print_json(answer.result.dump())
         return
-    console().print(answer.text, markup=False)
+    text = answer.text.strip() if schema is None else json.dumps(answer.value, ensure_ascii=False, indent=2)
+    console().print(text, markup=False)
     print_reasons(answer.result.reasons)
 
 
 def _read_schema(file: Path) -> Any:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise InvalidSchema(f"cannot read a JSON schema from {file}: {error.strerror or error}") from error
+    except ValueError as error:
         raise InvalidSchema(f"cannot read a JSON schema from {file}: {error}") from error

@@ -96,7 +96,7 @@ def _redis(link: RedisLink, settings: ClientSettings) -> Finding:
     try:
         with link.reaching() as client:
             info: Any = client.info()
-    except RedisUnavailable as error:
+    except (RedisUnavailable, InvalidConfiguration) as error:
         return Finding("Redis", "problem", error.message)
     number = str(info.get("redis_version", "0"))
     if tuple(int(part) for part in re.findall(r"\d+", number)[:2]) < _SMALLEST_REDIS:
@@ -111,8 +111,8 @@ def _redis(link: RedisLink, settings: ClientSettings) -> Finding:
 def _worker(link: RedisLink) -> tuple[GPUResourceStatus | None, list[Finding]]:
     try:
         status = SnapshotReader(link).status()
-    except RedisUnavailable:
-        return None, [Finding("worker", "problem", "unknown, since Redis does not answer", HOW_TO_START)]
+    except (RedisUnavailable, InvalidConfiguration):
+        return None, [Finding("worker", "problem", "unknown, since Redis does not tell", HOW_TO_START)]
     except SingletrackError as error:
         return None, [Finding("worker", "problem", error.message)]
     worker = status.worker
@@ -122,7 +122,7 @@ def _worker(link: RedisLink) -> tuple[GPUResourceStatus | None, list[Finding]]:
 
 def _driver(host: HostSettings) -> Finding:
     if host.gpu != "auto":
-        return Finding("GPU", "ok", f"not looked for, since SINGLETRACK_GPU is {host.gpu}")
+        return Finding("GPU", "ok", f"{host.gpu}, as SINGLETRACK_GPU says; the driver was not asked")
     answer = _run([sys.executable, "-c", _ASK_NVML])
     if answer is not None:
         facts = json.loads(answer)
@@ -130,8 +130,11 @@ def _driver(host: HostSettings) -> Finding:
         return Finding("GPU", "ok" if facts["gpus"] else "note", f"{gpus}, driver {facts['driver']}")
     if (smi := shutil.which("nvidia-smi")) and (names := _run([smi, "-L"])):
         advice = "Install NVML's bindings: `pip install nvidia-ml-py` (part of singletrack[worker])."
+        if _version("nvidia-ml-py") is not None:
+            advice = "NVML's bindings are installed, but cannot reach the driver's library libnvidia-ml."
         return Finding("GPU", "problem", f"{len(names.splitlines())} GPU by nvidia-smi, but no NVML", advice)
-    advice = "Everything runs on the CPU. With a GPU, install its driver and `pip install 'singletrack[worker]'`."
+    bindings = " and `pip install 'singletrack[worker]'`" if _version("nvidia-ml-py") is None else ""
+    advice = f"Everything runs on the CPU. With a GPU, install its driver{bindings}."
     return Finding("GPU", "note", "no NVIDIA driver answers", advice)
 
 
@@ -160,7 +163,7 @@ def _version(name: str) -> str | None:
 
 
 def _ollama(host: HostSettings) -> Finding:
-    from singletrack_ops.ollama_address import client_url
+    from singletrack_tasks.ollama_address import client_url
 
     url = client_url(host.ollama_url)
     try:

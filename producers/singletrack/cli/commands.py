@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+import singletrack
 from singletrack.cli.ask import ask
 from singletrack.cli.context import Target
 from singletrack.cli.doctor import doctor
@@ -24,13 +25,27 @@ app = typer.Typer(
 )
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"singletrack {singletrack.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def target(
     context: typer.Context,
     redis_url: Annotated[
-        str | None, typer.Option(help="The Redis server, redis://:PASSWORD@HOST:6379/0. [SINGLETRACK_REDIS_URL]")
+        str | None,
+        typer.Option(
+            help="The Redis server (before the command): redis://:PASSWORD@HOST:6379/0. [SINGLETRACK_REDIS_URL]"
+        ),
     ] = None,
-    track: Annotated[str | None, typer.Option(help="The track: one GPU, one queue. [SINGLETRACK_TRACK]")] = None,
+    track: Annotated[
+        str | None, typer.Option(help="The track (before the command): one GPU, one queue. [SINGLETRACK_TRACK]")
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version.")
+    ] = False,
 ) -> None:
     """One GPU, two tenants: ask the VLM, embed with CLIP, change the mode, see what is where."""
     context.obj = Target(redis_url, track)

@@ -40,9 +40,8 @@ def embed(
         return
     facts = _facts(parts)
     shape = f"{len(vectors)} x {vectors.shape[1]}"
-    console().print(
-        f"{shape} on {facts['device'] or 'no device'}, {facts['cached']} cached, CLIP {parts[0].fingerprint}"
-    )
+    made = "all from the cache" if facts["device"] is None else f"on {facts['device']}, {facts['cached']} cached"
+    console().print(f"{shape}, {made}, CLIP {parts[0].fingerprint}")
     if 1 < len(vectors) <= _MOST_COMPARED:
         console().print(_similarities([*texts, *(file.name for file in images)], vectors))
 

@@ -26,6 +26,9 @@ class Commands(TyperGroup):
         except SingletrackError as error:
             show_error(f"{type(error).__name__}: {error.message}")
             raise typer.Exit(exit_status(error)) from error
+        except KeyboardInterrupt:
+            end_interrupted_line()
+            raise
 
 
 def exit_status(error: SingletrackError) -> int:
@@ -35,6 +38,11 @@ def exit_status(error: SingletrackError) -> int:
     if error.kind == "capacity":
         return EXIT_CAPACITY
     return EXIT_BAD_INPUT if isinstance(error, InvalidRequest | InvalidConfiguration) else EXIT_PERMANENT
+
+
+def end_interrupted_line() -> None:
+    """Let what follows begin below the ^C that the terminal shows."""
+    typer.echo(err=True)
 
 
 def show_error(message: str) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from singletrack.cli.context import JsonOption, TimeoutOption, client_of
+from singletrack.cli.failure import EXIT_TRANSIENT
 from singletrack.cli.output import console, print_json, print_receipts
 
 
@@ -14,11 +15,13 @@ def mode(
     as_json: JsonOption = False,
     timeout_s: TimeoutOption = 120.0,
 ) -> None:
-    """Change the execution mode, and see what it moved."""
+    """Change the execution mode, and see what it moved; exit status 75 if a step of it failed."""
     with client_of(context) as client:
         result = client.set_mode(to.upper(), timeout_s=timeout_s)
     if as_json:
         print_json(result.dump())
-        return
-    console().print(f"{result.before} -> {result.after} in {result.duration_s:.2f} s")
-    print_receipts(result)
+    else:
+        console().print(f"{result.before} -> {result.after} in {result.duration_s:.2f} s")
+        print_receipts(result)
+    if not all(receipt.ok for receipt in result.receipts):
+        raise typer.Exit(EXIT_TRANSIENT)

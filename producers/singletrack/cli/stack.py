@@ -11,7 +11,7 @@ from singletrack.cli.context import Target
 from singletrack_tasks.errors import InvalidConfiguration
 
 FolderOption = Annotated[Path | None, typer.Option(help="Keep data and logs in this folder.")]
-FlowerPortOption = Annotated[int | None, typer.Option(help="Serve Flower on this port.")]
+FlowerPortOption = Annotated[int | None, typer.Option(min=1, max=65535, help="Serve Flower on this port.")]
 
 
 def up(
@@ -44,7 +44,7 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Stay up after the report, until Ctrl-C.")] = False,
     flower_port: FlowerPortOption = None,
 ) -> None:
-    """Live a short day of an agent on a stack of its own, and see how the modes move memory."""
+    """Play an agent's short day on a stack of its own, and see how the modes move memory."""
     _run("demo", folder=folder, keep=keep, flower_port=flower_port)
 
 

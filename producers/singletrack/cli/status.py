@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from singletrack.cli.context import JsonOption, client_of
+from singletrack.cli.failure import end_interrupted_line
 from singletrack.cli.output import clock_time, console, megabytes, print_json
-from singletrack_tasks.errors import NoWorker
+from singletrack_tasks.errors import NoWorker, RedisUnavailable
 from singletrack_tasks.status import GPUResourceStatus
 
 _EVERY_S = 1.0
@@ -32,22 +33,27 @@ def status(
             _watch(client.status, as_json)
         except KeyboardInterrupt:
             # Ctrl-C is how watching ends.
-            return
+            end_interrupted_line()
 
 
 def _watch(read: Callable[[], GPUResourceStatus], as_json: bool) -> None:
-    if as_json:
-        while True:
-            print_json(read().dump())
-            time.sleep(_EVERY_S)
-    with Live(console=console(), auto_refresh=False) as live:
-        while True:
-            try:
-                live.update(status_table(read()), refresh=True)
-            except NoWorker as error:
-                # It may come back: that is what somebody who watches wants to see.
-                live.update(str(error), refresh=True)
-            time.sleep(_EVERY_S)
+    screen = console()
+    if not as_json and screen.is_terminal:
+        with Live(console=screen, auto_refresh=False) as live:
+            while True:
+                live.update(_look(read), refresh=True)
+                time.sleep(_EVERY_S)
+    while True:
+        print_json(read().dump()) if as_json else screen.print(_look(read))
+        time.sleep(_EVERY_S)
+
+
+def _look(read: Callable[[], GPUResourceStatus]) -> Table | Text:
+    try:
+        return status_table(read())
+    except (NoWorker, RedisUnavailable) as error:
+        # It may come back: that is what somebody who watches wants to see.
+        return Text(error.message)
 
 
 def status_table(now: GPUResourceStatus) -> Table:
@@ -65,8 +71,8 @@ def _rows(now: GPUResourceStatus) -> dict[str, str]:
         "mode": str(now.mode),
         "GPU": _gpu(now),
         "VRAM": _vram(now),
-        "VLM": f"{now.vlm.model}: {now.vlm.state}, {megabytes(now.vlm.vram_mb)} of VRAM",
-        "CLIP": f"{now.clip.model.name if now.clip.model else 'not loaded'} on {now.clip.device}",
+        "VLM": _vlm(now),
+        "CLIP": f"{now.clip.model.name} on {now.clip.device}" if now.clip.model else "not loaded",
         "operation": _operation(now),
         "queue": "unknown" if now.queue_length is None else f"{now.queue_length} waiting",
         "worker": f"{now.worker.host}, pid {now.worker.pid}, since {clock_time(now.worker.started_unix_s)}",
@@ -76,7 +82,13 @@ def _rows(now: GPUResourceStatus) -> dict[str, str]:
 def _gpu(now: GPUResourceStatus) -> str:
     if now.gpu is None:
         return "none: everything runs on the CPU"
-    return f"{now.gpu.name}{' (simulated)' if now.gpu.simulated else ''}"
+    told = not now.gpu.simulated or "simulated" in now.gpu.name.lower()
+    return now.gpu.name if told else f"{now.gpu.name} (simulated)"
+
+
+def _vlm(now: GPUResourceStatus) -> str:
+    size = "" if now.vlm.vram_mb is None else f", {megabytes(now.vlm.vram_mb)} of VRAM"
+    return f"{now.vlm.model}: {now.vlm.state}{size}"
 
 
 def _vram(now: GPUResourceStatus) -> str:

@@ -17,7 +17,7 @@ from singletrack_tasks.errors import (
     VlmLoadFailed,
     VramNotReleased,
 )
-from singletrack_tasks.events import IdleUnload, ModeChanged, ResourceChanged
+from singletrack_tasks.events import ClipMigrated, IdleUnload, ModeChanged, ResourceChanged
 from singletrack_tasks.gpu import Job
 from singletrack_tasks.mode import SetMode
 from singletrack_tasks.status import DegradedCode, ExecutionMode, GPUResourceStatus, ModelState
@@ -289,6 +289,18 @@ class TestEmbeddings:
         assert rig.manager.find_clip(FindClip(), JOB).device == "cpu"
         rig.tick()
         assert rig.manager.find_clip(FindClip(), JOB).device == "cuda:0"
+
+    def test_a_fallback_to_the_cpu_is_told(self) -> None:
+        rig = Rig().started()
+        rig.set_mode(AUTOPILOT)
+        rig.clip.gpu_encoder_dies()
+        assert rig.manager.embed_texts(EmbedTexts(texts=("a button",)), JOB).device == "cpu"
+        told = rig.stores.publisher.events[-1]
+        assert isinstance(told, ClipMigrated)
+        assert (told.before, told.after) == ("cuda:0", "cpu")
+        assert rig.codes() == {DegradedCode.CLIP_MIGRATION_FAILED}
+        rig.tick()
+        assert rig.codes() == set()
 
     def test_without_weights_the_rest_goes_on(self) -> None:
         rig = Rig()

@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from singletrack_ops import ollama_sandbox
 from singletrack_ops.errors import SandboxUnavailable
 from singletrack_ops.ollama_sandbox import _has_avx2, _target, build_sandbox, default_cache
 
@@ -13,6 +14,16 @@ def test_another_processor_is_refused_with_what_to_install(monkeypatch: pytest.M
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
     with pytest.raises(SandboxUnavailable, match=r"aarch64.*https://ollama.com/download"):
         build_sandbox(tmp_path)
+
+
+def test_a_download_is_told_of_the_first_time_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(ollama_sandbox, "_require_platform", lambda: None)
+    monkeypatch.setattr(ollama_sandbox, "_build", lambda _, final: final.mkdir())
+    said: list[str] = []
+    for _ in range(2):
+        build_sandbox(tmp_path, said.append)
+    (line,) = said
+    assert "160 MB" in line
 
 
 @pytest.mark.parametrize(

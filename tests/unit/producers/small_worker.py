@@ -1,8 +1,8 @@
 """A real Celery worker in a process of its own, whose GPU is a few lines: enough to answer a client.
 
 `python -m tests.unit.producers.small_worker URL TRACK`. Prompts tell it what to do: `json:...` is answered with that
-JSON, `too big` and `crash` fail, `wait` runs until it is cancelled. It notes each operation in the list `TRACK:ran`,
-and its CLIP's fingerprint is the value of `TRACK:fingerprint`.
+JSON, `too big` and `crash` fail, `wait` runs until it is cancelled. A mode that moves CLIP to the GPU fails at that. It
+notes each operation in the list `TRACK:ran`, and its CLIP's fingerprint is the value of `TRACK:fingerprint`.
 """
 
 import hashlib
@@ -31,6 +31,7 @@ from singletrack_tasks.status import (
     ExecutionMode,
     GPUResourceStatus,
     ModelState,
+    StepReceipt,
     VlmStatus,
     WorkerInfo,
 )
@@ -96,7 +97,9 @@ class SmallGpu:
     def set_mode(self, request: SetMode, job: Job) -> ModeResult:
         self.begin("mode", job)
         before, self.mode = self.mode, request.mode
-        return ModeResult(before=before, after=request.mode)
+        failed = StepReceipt(step="promote_clip", ok=False, duration_s=0, detail="there is no GPU")
+        receipts = (failed,) if request.mode is ExecutionMode.AUTOPILOT else ()
+        return ModeResult(before=before, after=request.mode, receipts=receipts)
 
     def ask(self, request: Ask, job: Job) -> AskResult:
         self.begin("ask", job)

@@ -100,6 +100,19 @@ def test_bad_input_is_refused_before_anything_is_sent(client: Client, backstage:
     assert client.ping(timeout_s=20).track == client.track
 
 
+@pytest.mark.parametrize(("data", "error"), [(b"not an image", InvalidImage), (bomb(), ImageTooLarge)])
+def test_what_is_wrong_with_a_file_names_it(
+    client: Client, tmp_path: Path, data: bytes, error: type[SingletrackError]
+) -> None:
+    file = tmp_path / "screen.png"
+    file.write_bytes(data)
+    for call in (lambda: client.ask("what?", [file]), lambda: client.embed_images([str(file)])):
+        with pytest.raises(SingletrackError) as caught:
+            call()
+        assert type(caught.value) is error
+        assert str(caught.value).startswith(f"{file}: ")
+
+
 def test_too_many_inputs_are_told_to_come_in_chunks(client: Client) -> None:
     with pytest.raises(InvalidRequest, match="chunks of 256"):
         client.embed_images(_exploding_images())

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import io
 import json
 import subprocess
 import sys
@@ -10,14 +11,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+import singletrack
+from singletrack.cli import checks
 from singletrack.cli.commands import app
+from singletrack.client import Client
 from singletrack_ops.net import free_port
-from singletrack_tasks.events import WorkerStarted
-from singletrack_tasks.status import ExecutionMode
+from singletrack_tasks.events import Degraded, IdleUnload, WorkerStarted
+from singletrack_tasks.status import ClipStatus, Degradation, DegradedCode, ExecutionMode, GpuInfo
 from tests.unit.producers.conftest import LONELY_TRACK, TRACK, Backstage
 from tests.unit.producers.pictures import png
+
+# Its name is that of a function as well, which `from ... import` would give.
+status_command = importlib.import_module("singletrack.cli.status")
 
 
 class Shell:
@@ -56,12 +64,20 @@ def test_mode(shell: Shell) -> None:
     assert shell.json("mode", "IDLE")["after"] == ExecutionMode.IDLE
 
 
+def test_a_mode_with_a_step_that_failed_is_worth_another_try(shell: Shell) -> None:
+    assert "no: there is no GPU" in shell("mode", "AUTOPILOT", status=75).stdout
+    assert json.loads(shell("mode", "AUTOPILOT", "--json", status=75).stdout)["receipts"][0]["ok"] is False
+
+
 def test_ask(shell: Shell, tmp_path: Path) -> None:
     image, schema = tmp_path / "a.png", tmp_path / "schema.json"
     image.write_bytes(png(size=(3, 4)))
     schema.write_text('{"type": "object"}')
     assert shell("ask", "sizes [b]", "--image", str(image)).stdout == "sizes [b][(3, 4)]\n"
-    assert shell.json("ask", 'json:{"a": 1}', "--schema", str(schema))["value"] == {"a": 1}
+    assert shell("ask", "\nhello\n\n").stdout == "hello\n"
+    asked = ("ask", 'json:\n{"a":\n\n"ä"}', "--schema", str(schema))
+    assert shell(*asked).stdout == '{\n  "a": "ä"\n}\n'
+    assert shell.json(*asked)["value"] == {"a": "ä"}
 
 
 def test_embed(shell: Shell, tmp_path: Path) -> None:
@@ -71,6 +87,7 @@ def test_embed(shell: Shell, tmp_path: Path) -> None:
     assert "cosine similarity" in shown
     assert np.load(out).shape == (3, 8)
     assert shell.json("embed", "--text", "a")["cached"] == 1
+    assert "1 x 8, all from the cache, CLIP " in shell("embed", "--text", "a").stdout
 
 
 def test_ping(shell: Shell) -> None:
@@ -87,16 +104,89 @@ def test_events(lonely_shell: Shell, lonely_backstage: Backstage) -> None:
     assert lonely_shell("events", "--since", entry_id, "--follow", "--timeout-s", "0.1").stdout == ""
 
 
+def test_an_event_is_one_line(lonely_shell: Shell, lonely_backstage: Backstage) -> None:
+    reason = Degradation(code=DegradedCode.NO_GPU, message="first\n\n  second", since_unix_s=1)
+    happened = (
+        Degraded(at_unix_s=1.0, job_id="0123456789", reason=reason),
+        IdleUnload(at_unix_s=1.0, model="m", idle_s=1 / 3),
+    )
+    for event in happened:
+        lonely_backstage.redis.xadd(lonely_backstage.keys.events, {"event": event.model_dump_json()})
+    first, second = lonely_shell("events").stdout.splitlines()
+    assert first.endswith("  degraded job_id=01234567 code=no_gpu message=first second")
+    assert second.endswith("  idle_unload model=m idle_s=0.3")
+
+
+def _interrupt_after(monkeypatch: pytest.MonkeyPatch, looks: int) -> None:
+    """Let Ctrl-C come instead of the pause after so many looks."""
+    left = iter(range(looks - 1))
+
+    def pause(_: float) -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(status_command.time, "sleep", pause)
+
+
+def test_what_is_watched_through_a_pipe_is_printed_each_time(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    _interrupt_after(monkeypatch, 3)
+    result = shell("status", "--watch")
+    assert result.stdout.count(f"track {TRACK}") == 3
+    assert result.stderr == "\n"
+
+
+def test_watching_goes_on_without_a_worker_and_without_redis(
+    lonely_shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _interrupt_after(monkeypatch, 2)
+    assert lonely_shell("status", "--watch").stdout.count("no worker serves") == 2
+    screen = Console(file=io.StringIO(), force_terminal=True)
+    monkeypatch.setattr(status_command, "console", lambda: screen)
+    _interrupt_after(monkeypatch, 2)
+    Shell(f"redis://127.0.0.1:{free_port()}/0", TRACK)("status", "--watch")
+    assert "cannot be reached" in screen.file.getvalue()  # type: ignore[attr-defined] # it is the StringIO above
+
+
+def test_a_status_says_no_more_than_is_known(shell: Shell) -> None:
+    shown = shell("status").stdout
+    assert "small-vlm: unloaded " in shown
+    assert "of VRAM" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("simulated 8 GiB GPU", "simulated 8 GiB GPU"), ("another", "another (simulated)")]
+)
+def test_a_simulated_gpu_says_so_once(client: Client, name: str, shown: str) -> None:
+    now = client.status().model_copy(
+        update={"gpu": GpuInfo(name=name, uuid="GPU-0", simulated=True), "clip": ClipStatus()}
+    )
+    rows = status_command._rows(now)
+    assert (rows["GPU"], rows["CLIP"]) == (shown, "not loaded")
+
+
+def test_ctrl_c_ends_the_line(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Client, "ping", interrupt)
+    assert shell("ping", status=130).stderr == "\n"
+
+
+def test_the_version() -> None:
+    assert CliRunner().invoke(app, ["--version"]).stdout == f"singletrack {singletrack.__version__}\n"
+
+
 @pytest.mark.parametrize(
     ("args", "status", "said"),
     [
         (["mode", "TURBO"], 2, "InvalidRequest"),
         (["ask", "what?", "--image", "/no/such/file"], 2, "InvalidImage"),
-        (["ask", "what?", "--schema", "/no/such/file"], 2, "InvalidSchema"),
+        (["ask", "what?", "--schema", "/no/such/file"], 2, "schema from /no/such/file: No such file or directory\n"),
         (["ask", "what?", "--timeout-s", "-1"], 2, "timeout_s"),
         (["embed"], 2, "--text or --image"),
         (["embed", "--text", "a", "--out", "/no/such/folder/file"], 2, "cannot write"),
         (["events", "--since", "yesterday"], 2, "since"),
+        (["events", "--timeout-s", "1"], 2, "--follow"),
         (["ask", "too big"], 69, "NotEnoughVram"),
         (["ask", "crash"], 1, "WorkerFailure"),
     ],
@@ -125,7 +215,7 @@ def test_the_doctor_finds_what_is_missing(shell: Shell, lonely_shell: Shell, mon
     monkeypatch.setenv("SINGLETRACK_CLIP_WEIGHTS", "local-dir:/no/such/folder")
     result = lonely_shell("doctor", "--json", status=1)
     found = {finding["what"]: finding["verdict"] for finding in json.loads(result.stdout)}
-    assert found["Redis"] == "ok"
+    assert (found["Redis"], found["GPU"]) == ("ok", "ok")
     assert (found["worker"], found["Ollama"], found["CLIP weights"]) == ("problem",) * 3
     # The worker of the other track says that it runs on the machine `here`: then this one needs no Ollama.
     served = {f["what"]: f["verdict"] for f in json.loads(shell("doctor", "--json").stdout)}
@@ -136,6 +226,29 @@ def test_the_doctor_without_redis() -> None:
     result = Shell(f"redis://127.0.0.1:{free_port()}/0", TRACK)("doctor", status=1)
     assert "cannot be reached" in result.stdout
     assert "problem" in Shell("nonsense", TRACK)("doctor", status=1).stdout
+
+
+@pytest.mark.parametrize("bindings", [None, "12"])
+def test_the_doctor_does_not_advise_to_install_what_is_there(
+    monkeypatch: pytest.MonkeyPatch, bindings: str | None
+) -> None:
+    monkeypatch.setattr(checks, "_run", lambda _: None)
+    monkeypatch.setattr(checks, "_version", lambda _: bindings)
+    monkeypatch.delenv("SINGLETRACK_GPU", raising=False)
+    finding = checks._driver(checks.HostSettings())
+    assert ("pip install" in finding.advice) is (bindings is None)
+
+
+def test_the_doctor_tells_a_wrong_password(redis_url: str) -> None:
+    result = Shell(f"redis://:wrong@{redis_url.rpartition('@')[2]}", TRACK)("doctor", status=1)
+    assert result.stdout.count("does not accept the password") == 1
+
+
+@pytest.mark.parametrize("port", ["0", "99999"])
+def test_a_port_that_is_none_is_refused(port: str) -> None:
+    result = CliRunner().invoke(app, ["up", "--flower-port", port])
+    assert result.exit_code == 2
+    assert "--flower-port" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["up", "demo"])

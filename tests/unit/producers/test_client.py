@@ -106,6 +106,7 @@ def test_a_job_is_queued_then_running_then_cancelled(client: Client) -> None:
     wait_until(lambda: running.state is JobState.RUNNING)
     assert queued.state is JobState.QUEUED
     running.cancel()
+    wait_until(lambda: running.state is JobState.CANCELLED)
     with pytest.raises(JobCancelled, match="broken off"):
         running.result()
     assert queued.result().track == TRACK
@@ -123,6 +124,24 @@ def test_a_queued_job_that_is_cancelled_never_runs(client: Client, backstage: Ba
     client.ping(timeout_s=20)
     assert "mode" not in backstage.ran[ran:]
     assert queued.state is JobState.CANCELLED
+
+
+def test_a_cancelled_job_that_had_ended_keeps_its_result(client: Client) -> None:
+    job = client.submit_ask("hello", timeout_s=20)
+    wait_until(lambda: job.state is JobState.DONE)
+    job.cancel()
+    assert job.result().text == "hello"
+
+
+def test_the_result_of_a_cancelled_job_is_looked_for_but_not_listened_for(
+    lonely: Client, lonely_backstage: Backstage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Celery listens for a second at least."""
+    job = lonely.submit(Ping(), timeout_s=60)
+    job.cancel()
+    monkeypatch.delattr(type(lonely._sender), "wait")
+    with pytest.raises(JobCancelled, match="was cancelled"):
+        job.result()
 
 
 def test_a_job_that_takes_too_long_is_cancelled(client: Client, backstage: Backstage) -> None:

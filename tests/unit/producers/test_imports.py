@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -30,6 +31,10 @@ def test_nothing_that_an_agent_uses_is_heavy(code: str) -> None:
 
 def test_the_command_line_is_not_heavy() -> None:
     assert not _loaded("import singletrack.cli.commands, singletrack.cli.checks") & HEAVY
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert singletrack.__version__ == version("singletrack")
 
 
 def test_unknown_names_are_unknown() -> None:

@@ -8,9 +8,10 @@ import redis
 
 from singletrack.client import Client
 from singletrack.redis_errors import unavailable
+from singletrack.settings import address
 from singletrack_ops.net import free_port
 from singletrack_ops.redis_server import EmbeddedRedis
-from singletrack_tasks.errors import RedisUnavailable
+from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable
 from singletrack_tasks.upkeep import Ping
 from tests.unit.producers.pictures import png
 
@@ -39,7 +40,7 @@ def test_a_wrong_password_says_what_to_do(redis_url: str, call: Callable[[Client
     place = redis_url.rpartition("@")[2]
     with (
         Client(f"redis://:hunter2@{place}") as client,
-        pytest.raises(RedisUnavailable, match="password") as caught,
+        pytest.raises(InvalidConfiguration, match="does not accept the password") as caught,
     ):
         call(client)
     assert "hunter2" not in str(caught.value)
@@ -47,8 +48,10 @@ def test_a_wrong_password_says_what_to_do(redis_url: str, call: Callable[[Client
 
 def test_a_missing_password_says_what_to_do(redis_url: str) -> None:
     place = redis_url.rpartition("@")[2]
-    with Client(f"redis://{place}") as client, pytest.raises(RedisUnavailable, match="password"):
+    with Client(f"redis://{place}") as client, pytest.raises(InvalidConfiguration) as caught:
         client.ping(timeout_s=5)
+    advice = "asks for a password. Put it into SINGLETRACK_REDIS_URL: redis://:PASSWORD@HOST:6379/0."
+    assert str(caught.value) == f"Redis at {address(redis_url)} {advice}"
 
 
 def test_a_redis_that_goes_away_during_a_wait_is_noticed(tmp_path: Path) -> None:
@@ -87,7 +90,6 @@ def test_a_deadline_that_passes_without_redis_blames_redis(tmp_path: Path) -> No
     ("error", "advice"),
     [
         (redis.exceptions.OutOfMemoryError("OOM command not allowed"), "maxmemory"),
-        (redis.exceptions.NoPermissionError("no LPUSH"), "ACL"),
         (redis.exceptions.BusyLoadingError("loading"), "moment"),
         (redis.exceptions.TimeoutError("slow"), "firewall"),
         (redis.exceptions.ResponseError("READONLY You can't write"), "READONLY"),
@@ -95,4 +97,12 @@ def test_a_deadline_that_passes_without_redis_blames_redis(tmp_path: Path) -> No
     ],
 )
 def test_every_trouble_has_its_advice(error: Exception, advice: str) -> None:
-    assert advice in str(unavailable("redis://:hunter2@host/0", error))
+    trouble = unavailable("redis://:hunter2@host/0", error)
+    assert isinstance(trouble, RedisUnavailable)
+    assert advice in str(trouble)
+
+
+def test_a_user_who_may_not_is_not_worth_another_try() -> None:
+    trouble = unavailable("redis://:hunter2@host/0", redis.exceptions.NoPermissionError("no LPUSH"))
+    assert isinstance(trouble, InvalidConfiguration)
+    assert "ACL" in str(trouble)

@@ -31,7 +31,7 @@ def test_an_empty_variable_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> No
     ],
 )
 def test_a_wrong_url_names_its_variable_and_keeps_the_password(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    with pytest.raises(InvalidConfiguration, match="SINGLETRACK_REDIS_URL") as caught:
+    with pytest.raises(InvalidConfiguration, match=r"SINGLETRACK_REDIS_URL \(or --redis-url\)") as caught:
         Client(url)
     assert "hunter2" not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -42,7 +42,7 @@ def test_a_wrong_url_names_its_variable_and_keeps_the_password(monkeypatch: pyte
 
 @pytest.mark.parametrize("track", ["", "GPU", "a b", "a" * 33, "a:b"])
 def test_a_wrong_track_names_its_variable(track: str) -> None:
-    with pytest.raises(InvalidConfiguration, match="SINGLETRACK_TRACK"):
+    with pytest.raises(InvalidConfiguration, match=r"SINGLETRACK_TRACK \(or --track\)"):
         Client(track=track)
 
 

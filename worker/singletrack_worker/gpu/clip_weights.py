@@ -89,7 +89,8 @@ def load_clip(spec: WeightsSpec, resize_mode: ResizeMode) -> Clip:
     # What open_clip, torch and safetensors raise for files that are missing, cut short, or do not fit together.
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise ClipUnavailable(
-            f"the CLIP weights {spec.name!r} cannot be loaded: {type(error).__name__}: {error}. {_OFFLINE}"
+            f"the CLIP weights {spec.name!r} cannot be loaded: {type(error).__name__}: {str(error).rstrip('.')}. "
+            f"{_OFFLINE}"
         ) from error
     weights = _round_to_fp16(module, spec)
     model = _describe(spec, config, module, weights, resize_mode)

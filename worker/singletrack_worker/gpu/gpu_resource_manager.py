@@ -252,6 +252,7 @@ class GPUResourceManager:
         """Unload an idle VLM (P8), replace encoders that died, and mend what differs from the mode's contract."""
         with self._turns.take("tick", request, job) as turn:
             self._check_clip()
+            self._transitions.note_fallback(turn)
             was_used, idle_s = self._use.known, self._use.idle_s
             turn.moves = self._transitions.run(self._saved.mode, Demand.UPKEEP, turn, attempts=1)
             unload = next((move.receipt for move in turn.moves if move.receipt.step == "unload_vlm"), None)
@@ -385,6 +386,7 @@ class GPUResourceManager:
         return "gpu" if listing.vram_mb >= listing.size_mb else "split"
 
     def _embedded(self, vectors: Vectors, turn: Turn) -> EmbeddingResult:
+        self._transitions.note_fallback(turn)
         return EmbeddingResult(
             vectors=vectors,
             device=self._clip.device,

@@ -54,6 +54,8 @@ class Transitions:
         self._reasons = reasons
         self._emit = emit
         self._pauses = Pauses(clock, config.tick_interval_s)
+        # Where the last move left CLIP.
+        self._clip_device = clip.device
 
     def prepare(self, mode: ExecutionMode, demand: Demand, turn: Turn, *, attempts: int) -> Plan:
         """Observe and plan.
@@ -93,6 +95,24 @@ class Transitions:
     def run(self, mode: ExecutionMode, demand: Demand, turn: Turn, *, attempts: int) -> tuple[Move, ...]:
         """Prepare and execute."""
         return self.execute(self.prepare(mode, demand, turn, attempts=attempts), turn, attempts=attempts)
+
+    def note_fallback(self, turn: Turn) -> None:
+        """Report CLIP that is back on the CPU although nobody moved it: its encoder on the GPU failed."""
+        before, self._clip_device = self._clip_device, self._clip.device
+        if self._clip_device == before:
+            return
+        what = f"CLIP's encoder on {before} failed: CLIP works on {self._clip_device} until it migrates again"
+        self._reasons.add(DegradedCode.CLIP_MIGRATION_FAILED, what)
+        receipt = StepReceipt(step="demote_clip", ok=True, duration_s=0, detail=what)
+        self._emit(
+            ClipMigrated(
+                at_unix_s=self._clock.time(),
+                job_id=turn.job.id or None,
+                before=before,
+                after=self._clip_device,
+                receipt=receipt,
+            )
+        )
 
     def _plan(self, mode: ExecutionMode, demand: Demand, observed: Observed) -> Plan:
         try:
@@ -148,6 +168,7 @@ class Transitions:
     def _make(self, step: StepName, turn: Turn, attempts: int) -> Move:
         device_before = self._clip.device
         move = self._mover.make(step, attempts=attempts, cancellation=turn.cancellation)
+        self._clip_device = self._clip.device
         if move.error is not None:
             self._pauses.begin(step)
             self._record_failure(step, move.error)
