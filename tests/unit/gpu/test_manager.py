@@ -92,6 +92,7 @@ class TestModes:
         for mode in (RECORDING, AUTOPILOT):
             result = rig.set_mode(mode)
             assert DegradedCode.OLLAMA_UNREACHABLE in {reason.code for reason in result.reasons}
+        assert [(receipt.step, receipt.ok) for receipt in result.receipts] == [("promote_clip", True)]
         assert rig.clip.device == "cuda:0"
 
     def test_a_server_that_is_away_for_a_moment_is_no_silent_failure(self) -> None:

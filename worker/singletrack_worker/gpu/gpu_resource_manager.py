@@ -160,7 +160,8 @@ class GPUResourceManager:
             before, vram_before = self._saved.mode, self._vram.read()
             steps = self._transitions.prepare(request.mode, Demand.MODE, turn, attempts=self._config.retry_attempts)
             self._enter(request.mode)
-            turn.moves = self._transitions.execute(steps, turn, attempts=self._config.retry_attempts)
+            moves = self._transitions.execute(steps, turn, attempts=self._config.retry_attempts)
+            turn.moves = self._transitions.without_silence(moves)
             if request.mode is ExecutionMode.RECORDING:
                 self._renew_keep_alive(turn)
             outcome = turn.outcome()

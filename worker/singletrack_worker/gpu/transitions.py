@@ -150,6 +150,16 @@ class Transitions:
         if mode is not ExecutionMode.AUTOPILOT:
             self._reasons.clear(DegradedCode.CLIP_MIGRATION_FAILED)
 
+    def without_silence(self, moves: tuple[Move, ...]) -> tuple[Move, ...]:
+        """Leave out the attempt to unload at a server that is away: nothing was moved, and the reason says so."""
+        if self._life.state is not ModelState.UNAVAILABLE:
+            return moves
+        return tuple(
+            move
+            for move in moves
+            if not (move.receipt.step == "unload_vlm" and isinstance(move.error, OllamaUnreachable))
+        )
+
     def _judge_silence(self, moves: Sequence[Move]) -> None:
         """Say of a step that met a silent server that it failed, if the server is back and the step is still owed."""
         owed: dict[StepName, bool] = {
