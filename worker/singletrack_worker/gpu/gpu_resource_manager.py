@@ -8,17 +8,15 @@ from typing import Literal
 
 from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts
 from singletrack_tasks.errors import JobCancelled, OllamaUnreachable, SingletrackError, UnknownModel, VlmLoadFailed
-from singletrack_tasks.events import AnyEvent, Degraded, IdleUnload, ModeChanged, Recovered, ResourceChanged
+from singletrack_tasks.events import AnyEvent, Degraded, IdleUnload, ModeChanged, Recovered
 from singletrack_tasks.gpu import Job
 from singletrack_tasks.mode import ModeResult, SetMode
 from singletrack_tasks.status import (
-    ClipStatus,
     Degradation,
     DegradedCode,
     ExecutionMode,
     GPUResourceStatus,
     ModelState,
-    VlmStatus,
     VRAMInfo,
     WorkerInfo,
 )
@@ -43,11 +41,11 @@ from singletrack_worker.gpu.ports import (
 )
 from singletrack_worker.gpu.questions import Answered, Questions
 from singletrack_worker.gpu.reasons import Reasons
-from singletrack_worker.gpu.states import RESIDENT, VlmLife
+from singletrack_worker.gpu.snapshots import Snapshots
+from singletrack_worker.gpu.states import VlmLife
 from singletrack_worker.gpu.transitions import Transitions
 from singletrack_worker.gpu.turn import Turn, Turns
 from singletrack_worker.gpu.vlm_use import VlmUse
-from singletrack_worker.gpu.vram_monitor import ChangeDetector
 from singletrack_worker.settings import GPUResourceConfig
 
 _log = logging.getLogger(__name__)
@@ -90,7 +88,6 @@ class GPUResourceManager:
         self._vram, self._vlm, self._clip = tenants.vram, tenants.vlm, tenants.clip
         self._memory, self._publisher = stores.memory, stores.publisher
         self._clock = clock
-        self._worker = worker
         self._saved = stores.memory.load()
         self._life = VlmLife()
         self._footprints = Footprints(self._saved, config)
@@ -121,8 +118,21 @@ class GPUResourceManager:
         self._questions = Questions(config, self._vlm, clock)
         self._embedder = Embedder(self._clip, stores.blobs, stores.cache)
         self._blobs = stores.blobs
-        self._changes = ChangeDetector()
-        self._changes_lock = threading.Lock()
+        self._snapshots = Snapshots(
+            config,
+            worker,
+            self._vram,
+            self._vlm,
+            self._clip,
+            clock,
+            saved=self._saved,
+            life=self._life,
+            observer=self._observer,
+            footprints=self._footprints,
+            reasons=self._reasons,
+            turns=self._turns,
+            emit=self._emit,
+        )
         # Set unless CLIP is being started for the first time; embeddings wait for it.
         self._clip_started = threading.Event()
         self._clip_started.set()
@@ -283,40 +293,7 @@ class GPUResourceManager:
 
     def status(self) -> GPUResourceStatus:
         """Take a snapshot (P5) without waiting for the operation in flight; safe from any thread."""
-        vram = self._vram.read()
-        self._tell_change(vram)
-        reasons = self._reasons.current()
-        state = self._life.state
-        # A model that is gone has no size, also between the moment it went and the next look at the server.
-        listing = self._observer.listing if state in RESIDENT else None
-        cpu_pid, gpu_pid = self._clip.pids
-        return GPUResourceStatus(
-            track=self._config.track,
-            taken_unix_s=self._clock.time(),
-            worker=self._worker,
-            mode=self._saved.mode,
-            gpu=self._vram.gpu if vram is not None else None,
-            vram=vram,
-            vlm=VlmStatus(
-                model=self._vlm.model,
-                state=state,
-                size_mb=listing.size_mb if listing else None,
-                vram_mb=listing.vram_mb if listing else None,
-                footprint_mb=self._footprints.vlm_mb,
-                last_used_unix_s=self._saved.vlm_last_used_unix_s,
-                idle_timeout_s=self._config.idle_timeout_s,
-            ),
-            clip=ClipStatus(
-                model=self._clip.model,
-                device=self._clip.device,
-                cpu_pid=cpu_pid,
-                gpu_pid=gpu_pid,
-                footprint_mb=self._footprints.clip_mb,
-            ),
-            degraded=bool(reasons),
-            reasons=reasons,
-            operation=self._turns.operation,
-        )
+        return self._snapshots.take()
 
     def _enter(self, mode: ExecutionMode) -> None:
         """Make the mode the contract, before anything moves: a worker that dies on the way knows where to go on."""
@@ -425,22 +402,6 @@ class GPUResourceManager:
     def _reason_changed(self, reason: Degradation, holds: bool) -> None:
         at = self._clock.time()
         self._emit(Degraded(at_unix_s=at, reason=reason) if holds else Recovered(at_unix_s=at, reason=reason))
-
-    def _tell_change(self, vram: VRAMInfo | None) -> None:
-        """Emit `resource_changed` if VRAM in use changed enough (R2.2)."""
-        if vram is None:
-            return
-        with self._changes_lock:
-            before_mb = self._changes.changed_from(vram.used_mb)
-        if before_mb is not None:
-            self._emit(
-                ResourceChanged(
-                    at_unix_s=self._clock.time(),
-                    before_mb=before_mb,
-                    after_mb=vram.used_mb,
-                    total_mb=vram.total_mb,
-                )
-            )
 
     def _emit(self, event: AnyEvent) -> None:
         self._publisher.emit(event)

@@ -1,0 +1,107 @@
+"""Snapshots of the GPU and its tenants, taken at any moment by any thread."""
+
+import threading
+from collections.abc import Callable
+
+from singletrack_tasks.events import AnyEvent, ResourceChanged
+from singletrack_tasks.status import ClipStatus, GPUResourceStatus, VlmStatus, VRAMInfo, WorkerInfo
+from singletrack_worker.gpu.footprints import Footprints
+from singletrack_worker.gpu.observer import Observer
+from singletrack_worker.gpu.ports import Clip, Clock, SavedState, Vlm, Vram
+from singletrack_worker.gpu.reasons import Reasons
+from singletrack_worker.gpu.states import RESIDENT, VlmLife
+from singletrack_worker.gpu.turn import Turns
+from singletrack_worker.gpu.vram_monitor import ChangeDetector
+from singletrack_worker.settings import GPUResourceConfig
+
+
+class Snapshots:
+    """Puts a status together from what the driver says now and what the last operation knew (R2.1)."""
+
+    def __init__(
+        self,
+        config: GPUResourceConfig,
+        worker: WorkerInfo,
+        vram: Vram,
+        vlm: Vlm,
+        clip: Clip,
+        clock: Clock,
+        *,
+        saved: SavedState,
+        life: VlmLife,
+        observer: Observer,
+        footprints: Footprints,
+        reasons: Reasons,
+        turns: Turns,
+        emit: Callable[[AnyEvent], None],
+    ) -> None:
+        self._config = config
+        self._worker = worker
+        self._vram = vram
+        self._vlm = vlm
+        self._clip = clip
+        self._clock = clock
+        self._saved = saved
+        self._life = life
+        self._observer = observer
+        self._footprints = footprints
+        self._reasons = reasons
+        self._turns = turns
+        self._emit = emit
+        self._changes = ChangeDetector()
+        self._changes_lock = threading.Lock()
+
+    def take(self) -> GPUResourceStatus:
+        """Take one, without waiting for the operation in flight; emits `resource_changed` if it is time to (R2.2)."""
+        vram = self._vram.read()
+        gpu = self._vram.gpu if vram is not None else None
+        if vram is not None:
+            self._tell_change(vram)
+        reasons = self._reasons.current()
+        return GPUResourceStatus(
+            track=self._config.track,
+            taken_unix_s=self._clock.time(),
+            worker=self._worker,
+            mode=self._saved.mode,
+            gpu=gpu,
+            # A GPU may be lost between the two readings.
+            vram=vram if gpu is not None else None,
+            vlm=self._vlm_status(),
+            clip=self._clip_status(),
+            degraded=bool(reasons),
+            reasons=reasons,
+            operation=self._turns.operation,
+        )
+
+    def _vlm_status(self) -> VlmStatus:
+        state = self._life.state
+        # A model that is gone has no size, also between the moment it went and the next look at the server.
+        listing = self._observer.listing if state in RESIDENT else None
+        return VlmStatus(
+            model=self._vlm.model,
+            state=state,
+            size_mb=listing.size_mb if listing else None,
+            vram_mb=listing.vram_mb if listing else None,
+            footprint_mb=self._footprints.vlm_mb,
+            last_used_unix_s=self._saved.vlm_last_used_unix_s,
+            idle_timeout_s=self._config.idle_timeout_s,
+        )
+
+    def _clip_status(self) -> ClipStatus:
+        cpu_pid, gpu_pid = self._clip.pids
+        return ClipStatus(
+            model=self._clip.model,
+            device=self._clip.device,
+            cpu_pid=cpu_pid,
+            gpu_pid=gpu_pid,
+            footprint_mb=self._footprints.clip_mb,
+        )
+
+    def _tell_change(self, vram: VRAMInfo) -> None:
+        with self._changes_lock:
+            before_mb = self._changes.changed_from(vram.used_mb)
+        if before_mb is not None:
+            at = self._clock.time()
+            self._emit(
+                ResourceChanged(at_unix_s=at, before_mb=before_mb, after_mb=vram.used_mb, total_mb=vram.total_mb)
+            )
