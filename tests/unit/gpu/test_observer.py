@@ -16,7 +16,9 @@ def test_everything_is_read_anew() -> None:
     assert rig.observer.observe().vlm is ModelState.UNLOADED
     rig.vlm.load_by_somebody()
     observed = rig.observer.observe()
-    assert (observed.vlm, observed.vlm_takes_mb, observed.vlm_needs_mb) == (ModelState.LOADED, VLM_MB, None)
+    listing = rig.observer.listing
+    assert listing is not None
+    assert (observed.vlm, listing.vram_mb, observed.vlm_needs_mb) == (ModelState.LOADED, VLM_MB, None)
     assert observed.vram is not None
     assert observed.vram.used_mb == DESKTOP_MB + VLM_MB
     assert (observed.clip_on_gpu, observed.clip_ready, observed.clip_needs_mb) == (False, False, CLIP_MB)

@@ -3,7 +3,6 @@
 import json
 import socket
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -27,27 +26,9 @@ from tests.unit.gpu.ollama_script import (
     SteppedClock,
     managed,
     says,
-    scripted,
     sends,
 )
 from tests.unit.gpu.vlm_conformance import PATIENCE_S
-
-
-@pytest.fixture
-def script() -> Iterator[Script]:
-    with scripted() as server:
-        yield server
-
-
-@pytest.fixture
-def clock() -> SteppedClock:
-    return SteppedClock()
-
-
-@pytest.fixture
-def vlm(script: Script, clock: SteppedClock) -> Iterator[OllamaManager]:
-    with managed(script.url, clock) as manager:
-        yield manager
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import socket
-from collections.abc import Iterator
 
 import pytest
 
@@ -26,29 +25,11 @@ from tests.unit.gpu.ollama_script import (
     SteppedClock,
     managed,
     says,
-    scripted,
     sends,
     streams,
     word,
 )
 from tests.unit.gpu.vlm_conformance import BUTTON, ENDLESS, PATIENCE_S, Asking, put
-
-
-@pytest.fixture
-def script() -> Iterator[Script]:
-    with scripted() as server:
-        yield server
-
-
-@pytest.fixture
-def clock() -> SteppedClock:
-    return SteppedClock()
-
-
-@pytest.fixture
-def vlm(script: Script, clock: SteppedClock) -> Iterator[OllamaManager]:
-    with managed(script.url, clock) as manager:
-        yield manager
 
 
 class TestAsk:

@@ -26,14 +26,13 @@ EMPTY = Observed(
     vram=vram(),
     vlm=ModelState.UNLOADED,
     vlm_wanted=False,
-    vlm_takes_mb=0,
     vlm_needs_mb=VLM_MB,
     clip_on_gpu=False,
     clip_ready=True,
     clip_needs_mb=CLIP_MB,
 )
 CLIP_THERE = replace(EMPTY, vram=vram(CLIP_MB), clip_on_gpu=True)
-VLM_THERE = replace(EMPTY, vram=vram(VLM_MB), vlm=ModelState.LOADED, vlm_takes_mb=VLM_MB, vlm_wanted=True)
+VLM_THERE = replace(EMPTY, vram=vram(VLM_MB), vlm=ModelState.LOADED, vlm_wanted=True)
 BOTH_THERE = replace(VLM_THERE, vram=vram(VLM_MB, CLIP_MB), clip_on_gpu=True)
 IDLE_VLM_THERE = replace(VLM_THERE, vlm_wanted=False)
 # The VLM fits alone, or CLIP does, and not both.
@@ -43,7 +42,7 @@ TIGHT_VLM = replace(VLM_THERE, vram=vram(VLM_MB, total_mb=TIGHT_MB))
 TIGHT_IDLE_VLM = replace(TIGHT_VLM, vlm_wanted=False)
 UNKNOWN_SIZE = replace(CLIP_THERE, vlm_needs_mb=None)
 NO_GPU = replace(EMPTY, vram=None)
-NO_GPU_VLM = replace(VLM_THERE, vram=None, vlm_takes_mb=0)
+NO_GPU_VLM = replace(VLM_THERE, vram=None)
 NO_WEIGHTS = replace(EMPTY, clip_ready=False)
 TINY = replace(EMPTY, vram=vram(total_mb=1000), vlm_needs_mb=None)
 AWAY_CLIP = replace(CLIP_THERE, vlm=ModelState.UNAVAILABLE)

@@ -4,12 +4,11 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
-
-from singletrack_tasks.errors import SingletrackError, TransientError, VlmLoadFailed, VramNotReleased
+from singletrack_tasks.errors import SingletrackError, VlmLoadFailed, VramNotReleased
 from singletrack_tasks.status import ModelState, StepName, StepReceipt
 from singletrack_worker.gpu.footprints import Footprints
 from singletrack_worker.gpu.ports import Cancellation, Clip, Clock, Vlm, VlmListing, Vram
+from singletrack_worker.gpu.retries import retrying
 from singletrack_worker.gpu.states import VlmLife
 from singletrack_worker.settings import GPUResourceConfig
 
@@ -92,22 +91,16 @@ class Mover:
     def _load_vlm(self, attempts: int, cancellation: Cancellation) -> int:
         self._life.to(ModelState.LOADING)
         before_mb = self._used_mb()
-        retrying = Retrying(
-            stop=stop_after_attempt(attempts),
-            wait=wait_exponential(multiplier=self._config.retry_pause_s, exp_base=2, max=30),
-            retry=retry_if_exception(lambda error: isinstance(error, TransientError) and not cancellation.cancelled),
-            sleep=self._clock.sleep,
-            reraise=True,
-        )
+        tries = retrying(self._clock, attempts=attempts, pause_s=self._config.retry_pause_s, cancellation=cancellation)
         try:
-            retrying(self._load_once)
+            tries(self._load_once)
         except BaseException:
             self._life.to(ModelState.FAILED)
             raise
         self._life.to(ModelState.LOADED)
         after_mb = self._used_mb()
         self._took_mb = None if before_mb is None or after_mb is None else max(0, after_mb - before_mb)
-        return int(retrying.statistics.get("attempt_number", 1))
+        return int(tries.statistics.get("attempt_number", 1))
 
     def _load_once(self) -> None:
         self._vlm.load()

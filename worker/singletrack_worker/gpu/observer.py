@@ -53,12 +53,10 @@ class Observer:
         self.judge_gpu(vram)
         self._judge_placement(vram)
         self._judge_release(vram)
-        listing = self.listing
         return Observed(
             vram=vram,
             vlm=self._life.state,
             vlm_wanted=self._use.wanted,
-            vlm_takes_mb=listing.vram_mb if listing else 0,
             vlm_needs_mb=self._footprints.vlm_mb,
             clip_on_gpu=self._clip.device != "cpu",
             clip_ready=self._clip.model is not None,
@@ -99,7 +97,7 @@ class Observer:
         self._life.saw(listed=self.listing is not None)
         if self.listing is None:
             self._reasons.clear(DegradedCode.VLM_VRAM_SHORT)
-        if self.listing is not None:
+        else:
             self._reasons.clear(DegradedCode.VLM_LOAD_FAILED, DegradedCode.VLM_MODEL_MISSING)
             self._use.adopt()
 

@@ -41,7 +41,6 @@ class Observed:
     vram: VRAMInfo | None
     vlm: ModelState
     vlm_wanted: bool
-    vlm_takes_mb: int
     vlm_needs_mb: int | None
     clip_on_gpu: bool
     clip_ready: bool

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
-
-from singletrack_tasks.errors import AnswerOutsideSchema, InvalidSchema, JobCancelled, TransientError
+from singletrack_tasks.errors import AnswerOutsideSchema, InvalidSchema, JobCancelled
 from singletrack_tasks.schema import read_answer
 from singletrack_tasks.vlm import Ask
 from singletrack_worker.gpu.ports import Cancellation, Clock, Vlm, VlmAnswer
+from singletrack_worker.gpu.retries import retrying
 from singletrack_worker.settings import GPUResourceConfig
 
 _log = logging.getLogger(__name__)
@@ -61,20 +60,18 @@ class Questions:
             ) from error
 
     def _ask_once(self, request: Ask, prompt: str, images: Sequence[bytes], cancellation: Cancellation) -> VlmAnswer:
-        retrying = Retrying(
-            stop=stop_after_attempt(self._config.retry_attempts),
-            wait=wait_exponential(multiplier=self._config.retry_pause_s, exp_base=2, max=30),
-            retry=retry_if_exception(lambda error: isinstance(error, TransientError) and not cancellation.cancelled),
-            sleep=self._clock.sleep,
-            reraise=True,
-        )
-
         def attempt() -> VlmAnswer:
             if cancellation.cancelled:
                 raise JobCancelled("the job was cancelled")
             return self._vlm.ask(prompt, images, request.json_schema, request.options, cancellation)
 
-        return retrying(attempt)
+        tries = retrying(
+            self._clock,
+            attempts=self._config.retry_attempts,
+            pause_s=self._config.retry_pause_s,
+            cancellation=cancellation,
+        )
+        return tries(attempt)
 
 
 def _prompt_after(prompt: str, error: ValueError) -> str:

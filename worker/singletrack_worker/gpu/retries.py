@@ -1,0 +1,22 @@
+"""How what may well work at the next try is tried again (R6.2, R6.3)."""
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+
+from singletrack_tasks.errors import TransientError
+from singletrack_worker.gpu.ports import Cancellation, Clock
+
+MAX_PAUSE_S = 30.0
+
+
+def retrying(clock: Clock, *, attempts: int, pause_s: float, cancellation: Cancellation) -> Retrying:
+    """Try up to `attempts` times while the error is transient and nobody called the operation off.
+
+    The pause begins with `pause_s` and doubles; the last error is raised as itself.
+    """
+    return Retrying(
+        stop=stop_after_attempt(attempts),
+        wait=wait_exponential(multiplier=pause_s, exp_base=2, max=MAX_PAUSE_S),
+        retry=retry_if_exception(lambda error: isinstance(error, TransientError) and not cancellation.cancelled),
+        sleep=clock.sleep,
+        reraise=True,
+    )
