@@ -67,6 +67,14 @@ class Program:
 Run = Callable[..., Program]
 
 
+@pytest.fixture(autouse=True)
+def hears_ctrl_c() -> Iterator[None]:
+    """Let the programs hear Ctrl-C, also where a script runs the tests in its background: it has that ignored."""
+    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, earlier)
+
+
 @pytest.fixture
 def environ(tiny_clip: Path) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SINGLETRACK_")}
