@@ -133,13 +133,16 @@ class TestCancelling:
 
 class TestLifeCycle:
     def test_unload_waits_for_a_load_by_somebody_else(self, ollama: EmbeddedOllama, vlm: OllamaManager) -> None:
-        other = manager(ollama)
-        loading = threading.Thread(target=other.load)
+        load = {"model": ollama.model, "keep_alive": 60}
+        # Not by a manager, which would rightly complain that what it loaded is gone.
+        loading = threading.Thread(
+            target=requests.post, args=[f"{ollama.url}/api/generate"], kwargs={"json": load, "timeout": PATIENCE_S}
+        )
         loading.start()
         wait_until(lambda: vlm.listing() is not None, "the model begins to load")  # 0.9 lists it from then on
         vlm.unload()
         loading.join(PATIENCE_S)
-        other.close()
+        assert not loading.is_alive()
         assert vlm.listing() is None
 
     def test_no_request_makes_the_server_load_anew(self, ollama: EmbeddedOllama, vlm: OllamaManager) -> None:
