@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from singletrack.client import Client
     from singletrack.job import Job, JobState
     from singletrack_tasks import errors
+    from singletrack_tasks.dead_letter import DeadLetter
     from singletrack_tasks.status import ExecutionMode
     from singletrack_tasks.vlm import VlmOptions
 
@@ -22,6 +23,7 @@ __all__ = [
     "AsyncClient",
     "AsyncJob",
     "Client",
+    "DeadLetter",
     "Embeddings",
     "ExecutionMode",
     "Job",
@@ -35,6 +37,7 @@ _HOMES = {
     "AsyncClient": "singletrack.async_client",
     "AsyncJob": "singletrack.async_client",
     "Client": "singletrack.client",
+    "DeadLetter": "singletrack_tasks.dead_letter",
     "Embeddings": "singletrack.answers",
     "ExecutionMode": "singletrack_tasks.status",
     "Job": "singletrack.job",

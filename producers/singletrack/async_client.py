@@ -15,6 +15,7 @@ from singletrack.asking import OptionsLike, SchemaLike
 from singletrack.client import Client
 from singletrack.job import Job, JobState, Scope, scope
 from singletrack.limits import DEFAULT_TIMEOUT_S
+from singletrack_tasks.dead_letter import DeadLetter
 from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts
 from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.images import ImageLike
@@ -220,35 +221,72 @@ class AsyncClient:
         options: OptionsLike | None = None,
         model: str | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
+        job_id: str | None = None,
     ) -> AsyncJob[AskResult]:
         """Put a question on the queue, and return without waiting."""
         submit = partial(self._client.submit_ask, prompt, images, schema=schema, options=options, model=model)
-        return AsyncJob(await self._run(partial(submit, timeout_s=timeout_s)), self._run)
+        return AsyncJob(await self._run(partial(submit, timeout_s=timeout_s, job_id=job_id)), self._run)
 
     async def submit_mode(
-        self, mode: ExecutionMode | str, *, timeout_s: float = DEFAULT_TIMEOUT_S
+        self, mode: ExecutionMode | str, *, timeout_s: float = DEFAULT_TIMEOUT_S, job_id: str | None = None
     ) -> AsyncJob[ModeResult]:
         """Put a mode change on the queue, and return without waiting."""
-        return AsyncJob(await self._run(partial(self._client.submit_mode, mode, timeout_s=timeout_s)), self._run)
+        submit = partial(self._client.submit_mode, mode, timeout_s=timeout_s, job_id=job_id)
+        return AsyncJob(await self._run(submit), self._run)
 
-    @overload
-    async def submit(self, request: SetMode, *, timeout_s: float = ...) -> AsyncJob[ModeResult]: ...
-    @overload
-    async def submit(self, request: Ask, *, timeout_s: float = ...) -> AsyncJob[AskResult]: ...
-    @overload
-    async def submit(self, request: LoadVlm | UnloadVlm, *, timeout_s: float = ...) -> AsyncJob[VlmResult]: ...
     @overload
     async def submit(
-        self, request: EmbedImages | EmbedTexts, *, timeout_s: float = ...
+        self, request: SetMode, *, timeout_s: float = ..., job_id: str | None = ...
+    ) -> AsyncJob[ModeResult]: ...
+    @overload
+    async def submit(
+        self, request: Ask, *, timeout_s: float = ..., job_id: str | None = ...
+    ) -> AsyncJob[AskResult]: ...
+    @overload
+    async def submit(
+        self, request: LoadVlm | UnloadVlm, *, timeout_s: float = ..., job_id: str | None = ...
+    ) -> AsyncJob[VlmResult]: ...
+    @overload
+    async def submit(
+        self, request: EmbedImages | EmbedTexts, *, timeout_s: float = ..., job_id: str | None = ...
     ) -> AsyncJob[EmbeddingResult]: ...
     @overload
-    async def submit(self, request: FindClip, *, timeout_s: float = ...) -> AsyncJob[FindClipResult]: ...
+    async def submit(
+        self, request: FindClip, *, timeout_s: float = ..., job_id: str | None = ...
+    ) -> AsyncJob[FindClipResult]: ...
     @overload
-    async def submit(self, request: Ping, *, timeout_s: float = ...) -> AsyncJob[PingResult]: ...
+    async def submit(
+        self, request: Ping, *, timeout_s: float = ..., job_id: str | None = ...
+    ) -> AsyncJob[PingResult]: ...
     @overload
-    async def submit(self, request: Tick, *, timeout_s: float = ...) -> AsyncJob[TickResult]: ...
+    async def submit(
+        self, request: Tick, *, timeout_s: float = ..., job_id: str | None = ...
+    ) -> AsyncJob[TickResult]: ...
 
-    async def submit(self, request: Any, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> AsyncJob[Any]:
-        """Put a request on the queue, and return without waiting."""
-        submit: Callable[[], Job[Any]] = partial(self._client.submit, request, timeout_s=timeout_s)
+    async def submit(
+        self, request: Any, *, timeout_s: float = DEFAULT_TIMEOUT_S, job_id: str | None = None
+    ) -> AsyncJob[Any]:
+        """Put a request on the queue, and return without waiting; one `job_id` runs once, as with `Client.submit`."""
+        submit: Callable[[], Job[Any]] = partial(self._client.submit, request, timeout_s=timeout_s, job_id=job_id)
         return AsyncJob(await self._run(submit), self._run)
+
+    async def dead_letters(self) -> list[tuple[str, DeadLetter]]:
+        """List what was put aside instead of being run (again), as (id, letter), oldest first."""
+        return await self._run(self._client.dead_letters)
+
+    async def dead_letter(self, letter_id: str) -> tuple[str, DeadLetter]:
+        """Find a dead letter by its id, or the newest one of a job by the job's."""
+        return await self._run(self._client.dead_letter, letter_id)
+
+    async def retry_dead(self, letter_id: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> AsyncJob[Any]:
+        """Put a dead letter's request on the queue again, under its job's id, with a new deadline."""
+        retry: Callable[[], Job[Any]] = partial(self._client.retry_dead, letter_id, timeout_s=timeout_s)
+        return AsyncJob(await self._run(retry), self._run)
+
+    async def drop_dead(self, letter_id: str) -> None:
+        """Remove a dead letter."""
+        await self._run(self._client.drop_dead, letter_id)
+
+    async def drop_all_dead(self) -> int:
+        """Remove all dead letters; returns how many there were."""
+        return await self._run(self._client.drop_all_dead)

@@ -9,15 +9,17 @@ from pydantic import BaseModel
 
 from singletrack.answers import Answer, Embeddings, answer_as, answer_of
 from singletrack.asking import OptionsLike, SchemaLike, build_ask, file_payloads
+from singletrack.dead_letters import DeadLetters, revived
 from singletrack.embedder import Embedder
 from singletrack.event_reader import EventReader
 from singletrack.job import Job, scope
-from singletrack.limits import DEFAULT_TIMEOUT_S, as_filled_list, as_list, check_seconds
+from singletrack.limits import DEFAULT_TIMEOUT_S, as_filled_list, as_list, check_job_id, check_seconds
 from singletrack.link import RedisLink
 from singletrack.operations import operation_of, summary
 from singletrack.sender import Sender
 from singletrack.settings import load_settings
 from singletrack.snapshots import ClipModels, SnapshotReader
+from singletrack_tasks.dead_letter import DeadLetter
 from singletrack_tasks.embedding import MAX_INPUTS, EmbeddingResult, EmbedImages, EmbedTexts
 from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.images import ImageLike
@@ -39,8 +41,9 @@ class Client:
 
     Every operation takes `timeout_s` (seconds, at most a day) that is the job's deadline as well, and raises what
     the worker raised as itself, `InvalidRequest` before anything is sent if the request is wrong, `DeadlinePassed`
-    when the time is up, `NoWorker` when no worker has been seen for `worker_grace_s`, `RedisUnavailable`, and
-    `InvalidConfiguration` where Redis does not let us in.
+    when the time is up, `NoWorker` when no worker has been seen for `worker_grace_s`, `QueueFull` at once when the
+    queue or its payloads have reached the track's limits, `RedisUnavailable`, and `InvalidConfiguration` where Redis
+    does not let us in.
     """
 
     def __init__(self, redis_url: str | None = None, track: str | None = None, *, worker_grace_s: float = 10.0) -> None:
@@ -49,6 +52,7 @@ class Client:
         self._link = RedisLink(self._settings)
         self._sender = Sender(self._settings)
         self._snapshots = SnapshotReader(self._link)
+        self._dead = DeadLetters(self._link)
         self._embedder = Embedder(self._link, ClipModels(self._snapshots), self._run_embed)
 
     @property
@@ -187,9 +191,10 @@ class Client:
         options: OptionsLike | None = None,
         model: str | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
+        job_id: str | None = None,
     ) -> Job[AskResult]:
-        """Put a question on the queue like `ask`, and return without waiting."""
-        check_seconds("timeout_s", timeout_s)
+        """Put a question on the queue like `ask`, and return without waiting; `job_id` as for `submit`."""
+        _check(timeout_s, job_id)
         pictures = as_list(images, "images", MAX_IMAGES)
         question = build_ask(prompt, schema, options, model)
         if pictures:
@@ -197,37 +202,84 @@ class Client:
             with self._link.reaching():
                 blobs = tuple(self._link.blobs.put(payloads, "file", timeout_s))
             question = question.model_copy(update={"images": blobs})
-        return self.submit(question, timeout_s=timeout_s)
+        return self.submit(question, timeout_s=timeout_s, job_id=job_id)
 
-    def submit_mode(self, mode: ExecutionMode | str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Job[ModeResult]:
-        """Put a mode change on the queue like `set_mode`, and return without waiting."""
-        return self.submit(SetMode.build(mode=mode), timeout_s=timeout_s)
+    def submit_mode(
+        self, mode: ExecutionMode | str, *, timeout_s: float = DEFAULT_TIMEOUT_S, job_id: str | None = None
+    ) -> Job[ModeResult]:
+        """Put a mode change on the queue like `set_mode`, and return without waiting; `job_id` as for `submit`."""
+        return self.submit(SetMode.build(mode=mode), timeout_s=timeout_s, job_id=job_id)
 
     @overload
-    def submit(self, request: SetMode, *, timeout_s: float = ...) -> Job[ModeResult]: ...
+    def submit(self, request: SetMode, *, timeout_s: float = ..., job_id: str | None = ...) -> Job[ModeResult]: ...
     @overload
-    def submit(self, request: Ask, *, timeout_s: float = ...) -> Job[AskResult]: ...
+    def submit(self, request: Ask, *, timeout_s: float = ..., job_id: str | None = ...) -> Job[AskResult]: ...
     @overload
-    def submit(self, request: LoadVlm | UnloadVlm, *, timeout_s: float = ...) -> Job[VlmResult]: ...
+    def submit(
+        self, request: LoadVlm | UnloadVlm, *, timeout_s: float = ..., job_id: str | None = ...
+    ) -> Job[VlmResult]: ...
     @overload
-    def submit(self, request: EmbedImages | EmbedTexts, *, timeout_s: float = ...) -> Job[EmbeddingResult]: ...
+    def submit(
+        self, request: EmbedImages | EmbedTexts, *, timeout_s: float = ..., job_id: str | None = ...
+    ) -> Job[EmbeddingResult]: ...
     @overload
-    def submit(self, request: FindClip, *, timeout_s: float = ...) -> Job[FindClipResult]: ...
+    def submit(self, request: FindClip, *, timeout_s: float = ..., job_id: str | None = ...) -> Job[FindClipResult]: ...
     @overload
-    def submit(self, request: Ping, *, timeout_s: float = ...) -> Job[PingResult]: ...
+    def submit(self, request: Ping, *, timeout_s: float = ..., job_id: str | None = ...) -> Job[PingResult]: ...
     @overload
-    def submit(self, request: Tick, *, timeout_s: float = ...) -> Job[TickResult]: ...
+    def submit(self, request: Tick, *, timeout_s: float = ..., job_id: str | None = ...) -> Job[TickResult]: ...
 
-    def submit(self, request: Request, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Job[Any]:
-        """Put a request on the queue with a deadline in `timeout_s` seconds, and return without waiting."""
+    def submit(self, request: Request, *, timeout_s: float = DEFAULT_TIMEOUT_S, job_id: str | None = None) -> Job[Any]:
+        """Put a request on the queue with a deadline in `timeout_s` seconds, and return without waiting.
+
+        A job that is submitted twice under one `job_id` (1 to 64 of A-Z, a-z, 0-9, '_', '-' and '.') runs once, and
+        both get its result, for as long as results are kept (an hour); whoever cancels it, or lets its time pass while
+        waiting, calls it off for both.
+        """
+        _check(timeout_s, job_id)
+        return self._send(request, timeout_s, job_id or str(uuid.uuid4()))
+
+    def dead_letters(self) -> list[tuple[str, DeadLetter]]:
+        """List what was put aside instead of being run (again), as (id, letter), oldest first."""
+        return self._dead.all()
+
+    def dead_letter(self, letter_id: str) -> tuple[str, DeadLetter]:
+        """Find a dead letter by its id, or the newest one of a job by the job's; raises `InvalidRequest`."""
+        return self._dead.find(letter_id)
+
+    def retry_dead(self, letter_id: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Job[Any]:
+        """Put a dead letter's request on the queue again, under its job's id, with a new deadline; the letter goes.
+
+        Raises `InvalidRequest` if there is no such letter, or no whole request in it, and `BlobMissing` if its images
+        are no longer kept; the letter stays then.
+        """
         check_seconds("timeout_s", timeout_s)
+        entry_id, letter = self._dead.find(letter_id)
+        job_id, request = revived(letter)
+        if isinstance(request, Ask | EmbedImages):
+            with self._link.reaching():
+                self._link.blobs.renew(request.images, timeout_s)
+        # The worker drops a message whose job has a result. The letter goes last: whatever fails, it is there.
+        self._dead.forget(job_id)
+        job = self._send(request, timeout_s, job_id)
+        self._dead.remove(entry_id)
+        return job
+
+    def drop_dead(self, letter_id: str) -> None:
+        """Remove a dead letter, named as for `dead_letter`; raises `InvalidRequest` if there is none."""
+        self._dead.drop(letter_id)
+
+    def drop_all_dead(self) -> int:
+        """Remove all dead letters; returns how many there were."""
+        return self._dead.drop_all()
+
+    def _send(self, request: Request, timeout_s: float, job_id: str) -> Job[Any]:
         operation = operation_of(request)
         call = scope.get()
         if call is not None:
             call.check()
         now_unix_s = self._link.now_unix_s()
         dated = request.model_copy(update={"sent_unix_s": now_unix_s, "deadline_unix_s": now_unix_s + timeout_s})
-        job_id = str(uuid.uuid4())
         handle = self._sender.send(operation.task, job_id, dated.dump(), summary(request))
         job: Job[Any] = Job(
             job_id,
@@ -255,3 +307,9 @@ class Client:
             # Nobody else has the job in hand.
             job.cancel()
             raise
+
+
+def _check(timeout_s: float, job_id: str | None) -> None:
+    check_seconds("timeout_s", timeout_s)
+    if job_id is not None:
+        check_job_id(job_id)

@@ -15,6 +15,7 @@ from singletrack.link import RedisLink
 from singletrack.sender import Handle, Outcome, Sender
 from singletrack.snapshots import Snapshot, SnapshotReader, no_worker
 from singletrack_tasks.errors import (
+    DeadLettered,
     DeadlinePassed,
     InvalidConfiguration,
     InvalidRequest,
@@ -201,7 +202,17 @@ class _Listener:
     def wait(self, timeout_s: float) -> Outcome | None:
         if self._result is None:
             self._result = self._sender.result(self._job_id)
-        return self._sender.wait(self._result, timeout_s)
+        outcome = self._sender.wait(self._result, timeout_s)
+        if outcome is not None and isinstance(outcome.error, DeadLettered):
+            return self._unless_sent_again(outcome)
+        return outcome
+
+    def _unless_sent_again(self, heard: Outcome) -> Outcome | None:
+        """Look again: what was heard may be from before the job was retried, which makes Redis forget it."""
+        if self._sender.look(self._job_id).ended:
+            return heard
+        self.renew()
+        return None
 
     def renew(self) -> None:
         """Subscribe anew at the next wait: a subscription does not survive a lost connection."""

@@ -1,6 +1,7 @@
 """What is refused before anything is decoded or sent."""
 
 import math
+import re
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -17,6 +18,7 @@ DEFAULT_TIMEOUT_S = 120.0
 # A message that is not acknowledged within a day is delivered again: nobody may wait for longer.
 MAX_TIMEOUT_S = 24 * 3600.0
 
+_JOB_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _SINGLE = (str, bytes, bytearray, memoryview, Path, Image.Image, np.ndarray, dict)
 
 
@@ -27,6 +29,13 @@ def check_seconds(name: str, value: float) -> float:
     if not math.isfinite(value) or not 0 < value <= MAX_TIMEOUT_S:
         raise InvalidRequest(f"{name} is more than 0 and at most {MAX_TIMEOUT_S:.0f} seconds, not {value!r}")
     return float(value)
+
+
+def check_job_id(job_id: str) -> str:
+    """Return an id that a job may be given; raises `InvalidRequest` for anything else."""
+    if not isinstance(job_id, str) or not _JOB_ID.fullmatch(job_id):
+        raise InvalidRequest(f"a job_id is 1 to 64 of A-Z, a-z, 0-9, '_', '-' and '.', not {job_id!r}")
+    return job_id
 
 
 def as_list(things: Iterable[T], what: str, most: int) -> list[T]:

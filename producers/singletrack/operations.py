@@ -44,6 +44,15 @@ def operation_of(request: Request) -> Operation:
         raise InvalidRequest(f"{type(request).__name__} is no request; these are: {known}") from None
 
 
+def request_of(task: str, data: Any) -> Request:
+    """Read the request to a task; raises `InvalidRequest` for a task that is none, and for what it does not take."""
+    for kind, operation in _OPERATIONS.items():
+        if operation.task == task:
+            return kind.parse(data)
+    known = ", ".join(sorted(operation.task for operation in _OPERATIONS.values()))
+    raise InvalidRequest(f"{task!r} is no task; these are: {known}")
+
+
 def summary(request: Any) -> str:
     """Describe a request in one short line without its payload, for Flower."""
     match request:

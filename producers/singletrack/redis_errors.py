@@ -57,7 +57,8 @@ def _refusal(url: str, error: BaseException) -> str | None:
 
 def _advice(error: BaseException) -> str:
     text = str(error)
-    if isinstance(error, redis_errors.OutOfMemoryError):
+    # Servers before 7.0 tell it of a script in the middle of another error.
+    if isinstance(error, redis_errors.OutOfMemoryError) or "OOM command not allowed" in text:
         return f"is out of memory ({text}). Raise its maxmemory, or wait until the queue is shorter."
     if isinstance(error, redis_errors.BusyLoadingError):
         return "is still loading its data. Try again in a moment."

@@ -19,7 +19,8 @@ from redis.exceptions import RedisError
 from singletrack.link import CLIENT_NAME, SOCKET_TIMEOUT_S
 from singletrack.redis_errors import reaching_redis, unavailable
 from singletrack.settings import ClientSettings
-from singletrack_tasks.errors import JobCancelled, SingletrackError, WorkerFailure
+from singletrack.transport import LIMITS_KEY
+from singletrack_tasks.errors import JobCancelled, QueueFull, SingletrackError, WorkerFailure
 from singletrack_tasks.keys import QUEUE, RESULT_TTL_S, Keys
 
 _log = logging.getLogger(__name__)
@@ -88,21 +89,32 @@ class Sender:
         self._backends: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def send(self, task: str, job_id: str, request: dict[str, Any], summary: str) -> Handle:
-        """Put one message on the queue; `summary` is what Flower shows of it."""
-        with self._producer() as producer:
-            result: Any = self._app.send_task(
-                task,
-                kwargs={"request": request},
-                task_id=job_id,
-                queue=QUEUE,
-                producer=producer,
-                result_cls=self._handle,  # type: ignore[arg-type] # Celery calls it, whatever its stubs say
-                argsrepr="()",
-                kwargsrepr=summary,
-                add_to_parent=False,
-                retry=True,
-                retry_policy=_RETRIES,
-            )
+        """Put one message on the queue, if it is not full; `summary` is what Flower shows of it.
+
+        Raises `QueueFull` at once.
+        """
+        try:
+            with self._producer() as producer:
+                result: Any = self._app.send_task(
+                    task,
+                    kwargs={"request": request},
+                    task_id=job_id,
+                    queue=QUEUE,
+                    producer=producer,
+                    result_cls=self._handle,  # type: ignore[arg-type] # Celery calls it, whatever its stubs say
+                    argsrepr="()",
+                    kwargsrepr=summary,
+                    add_to_parent=False,
+                    # The queue is a list, which the first message makes. A connection that is lost while kombu
+                    # declares it leaves the producer with a channel that is closed.
+                    declare=[],
+                    retry=True,
+                    retry_policy=_RETRIES,
+                )
+        except QueueFull:
+            # Celery listens for a result before it sends.
+            self.result(job_id).release()
+            raise
         handle: Handle = result
         self._note(handle)
         return handle
@@ -197,11 +209,14 @@ class Sender:
 
 
 def _app(settings: ClientSettings) -> _App:
-    prefix = Keys(settings.track).prefix
+    keys = Keys(settings.track)
+    prefix = keys.prefix
     app = _App(settings.redis_url)
     app.conf.update(
+        broker_transport="singletrack.transport:Transport",
         broker_transport_options={
             "global_keyprefix": prefix,
+            LIMITS_KEY: keys.limits,
             "socket_timeout": SOCKET_TIMEOUT_S,
             "socket_connect_timeout": SOCKET_TIMEOUT_S,
             "socket_keepalive": True,

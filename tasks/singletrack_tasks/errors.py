@@ -107,6 +107,10 @@ class JobCancelled(PermanentError):
     """A job that its caller cancelled."""
 
 
+class DeadLettered(PermanentError):
+    """A job that was put aside instead of being tried again; `details` say why, and how often it was begun."""
+
+
 class ModelMissing(PermanentError):
     """A model that the Ollama server does not have."""
 
@@ -157,6 +161,14 @@ class EncoderFailure(TransientError):
 
 class MigrationFailed(TransientError):
     """A CLIP migration that did not come about; CLIP works where it was."""
+
+
+class LeaseLost(TransientError):
+    """A worker that no longer has the lease on its track: what it wrote was refused."""
+
+
+class QueueFull(CapacityError):
+    """A queue, or its payloads, that would grow past the track's limits; the figures are in `details`."""
 
 
 class NotEnoughVram(CapacityError):

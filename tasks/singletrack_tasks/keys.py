@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from singletrack_tasks.errors import InvalidConfiguration
 
 BLOB_TTL_S = 900
+# A payload lives at most as long as a job may wait, and a margin.
+PAYLOADS_TTL_S = 25 * 3600
 VECTOR_TTL_S = 24 * 3600
 CANCEL_TTL_S = 3600
 STATUS_TTL_S = 24 * 3600
@@ -13,6 +15,11 @@ STATE_TTL_S = 90 * 24 * 3600
 EVENTS_TTL_S = 7 * 24 * 3600
 EVENTS_MAX = 10_000
 RESULT_TTL_S = 3600
+LEASE_TTL_S = 15
+STARTS_TTL_S = 24 * 3600
+DEAD_TTL_S = 30 * 24 * 3600
+DEAD_MAX = 1000
+HOLDERS_MAX = 1000
 
 QUEUE = "gpu"
 _TRACK = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -35,9 +42,17 @@ TABLE = (
     KeySpec("status", "the last status snapshot, JSON", f"{STATUS_TTL_S} s", "worker"),
     KeySpec("state", "mode, last use of the VLM, footprints: a hash", f"{STATE_TTL_S} s", "worker"),
     KeySpec("events", "the event stream", f"{EVENTS_MAX} entries, {EVENTS_TTL_S} s", "worker"),
-    KeySpec("celery-task-meta-{job}", "a job's result", f"{RESULT_TTL_S} s", "Celery"),
-    KeySpec(QUEUE, "the queue, a list", "gone when empty", "Celery"),
-    KeySpec("unacked*", "messages that a worker holds", "gone when empty", "Celery"),
+    KeySpec("lease", "who serves the track, JSON", f"{LEASE_TTL_S} s", "worker"),
+    KeySpec("fence", "the newest token, which only grows", f"{STATE_TTL_S} s", "worker"),
+    KeySpec("holders", "the tokens whose holders may have taken messages, by time", f"{STATE_TTL_S} s", "worker"),
+    KeySpec("taken:{token}", "messages that the holder of a token took, a list", "gone when empty", "worker"),
+    KeySpec("starts:{job}", "how often a job was begun", f"{STARTS_TTL_S} s", "worker"),
+    KeySpec("dead", "the dead letters, a stream", f"{DEAD_MAX} entries, {DEAD_TTL_S} s", "worker"),
+    KeySpec("limits", "what the queue and the payloads may take: a hash", f"{STATE_TTL_S} s", "worker"),
+    KeySpec("payloads", "the payloads there are, by the time they go", f"{PAYLOADS_TTL_S} s", "client"),
+    KeySpec("payload-bytes", "what they take together", f"{PAYLOADS_TTL_S} s", "client"),
+    KeySpec("celery-task-meta-{job}", "a job's result", f"{RESULT_TTL_S} s", "worker"),
+    KeySpec(QUEUE, "the queue, a list", "gone when empty", "client"),
     KeySpec("_kombu.binding*", "the queues there are", "one entry a queue", "Celery"),
     KeySpec("*.pidbox", "remote control", "10 s", "Celery"),
 )
@@ -79,6 +94,53 @@ class Keys:
     def queue(self) -> str:
         """The key of the queue."""
         return f"{self.prefix}{QUEUE}"
+
+    @property
+    def lease(self) -> str:
+        """The key of the lease on the track."""
+        return f"{self.prefix}lease"
+
+    @property
+    def fence(self) -> str:
+        """The key of the newest fencing token."""
+        return f"{self.prefix}fence"
+
+    @property
+    def holders(self) -> str:
+        """The key of the tokens whose holders may have taken messages."""
+        return f"{self.prefix}holders"
+
+    @property
+    def dead(self) -> str:
+        """The key of the dead letters."""
+        return f"{self.prefix}dead"
+
+    @property
+    def limits(self) -> str:
+        """The key of what the queue and the payloads may take."""
+        return f"{self.prefix}limits"
+
+    @property
+    def payloads(self) -> str:
+        """The key of the index of payloads."""
+        return f"{self.prefix}payloads"
+
+    @property
+    def payload_bytes(self) -> str:
+        """The key of the size of all payloads."""
+        return f"{self.prefix}payload-bytes"
+
+    def taken(self, token: int | str) -> str:
+        """The key of the messages that the holder of a token took."""
+        return f"{self.prefix}taken:{token}"
+
+    def starts(self, job_id: str) -> str:
+        """The key of how often a job was begun."""
+        return f"{self.prefix}starts:{job_id}"
+
+    def result(self, job_id: str) -> str:
+        """The key of a job's result."""
+        return f"{self.prefix}celery-task-meta-{job_id}"
 
     def blob(self, sha256: str) -> str:
         """The key of a blob."""

@@ -7,6 +7,7 @@ import typer
 import singletrack
 from singletrack.cli.ask import ask
 from singletrack.cli.context import Target
+from singletrack.cli.dead import dead
 from singletrack.cli.doctor import doctor
 from singletrack.cli.embed import embed
 from singletrack.cli.events import events
@@ -53,3 +54,4 @@ def target(
 
 for command in (status, mode, ask, embed, events, ping, doctor, up, demo):
     app.command()(command)
+app.add_typer(dead, name="dead")

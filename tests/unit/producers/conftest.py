@@ -122,6 +122,7 @@ def backstage(served: str) -> Iterator[Backstage]:
 @pytest.fixture
 def lonely_backstage(redis_url: str) -> Iterator[Backstage]:
     stage = Backstage(redis_url, LONELY_TRACK)
-    stage.redis.delete(stage.keys.queue, stage.keys.status, stage.keys.events)
+    keys = stage.keys
+    stage.redis.delete(keys.queue, keys.status, keys.events, keys.dead, keys.limits)
     yield stage
     stage.redis.close()

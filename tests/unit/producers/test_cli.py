@@ -21,8 +21,10 @@ from singletrack.client import Client
 from singletrack_ops.net import free_port
 from singletrack_tasks.events import Degraded, IdleUnload, WorkerStarted
 from singletrack_tasks.status import ClipStatus, Degradation, DegradedCode, ExecutionMode, GpuInfo
+from singletrack_tasks.upkeep import Ping
 from tests.unit.producers.conftest import LONELY_TRACK, TRACK, Backstage
 from tests.unit.producers.pictures import png
+from tests.unit.producers.test_dead_letters import bury, dead_job, taken
 
 # Its name is that of a function as well, which `from ... import` would give.
 status_command = importlib.import_module("singletrack.cli.status")
@@ -117,6 +119,45 @@ def test_an_event_is_one_line(lonely_shell: Shell, lonely_backstage: Backstage) 
     assert second.endswith("  idle_unload model=m idle_s=0.3")
 
 
+def test_dead_letters_are_listed_and_shown(lonely_shell: Shell, lonely_backstage: Backstage) -> None:
+    assert lonely_shell("dead", "list").stdout == "there are no dead letters\n"
+    assert lonely_shell.json("dead", "list") == []
+    letter_id = bury(lonely_backstage, b"\x1b[2J[b] \xff", "0123456789")
+    shown = lonely_shell("dead", "list").stdout
+    for word in (letter_id, "01234567", "worn_out"):
+        assert word in shown
+    assert [letter["job_id"] for letter in lonely_shell.json("dead", "list")] == ["0123456789"]
+    shown = lonely_shell("dead", "show", "0123456789").stdout
+    assert "worn_out: begun 3 times" in shown
+    assert shown.endswith("\n\\x1b[2J[b] \\xff\n")
+    facts = lonely_shell.json("dead", "show", letter_id)
+    assert (facts["id"], facts["starts"], facts["code"]) == (letter_id, 3, "worn_out")
+
+
+def test_a_dead_letter_is_sent_again(
+    shell: Shell, backstage: Backstage, lonely: Client, lonely_shell: Shell, lonely_backstage: Backstage
+) -> None:
+    job_id, letter_id = dead_job(lonely, lonely_backstage, lambda c: c.submit(Ping()))
+    assert lonely_shell("dead", "retry", letter_id).stdout == f"the job {job_id} is on the queue again\n"
+    assert lonely_shell.json("dead", "list") == []
+    bury(backstage, taken(lonely_backstage), job_id)
+    answered = shell("dead", "retry", job_id, "--wait", "--timeout-s", "20").stdout
+    assert json.loads(answered)["track"] == TRACK
+
+
+def test_dead_letters_are_dropped(lonely_shell: Shell, lonely_backstage: Backstage) -> None:
+    letter_ids = [bury(lonely_backstage, b"") for _ in range(3)]
+    assert lonely_shell("dead", "drop", letter_ids[1]).stdout == ""
+    assert [letter["id"] for letter in lonely_shell.json("dead", "list")] == [letter_ids[0], letter_ids[2]]
+    assert lonely_shell("dead", "drop", "--all").stdout == "dropped 2\n"
+    assert lonely_shell.json("dead", "list") == []
+
+
+def test_a_full_queue_is_a_matter_of_capacity(lonely_shell: Shell, lonely_backstage: Backstage) -> None:
+    lonely_backstage.redis.hset(lonely_backstage.keys.limits, "queue_max", 0)
+    assert "QueueFull: the queue is full" in lonely_shell("ping", status=69).stderr
+
+
 def _interrupt_after(monkeypatch: pytest.MonkeyPatch, looks: int) -> None:
     """Let Ctrl-C come instead of the pause after so many looks."""
     left = iter(range(looks - 1))
@@ -187,6 +228,10 @@ def test_the_version() -> None:
         (["embed", "--text", "a", "--out", "/no/such/folder/file"], 2, "cannot write"),
         (["events", "--since", "yesterday"], 2, "since"),
         (["events", "--timeout-s", "1"], 2, "--follow"),
+        (["dead", "show", "1-1"], 2, "dead list"),
+        (["dead", "retry", "no such job"], 2, "dead list"),
+        (["dead", "drop"], 2, "--all"),
+        (["dead", "drop", "1-1", "--all"], 2, "--all"),
         (["ask", "too big"], 69, "NotEnoughVram"),
         (["ask", "crash"], 1, "WorkerFailure"),
     ],
