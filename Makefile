@@ -4,9 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := tasks producers worker ops tests
+# Of the campaign of faults.
+SEED ?= 1
+ROUNDS ?= 40
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check bench clean
+.PHONY: help install demo up test faults check bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +32,9 @@ up: $(STAMP) ## Start what is missing of Redis, Ollama, worker, beat and Flower;
 
 test: $(STAMP) ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+faults: $(STAMP) ## Kill, pause and double workers and servers for half an hour: make faults SEED=2 ROUNDS=40
+	$(BIN)/python -m tests.faults --seed $(SEED) --rounds $(ROUNDS) --faults 25
 
 check: $(STAMP) ## Run the linters, the type checker, the import rules and the compose file's schema
 	$(BIN)/ruff check $(SOURCES)

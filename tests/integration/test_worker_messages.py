@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import redis
 from celery import Celery
-from celery.exceptions import NotRegistered
 
 from singletrack import Client
 from singletrack_ops.stack import Stack
@@ -85,7 +84,7 @@ def test_a_message_without_its_one_argument_is_told_so(
 
 
 def test_a_task_that_there_is_not_fails_at_once(producer: Celery, client: Client) -> None:
-    with pytest.raises(NotRegistered):
+    with pytest.raises(errors.DeadLettered, match=r"'gpu\.nonsense' is no task of this worker"):
         send(producer, "gpu.nonsense", kwargs={"request": {}})
     assert client.ping().track == client.track
 

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
+from kombu.transport import TRANSPORT_ALIASES
 
 from singletrack_tasks import embedding, mode, upkeep, vlm
 from singletrack_tasks.errors import InvalidConfiguration
@@ -16,15 +17,17 @@ CONTRACT = (mode, vlm, embedding, upkeep)
 
 SOCKET_TIMEOUT_S = 5.0
 RESULT_SHOWN_CHARS = 60
-# Redelivery after this long is not how a dead worker's messages come back: a task that runs longer than this would
-# be run twice. It is as long as no operation can last.
-VISIBILITY_TIMEOUT_S = 24 * 3600
+# By a short name of its own, which logs and Flower show.
+TRANSPORT = "singletrack"
+TRANSPORT_ALIASES[TRANSPORT] = "singletrack_worker.transport:Transport"
+BACKEND = "singletrack_worker.results:TrackBackend"
 
 
 class TrackApp(Celery):
     """A Celery app that carries the configuration of its track to the worker's steps."""
 
     gpu_config: GPUResourceConfig
+    task_cls = "singletrack_worker.held_task:HeldTask"
 
 
 def _refuse_celerys_own_urls() -> None:
@@ -51,11 +54,12 @@ def _settings(config: GPUResourceConfig) -> dict[str, Any]:
     url = config.redis_url.get_secret_value()
     return {
         "broker_url": url,
-        "result_backend": url,
+        # Messages are moved and not popped, and a result and the end of its message are one step.
+        "broker_transport": TRANSPORT,
+        "result_backend": f"{BACKEND}+{url}",
         # All keys of a track begin alike, Celery's own too: tracks share a Redis and never see each other.
         "broker_transport_options": {
             "global_keyprefix": config.keys.prefix,
-            "visibility_timeout": VISIBILITY_TIMEOUT_S,
             # One list, first in, first out: Redis priorities would make four of it and break the order.
             "priority_steps": [0],
             # Without time-outs a half-open connection is never noticed.
@@ -83,8 +87,6 @@ def _settings(config: GPUResourceConfig) -> dict[str, Any]:
         # Acknowledged after the work: a worker that dies leaves its message behind.
         "task_acks_late": True,
         "worker_prefetch_multiplier": 1,
-        # A task whose message comes twice (a connection that dropped meanwhile) runs once.
-        "worker_deduplicate_successful_tasks": True,
         # True loses the task if the result backend is away too; the threads pool could not cancel it anyway.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_connection_retry_on_startup": True,

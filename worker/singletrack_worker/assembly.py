@@ -16,7 +16,7 @@ from singletrack_worker.gpu.ollama_manager import OllamaManager
 from singletrack_worker.gpu.ports import Clock, SystemClock, Vlm, Vram
 from singletrack_worker.gpu.simulated import SimulatedGpu, SimulatedVlm
 from singletrack_worker.gpu.vram_monitor import NoGpu, VRAMMonitor
-from singletrack_worker.redis_client import connect, server_time_unix_s
+from singletrack_worker.redis_client import server_time_unix_s
 from singletrack_worker.settings import GPUResourceConfig
 from singletrack_worker.stores import (
     RedisBlobs,
@@ -24,36 +24,44 @@ from singletrack_worker.stores import (
     RedisMemory,
     RedisPublisher,
     RedisVectorCache,
+    Writer,
 )
 
 SET_CLOCK_EVERY_S = 30.0
+# How late a call to break off is heard that came while the worker was cut off from its remote control.
+LOOK_EVERY_S = 1.0
 _log = logging.getLogger(__name__)
 
 
 class Worker:
     """A manager with everything that it needs, ready to be started."""
 
-    def __init__(self, config: GPUResourceConfig) -> None:
-        self._redis = connect(config)
+    def __init__(self, config: GPUResourceConfig, client: redis.Redis, vram: Vram, writer: Writer) -> None:
+        self._redis = client
         self._clock = SystemClock()
         self._clock.set(server_time_unix_s(self._redis))
-        self._set_again_s = 0.0
+        self._set_again_s = self._look_again_s = 0.0
         self._info = _describe(self._clock)
-        self._publisher = RedisPublisher(self._redis, config.keys)
+        self._publisher = RedisPublisher(config.keys, writer)
         self.manager = GPUResourceManager(
             config,
-            build_tenants(config, self._clock),
-            _build_stores(config, self._redis, self._publisher),
+            build_tenants(config, self._clock, vram),
+            _build_stores(config, self._redis, self._publisher, writer),
             self._clock,
             self._info,
         )
 
-    def start(self) -> None:
-        """Publish from the first moment on, then see what there is and mend it."""
+    def start(self, *, after_a_death: bool = False) -> None:
+        """Publish from the first moment on, then see what there is and mend it.
+
+        `after_a_death` of a worker with an operation in flight, Ollama may still be at it.
+        """
         at, host, pid = self._clock.time(), self._info.host, self._info.pid
         self._publisher.emit(WorkerStarted(at_unix_s=at, host=host, pid=pid))
         self._publisher.publish(self.manager.status())
         self._publisher.start(self._snapshot)
+        if after_a_death:
+            self.manager.settle()
         self.manager.start_in_background()
 
     def stop(self) -> None:
@@ -62,22 +70,27 @@ class Worker:
         self._publisher.stop()
         at, host, pid = self._clock.time(), self._info.host, self._info.pid
         self._publisher.emit(WorkerStopped(at_unix_s=at, host=host, pid=pid))
-        self._redis.close()
 
     def _snapshot(self) -> GPUResourceStatus:
-        """Take a snapshot by a clock that is set to Redis's every half minute."""
-        if time.monotonic() >= self._set_again_s:
-            self._set_again_s = time.monotonic() + SET_CLOCK_EVERY_S
-            try:
-                self._clock.set(server_time_unix_s(self._redis))
-            except redis.RedisError as error:
-                _log.warning("the clock was not set to that of Redis: %s", error)
+        """Take a snapshot; what has to be seen to every now and then is seen to here."""
+        now_s = time.monotonic()
+        if now_s >= self._look_again_s:
+            self._look_again_s = now_s + LOOK_EVERY_S
+            self.manager.look_for_cancellation()
+        if now_s >= self._set_again_s:
+            self._set_again_s = now_s + SET_CLOCK_EVERY_S
+            self._set_clock()
         return self.manager.status()
 
+    def _set_clock(self) -> None:
+        try:
+            self._clock.set(server_time_unix_s(self._redis))
+        except redis.RedisError as error:
+            _log.warning("the clock was not set to that of Redis: %s", error)
 
-def build_tenants(config: GPUResourceConfig, clock: Clock) -> Tenants:
-    """Build the GPU, the VLM and CLIP, real or simulated."""
-    vram = _build_vram(config)
+
+def build_tenants(config: GPUResourceConfig, clock: Clock, vram: Vram) -> Tenants:
+    """Build the VLM and CLIP, real or simulated, for the GPU there is."""
     vlm = _build_vlm(config, clock)
     simulated = isinstance(vram, SimulatedGpu)
     clip = CLIPManager(
@@ -94,7 +107,8 @@ def build_tenants(config: GPUResourceConfig, clock: Clock) -> Tenants:
     return Tenants(vram, vlm, clip)
 
 
-def _build_vram(config: GPUResourceConfig) -> Vram:
+def build_vram(config: GPUResourceConfig) -> Vram:
+    """Find the GPU that is configured."""
     match config.gpu:
         case "auto":
             return VRAMMonitor(config.gpu_index)
@@ -117,12 +131,12 @@ def _build_vlm(config: GPUResourceConfig, clock: Clock) -> Vlm:
     )
 
 
-def _build_stores(config: GPUResourceConfig, client: redis.Redis, publisher: RedisPublisher) -> Stores:
+def _build_stores(config: GPUResourceConfig, client: redis.Redis, publisher: RedisPublisher, writer: Writer) -> Stores:
     keys = config.keys
     return Stores(
         blobs=RedisBlobs(client, keys),
         cache=RedisVectorCache(client, keys),
-        memory=RedisMemory(client, keys),
+        memory=RedisMemory(client, keys, writer),
         publisher=publisher,
         cancellations=RedisCancellations(client, keys),
     )

@@ -1,5 +1,6 @@
 """Every setting of the worker, from the environment (`SINGLETRACK_*`), checked across fields at the start."""
 
+from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
@@ -10,7 +11,9 @@ from singletrack_tasks.errors import InvalidConfiguration
 from singletrack_tasks.keys import Keys
 from singletrack_tasks.ollama_address import client_url
 from singletrack_tasks.status import ResizeMode
+from singletrack_tasks.wire import PAYLOAD_BYTES_MAX, QUEUE_MAX
 
+MIB = 1024 * 1024
 # Ollama lets a model go by itself this long after the idle check should have done it: if the worker dies, the
 # memory comes back all the same.
 KEEP_ALIVE_MARGIN_S = 120.0
@@ -23,7 +26,8 @@ class GPUResourceConfig(BaseSettings):
 
     `gpu` is `auto` (NVML's GPU of `gpu_index`, the CPU where there is no driver), `none` (the CPU, whatever is
     there) or `simulated`, whose sizes are the `simulated_*` figures. `clip_mb` is what CLIP is taken to need until
-    its first migration was measured.
+    its first migration was measured. `lock_dir` has to be the same for all workers of a host. `grace_s` is what the
+    operation in flight has to finish when the worker is told to end.
     """
 
     model_config = SettingsConfigDict(
@@ -59,6 +63,12 @@ class GPUResourceConfig(BaseSettings):
     clip_threads: int | None = Field(default=None, ge=1)
     clip_mb: int = Field(default=1100, gt=0)
     encode_timeout_s: float = Field(default=60.0, gt=0)
+
+    standby: bool = False
+    lock_dir: Path | None = None
+    grace_s: float = Field(default=45.0, ge=0)
+    queue_max: int = Field(default=QUEUE_MAX, ge=1)
+    payloads_max_mb: int = Field(default=PAYLOAD_BYTES_MAX // MIB, ge=1)
 
     @classmethod
     def from_environment(cls) -> Self:

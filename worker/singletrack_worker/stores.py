@@ -5,7 +5,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import redis
 
@@ -20,6 +20,13 @@ _log = logging.getLogger(__name__)
 
 # Events that wait for a Redis that is away; older ones give way.
 EVENTS_HELD = 1000
+
+
+class Writer(Protocol):
+    """Writes as long as this worker may."""
+
+    def write(self, *commands: tuple[str | int, ...]) -> bool:
+        """Run commands as one; False if another worker has the track. Raises `redis.RedisError`."""
 
 
 class RedisBlobs:
@@ -57,10 +64,11 @@ class RedisVectorCache:
 class RedisMemory:
     """What survives a worker."""
 
-    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+    def __init__(self, client: redis.Redis, keys: Keys, writer: Writer) -> None:
         self._redis = client
+        self._writer = writer
         self._key = keys.state
-        self._last: dict[Any, Any] | None = None
+        self._last: dict[str, str] | None = None
 
     def load(self) -> SavedState:
         """Read it; raises `RedisUnavailable`."""
@@ -78,22 +86,20 @@ class RedisMemory:
     def save(self, state: SavedState) -> None:
         """Write what changed; a Redis that is away is logged, and the next save writes it."""
         last_used = state.vlm_last_used_unix_s
-        now: dict[Any, Any] = {
+        now = {
             "mode": state.mode.value,
             "vlm_last_used_unix_s": "" if last_used is None else repr(last_used),
             "footprints_mb": json.dumps(state.footprints_mb),
         }
         if now == self._last:
             return
-        pipe = self._redis.pipeline()
-        pipe.hset(self._key, mapping=now)
-        pipe.expire(self._key, STATE_TTL_S)
+        fields = (word for field in now.items() for word in field)
         try:
-            pipe.execute()
+            written = self._writer.write(("HSET", self._key, *fields), ("EXPIRE", self._key, STATE_TTL_S))
         except redis.RedisError as error:
             _log.warning("the state was not saved: %s", error)
         else:
-            self._last = now
+            self._last = now if written else None
 
 
 class RedisCancellations:
@@ -120,9 +126,9 @@ class RedisPublisher:
     # otherwise spend as much on its status as on itself.
     GATHER_S = 0.05
 
-    def __init__(self, client: redis.Redis, keys: Keys) -> None:
-        self._redis = client
+    def __init__(self, keys: Keys, writer: Writer) -> None:
         self._keys = keys
+        self._writer = writer
         self._events: deque[AnyEvent] = deque(maxlen=EVENTS_HELD)
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -149,7 +155,7 @@ class RedisPublisher:
     def publish(self, status: GPUResourceStatus) -> None:
         """Write a snapshot, and the events that wait."""
         try:
-            self._redis.set(self._keys.status, status.model_dump_json(), ex=STATUS_TTL_S)
+            self._writer.write(("SET", self._keys.status, status.model_dump_json(), "EX", STATUS_TTL_S))
         except redis.RedisError as error:
             _log.warning("the status was not published: %s", error)
             return
@@ -182,10 +188,11 @@ class RedisPublisher:
                 self._events.popleft()
 
     def _append(self, event: AnyEvent) -> None:
-        pipe = self._redis.pipeline()
-        pipe.xadd(self._keys.events, {"event": event.model_dump_json()}, maxlen=EVENTS_MAX, approximate=True)
-        pipe.expire(self._keys.events, EVENTS_TTL_S)
-        pipe.execute()
+        key = self._keys.events
+        self._writer.write(
+            ("XADD", key, "MAXLEN", "~", EVENTS_MAX, "*", "event", event.model_dump_json()),
+            ("EXPIRE", key, EVENTS_TTL_S),
+        )
 
 
 def _state(stored: dict[str, str]) -> SavedState:

@@ -70,7 +70,8 @@ def test_it_connects_to_nothing_and_imports_nothing_heavy(app: dict[str, Any]) -
 
 def test_all_keys_of_a_track_begin_alike(app: dict[str, Any]) -> None:
     conf = app["conf"]
-    assert conf["broker_url"] == conf["result_backend"] == "redis://:secret@127.0.0.1:9/3"
+    assert conf["broker_url"] == "redis://:secret@127.0.0.1:9/3"
+    assert conf["result_backend"] == f"singletrack_worker.results:TrackBackend+{conf['broker_url']}"
     for options in (conf["broker_transport_options"], conf["result_backend_transport_options"]):
         assert options["global_keyprefix"] == "singletrack:second:"
 

@@ -7,19 +7,22 @@ import pytest
 import redis
 
 from singletrack_ops.redis_server import EmbeddedRedis
-from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable
+from singletrack_tasks.errors import InvalidConfiguration
 from singletrack_tasks.events import parse_event
 from singletrack_tasks.keys import Keys
 from singletrack_tasks.status import DegradedCode, ModelState
-from singletrack_worker.assembly import Worker, build_tenants
+from singletrack_worker.assembly import Worker, build_tenants, build_vram
 from singletrack_worker.gpu.gpu_resource_manager import Tenants
 from singletrack_worker.gpu.ollama_manager import OllamaManager
 from singletrack_worker.gpu.ports import SystemClock
 from singletrack_worker.gpu.simulated import SimulatedGpu, SimulatedVlm
 from singletrack_worker.gpu.vram_monitor import NoGpu, VRAMMonitor
+from singletrack_worker.lease import FencedWriter
+from singletrack_worker.scripts import Scripts
 from singletrack_worker.settings import GPUResourceConfig
 
 NO_OLLAMA = "http://127.0.0.1:9"
+TOKEN = 7
 
 
 def configured(config: GPUResourceConfig, **settings: Any) -> GPUResourceConfig:
@@ -37,7 +40,8 @@ def closing() -> Iterator[list[Tenants]]:
 
 
 def build(config: GPUResourceConfig, closing: list[Tenants], **settings: Any) -> Tenants:
-    closing.append(build_tenants(configured(config, **settings), SystemClock()))
+    wanted = configured(config, **settings)
+    closing.append(build_tenants(wanted, SystemClock(), build_vram(wanted)))
     return closing[-1]
 
 
@@ -65,18 +69,16 @@ def test_a_simulated_gpu_counts_its_tenants(config: GPUResourceConfig, closing: 
 
 def test_weights_that_are_no_name_of_weights_are_refused(config: GPUResourceConfig) -> None:
     with pytest.raises(InvalidConfiguration, match="ARCHITECTURE/TAG"):
-        build_tenants(configured(config, clip_weights="nonsense"), SystemClock())
-
-
-def test_without_redis_nothing_is_built(config: GPUResourceConfig) -> None:
-    with pytest.raises(RedisUnavailable):
-        Worker(configured(config, redis_url="redis://127.0.0.1:9/0"))
+        build_tenants(configured(config, clip_weights="nonsense"), SystemClock(), NoGpu("none is needed"))
 
 
 def test_a_worker_publishes_from_its_first_moment_to_its_last(
     config: GPUResourceConfig, connection: redis.Redis, server: EmbeddedRedis
 ) -> None:
-    worker = Worker(configured(config, clip_weights="local-dir:/no/such/folder", retry_pause_s=0))
+    wanted = configured(config, clip_weights="local-dir:/no/such/folder", retry_pause_s=0)
+    connection.set(Keys("unit").fence, TOKEN)
+    writer = FencedWriter(connection, wanted.keys, Scripts(connection), lambda: TOKEN)
+    worker = Worker(wanted, connection, build_vram(wanted), writer)
     worker.start()
     try:
         status = worker.manager.status()

@@ -1,5 +1,6 @@
 """The steps of a worker, with what Celery hands them."""
 
+import itertools
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from celery.concurrency import prefork, solo, thread
 from celery.worker.control import Panel
 
-from singletrack_worker.steps import REFUSED_COMMANDS, STEPS, Manage, OneAtATime, gpu_cancel
+from singletrack_worker.steps import REFUSED_COMMANDS, STEPS, HoldTrack, LockHost, Manage, OneAtATime, gpu_cancel
 
 
 @pytest.fixture(autouse=True)
@@ -42,18 +43,20 @@ def test_anything_else_is_refused_with_what_to_write(worker: Any) -> None:
         OneAtATime(worker)
 
 
-def test_the_manager_is_started_after_the_pool_was_found_to_be_one_thread() -> None:
-    assert (OneAtATime, Manage) == STEPS
-    assert OneAtATime in (Manage.requires or ())
+def test_nothing_is_started_before_what_it_relies_on() -> None:
+    assert (OneAtATime, LockHost, HoldTrack, Manage) == STEPS
+    for earlier, later in itertools.pairwise(STEPS):
+        assert earlier in (later.requires or ())
 
 
 def test_stopping_what_never_started_does_nothing() -> None:
     worker = controller()
-    step = Manage(worker)
+    steps = [step(worker) for step in (LockHost, HoldTrack, Manage)]
     worker.pool = SimpleNamespace(stop=lambda: None)
-    step.stop(worker)
-    step.terminate(worker)
-    assert worker.gpu_worker is None
+    for step in reversed(steps):
+        step.stop(worker)
+        step.terminate(worker)
+    assert (worker.gpu_worker, worker.gpu_tenure, worker.gpu_lock) == (None, None, None)
 
 
 @pytest.mark.parametrize(

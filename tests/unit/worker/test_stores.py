@@ -23,6 +23,8 @@ from singletrack_tasks.status import (
 )
 from singletrack_tasks.wire import Blob, BlobStore
 from singletrack_worker.gpu.ports import SavedState
+from singletrack_worker.lease import FencedWriter
+from singletrack_worker.scripts import Scripts
 from singletrack_worker.stores import (
     RedisBlobs,
     RedisCancellations,
@@ -33,6 +35,19 @@ from singletrack_worker.stores import (
 from tests.integration.ops.waiting import wait_for
 
 KEYS = Keys("unit")
+TOKEN = 7
+
+
+@pytest.fixture
+def scripts(connection: redis.Redis) -> Scripts:
+    return Scripts(connection)
+
+
+@pytest.fixture
+def writer(connection: redis.Redis, scripts: Scripts) -> FencedWriter:
+    """That of the worker that has the track."""
+    connection.set(KEYS.fence, TOKEN)
+    return FencedWriter(connection, KEYS, scripts, lambda: TOKEN)
 
 
 def snapshot(taken_unix_s: float = 1.0) -> GPUResourceStatus:
@@ -99,32 +114,32 @@ class TestVectorCache:
 
 
 class TestMemory:
-    def test_a_track_without_a_past_begins_idle(self, connection: redis.Redis) -> None:
-        assert RedisMemory(connection, KEYS).load() == SavedState()
+    def test_a_track_without_a_past_begins_idle(self, connection: redis.Redis, writer: FencedWriter) -> None:
+        assert RedisMemory(connection, KEYS, writer).load() == SavedState()
 
-    def test_what_is_saved_is_loaded_by_the_next_worker(self, connection: redis.Redis) -> None:
+    def test_what_is_saved_is_loaded_by_the_next_worker(self, connection: redis.Redis, writer: FencedWriter) -> None:
         state = SavedState(ExecutionMode.RECORDING, 1795488564.5833755, {"vlm:m:default": 5600})
-        RedisMemory(connection, KEYS).save(state)
-        assert RedisMemory(connection, KEYS).load() == state
+        RedisMemory(connection, KEYS, writer).save(state)
+        assert RedisMemory(connection, KEYS, writer).load() == state
         assert 0 < connection.ttl(KEYS.state) <= STATE_TTL_S
 
     @pytest.mark.parametrize("field", ["mode", "vlm_last_used_unix_s", "footprints_mb"])
     def test_a_state_of_another_release_does_not_keep_a_worker_from_starting(
-        self, connection: redis.Redis, caplog: pytest.LogCaptureFixture, field: str
+        self, connection: redis.Redis, writer: FencedWriter, caplog: pytest.LogCaptureFixture, field: str
     ) -> None:
-        RedisMemory(connection, KEYS).save(SavedState(ExecutionMode.RECORDING))
+        RedisMemory(connection, KEYS, writer).save(SavedState(ExecutionMode.RECORDING))
         connection.hset(KEYS.state, field, "nonsense")
-        assert RedisMemory(connection, KEYS).load() == SavedState()
+        assert RedisMemory(connection, KEYS, writer).load() == SavedState()
         assert "another release" in caplog.text
 
-    def test_a_last_use_that_was_forgotten_stays_so(self, connection: redis.Redis) -> None:
-        memory = RedisMemory(connection, KEYS)
+    def test_a_last_use_that_was_forgotten_stays_so(self, connection: redis.Redis, writer: FencedWriter) -> None:
+        memory = RedisMemory(connection, KEYS, writer)
         memory.save(SavedState(vlm_last_used_unix_s=5.0))
         memory.save(SavedState(vlm_last_used_unix_s=None))
-        assert RedisMemory(connection, KEYS).load().vlm_last_used_unix_s is None
+        assert RedisMemory(connection, KEYS, writer).load().vlm_last_used_unix_s is None
 
-    def test_what_did_not_change_is_not_written_again(self, connection: redis.Redis) -> None:
-        memory = RedisMemory(connection, KEYS)
+    def test_what_did_not_change_is_not_written_again(self, connection: redis.Redis, writer: FencedWriter) -> None:
+        memory = RedisMemory(connection, KEYS, writer)
         memory.save(SavedState())
         connection.delete(KEYS.state)
         memory.save(SavedState())
@@ -133,16 +148,18 @@ class TestMemory:
         assert connection.exists(KEYS.state)
 
     def test_without_redis_loading_fails_and_saving_is_logged(
-        self, away: redis.Redis, caplog: pytest.LogCaptureFixture
+        self, away: redis.Redis, scripts: Scripts, caplog: pytest.LogCaptureFixture
     ) -> None:
-        memory = RedisMemory(away, KEYS)
+        memory = RedisMemory(away, KEYS, FencedWriter(away, KEYS, scripts, lambda: TOKEN))
         with pytest.raises(RedisUnavailable, match="track's state"):
             memory.load()
         memory.save(SavedState())
         assert "not saved" in caplog.text
 
-    def test_what_could_not_be_saved_is_saved_the_next_time(self, connection: redis.Redis) -> None:
-        memory = RedisMemory(connection, KEYS)
+    def test_what_could_not_be_saved_is_saved_the_next_time(
+        self, connection: redis.Redis, writer: FencedWriter
+    ) -> None:
+        memory = RedisMemory(connection, KEYS, writer)
         connection.execute_command("ACL", "SETUSER", "default", "-hset")  # type: ignore[no-untyped-call] # redis-py leaves it untyped
         try:
             memory.save(SavedState(mode=ExecutionMode.RECORDING))
@@ -150,7 +167,20 @@ class TestMemory:
             connection.execute_command("ACL", "SETUSER", "default", "+hset")  # type: ignore[no-untyped-call] # as above
         assert not connection.exists(KEYS.state)
         memory.save(SavedState(mode=ExecutionMode.RECORDING))
-        assert RedisMemory(connection, KEYS).load().mode is ExecutionMode.RECORDING
+        assert RedisMemory(connection, KEYS, writer).load().mode is ExecutionMode.RECORDING
+
+    def test_a_worker_that_lost_the_track_changes_nothing(
+        self, connection: redis.Redis, writer: FencedWriter, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        memory = RedisMemory(connection, KEYS, writer)
+        memory.save(SavedState(mode=ExecutionMode.RECORDING))
+        connection.set(KEYS.fence, TOKEN + 1)
+        memory.save(SavedState(mode=ExecutionMode.AUTOPILOT))
+        assert memory.load().mode is ExecutionMode.RECORDING
+        assert "refused" in caplog.text
+        connection.set(KEYS.fence, TOKEN)
+        memory.save(SavedState(mode=ExecutionMode.AUTOPILOT))
+        assert memory.load().mode is ExecutionMode.AUTOPILOT
 
 
 class TestCancellations:
@@ -168,8 +198,8 @@ class TestCancellations:
 
 class TestPublisher:
     @pytest.fixture
-    def publisher(self, connection: redis.Redis) -> Iterator[RedisPublisher]:
-        made = RedisPublisher(connection, KEYS)
+    def publisher(self, writer: FencedWriter) -> Iterator[RedisPublisher]:
+        made = RedisPublisher(KEYS, writer)
         yield made
         made.stop()
 
@@ -185,6 +215,14 @@ class TestPublisher:
             publisher.emit(started(pid))
         assert pids(connection) == [0, 1, 2, 3, 4]
         assert 0 < connection.ttl(KEYS.events) <= EVENTS_TTL_S
+
+    def test_a_worker_that_lost_the_track_publishes_nothing(
+        self, publisher: RedisPublisher, connection: redis.Redis
+    ) -> None:
+        connection.set(KEYS.fence, TOKEN + 1)
+        publisher.publish(snapshot())
+        publisher.emit(started(1))
+        assert not connection.exists(KEYS.status, KEYS.events)
 
     def test_it_publishes_by_itself(self, publisher: RedisPublisher, connection: redis.Redis) -> None:
         publisher.PERIOD_S = 0.01  # of this one alone
@@ -226,8 +264,8 @@ class TestPublisher:
         publisher.stop()
         assert [thread for thread in threading.enumerate() if thread.name == "status"] == []
 
-    def test_events_wait_for_a_redis_that_is_away(self, connection: redis.Redis) -> None:
-        publisher = RedisPublisher(connection, KEYS)
+    def test_events_wait_for_a_redis_that_is_away(self, connection: redis.Redis, writer: FencedWriter) -> None:
+        publisher = RedisPublisher(KEYS, writer)
         connection.execute_command("ACL", "SETUSER", "default", "-xadd")  # type: ignore[no-untyped-call] # redis-py leaves it untyped
         try:
             publisher.emit(started(1))

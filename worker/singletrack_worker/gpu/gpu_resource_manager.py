@@ -21,7 +21,7 @@ from singletrack_tasks.status import (
     WorkerInfo,
 )
 from singletrack_tasks.upkeep import FindClip, FindClipResult, Ping, PingResult, Tick, TickResult
-from singletrack_tasks.vlm import Ask, AskResult, LoadVlm, UnloadVlm, VlmResult
+from singletrack_tasks.vlm import Ask, AskResult, LoadVlm, UnloadVlm, VlmOptions, VlmResult
 from singletrack_tasks.wire import Vectors
 from singletrack_worker.gpu.embedder import Embedder
 from singletrack_worker.gpu.footprints import Footprints
@@ -52,6 +52,8 @@ _log = logging.getLogger(__name__)
 
 # How long the thread that starts CLIP may take to notice that CLIP was stopped.
 START_ENDS_S = 10.0
+# How long an answer that nobody waits for any more may still keep the server busy.
+SETTLE_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,23 @@ class GPUResourceManager:
         self._clip_started.clear()
         self._starting = threading.Thread(target=self._start, name="start", daemon=True)
         self._starting.start()
+
+    def settle(self) -> None:
+        """Wait until the server has done with what an earlier worker asked and did not live to hear.
+
+        A short question is answered when all before it are. One that takes too long is given up: what comes next
+        waits at the server.
+        """
+        with self._turns.take("settle", Tick(), Job("")) as turn:
+            patience = threading.Timer(SETTLE_S, turn.cancellation.cancel)
+            patience.start()
+            try:
+                if self._vlm.listing() is not None:
+                    self._vlm.ask(" ", (), None, VlmOptions(max_tokens=1), turn.cancellation)
+            except SingletrackError as error:
+                _log.warning("it is not known whether %s is still busy: %s", self._vlm.model, error)
+            finally:
+                patience.cancel()
 
     def stop(self) -> None:
         """End the encoders and the connections; what Ollama holds goes by its keep-alive."""
@@ -290,6 +309,23 @@ class GPUResourceManager:
     def cancel(self, job_id: str) -> bool:
         """Break off the operation of a job if it is the one in flight; safe from any thread."""
         return self._turns.cancel(job_id)
+
+    def look_for_cancellation(self) -> None:
+        """Break off the operation in flight if its caller gave it up: the call may have come while nobody listened."""
+        self._turns.look_for_cancellation()
+
+    def break_off(self) -> None:
+        """Break off the operation in flight for good, as at a worker's end: CLIP is stopped with it."""
+        self._stopped.set()
+        self._turns.break_off()
+        self._clip.stop()
+
+    def resume(self) -> None:
+        """Take over the state that another worker saved meanwhile, and make its mode's contract true."""
+        with self._turns.take("resume", Tick(), Job("")):
+            self._saved.adopt(self._memory.load())
+            self._use.resume()
+        self.tick(Tick(), Job(""))
 
     def status(self) -> GPUResourceStatus:
         """Take a snapshot (P5) without waiting for the operation in flight; safe from any thread."""

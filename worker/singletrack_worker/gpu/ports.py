@@ -249,6 +249,12 @@ class SavedState:
     vlm_last_used_unix_s: float | None = None
     footprints_mb: dict[str, int] = field(default_factory=dict)
 
+    def adopt(self, other: "SavedState") -> None:
+        """Become what another state is, footprints that only this one knows excepted."""
+        self.mode = other.mode
+        self.vlm_last_used_unix_s = other.vlm_last_used_unix_s
+        self.footprints_mb.update(other.footprints_mb)
+
 
 class Memory(Protocol):
     """Where the saved state is."""

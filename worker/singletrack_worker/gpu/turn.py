@@ -140,6 +140,18 @@ class Turns:
         turn.cancellation.cancel()
         return True
 
+    def look_for_cancellation(self) -> None:
+        """Break off an operation that its caller gave up while nobody here could hear of it; safe from any thread."""
+        turn = self._turn
+        if turn is not None and turn.job.id and self._cancellations.is_cancelled(turn.job.id):
+            turn.cancellation.cancel()
+
+    def break_off(self) -> None:
+        """Break off the operation that has the turn, whose ever it is; safe from any thread."""
+        turn = self._turn
+        if turn is not None:
+            turn.cancellation.cancel()
+
     def _refuse_if_given_up(self, turn: Turn) -> None:
         job_id = turn.job.id
         told = job_id in self._given_up

@@ -16,9 +16,13 @@ class VlmUse:
         self._clock = clock
         self._idle_timeout_s = idle_timeout_s
         self._last_used_s: float | None = None
-        if saved.vlm_last_used_unix_s is not None:
-            already_idle_s = max(0.0, clock.time() - saved.vlm_last_used_unix_s)
-            self._last_used_s = clock.monotonic() - already_idle_s
+        self.resume()
+
+    def resume(self) -> None:
+        """Go on from what was saved."""
+        last_unix_s = self._saved.vlm_last_used_unix_s
+        already_idle_s = 0.0 if last_unix_s is None else max(0.0, self._clock.time() - last_unix_s)
+        self._last_used_s = None if last_unix_s is None else self._clock.monotonic() - already_idle_s
 
     def touch(self) -> None:
         """Somebody uses the VLM, or a mode wants it there."""

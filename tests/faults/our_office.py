@@ -1,0 +1,90 @@
+"""The product's own client as the place where errands are handed in."""
+
+import inspect
+import random
+from typing import Any
+
+from singletrack import Client, Job
+from singletrack_tasks.embedding import EmbedTexts
+from singletrack_tasks.errors import QueueFull, RedisUnavailable, SingletrackError
+from singletrack_tasks.mode import SetMode
+from singletrack_tasks.model import Request
+from singletrack_tasks.schema import JsonSchema
+from singletrack_tasks.status import ExecutionMode
+from singletrack_tasks.upkeep import FindClip, Ping
+from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm, VlmOptions
+from tests.faults import places
+from tests.faults.errands import PATIENT_S, Errand
+from tests.faults.player import Handle, NotTaken, Told
+from tests.faults.recording import digest
+
+# More strings than any model gets through in the time of a test.
+_ENDLESS: JsonSchema = {"type": "array", "items": {"type": "string"}, "minItems": 100_000}
+
+
+class OurHandle:
+    """A `Job`."""
+
+    def __init__(self, job: "Job[Any]") -> None:
+        self.id = job.id
+        self._job = job
+
+    def result(self) -> str:
+        """Wait for the digest of its result; raises `Told`."""
+        try:
+            return digest(self._job.result().dump())
+        except SingletrackError as error:
+            raise Told(type(error).__name__) from error
+
+    def cancel(self) -> None:
+        """Call it off."""
+        self._job.cancel()
+
+
+class OurOffice:
+    """A `Client`."""
+
+    def __init__(self, url: str, track: str) -> None:
+        # Workers come and go in a run: a caller is told the truth of each job, and not that nobody is there just now.
+        self._client = Client(url, track, worker_grace_s=2 * PATIENT_S)
+        self._submit: Any = self._client.submit
+        self._takes_ids = "job_id" in inspect.signature(self._client.submit).parameters
+
+    def submit(self, errand: Errand, job: str) -> Handle:
+        """Hand one in; raises `NotTaken`."""
+        more = {"job_id": job} if self._takes_ids else {}
+        try:
+            return OurHandle(self._submit(request_of(errand), timeout_s=errand.timeout_s, **more))
+        except RedisUnavailable as error:
+            raise NotTaken(type(error).__name__, again=self._takes_ids) from error
+        except QueueFull as error:
+            raise NotTaken(type(error).__name__, again=False) from error
+
+    def close(self) -> None:
+        """End the connections."""
+        self._client.close()
+
+
+def request_of(errand: Errand) -> Request:
+    """Make the request of an errand."""
+    match errand.kind:
+        case "embed":
+            return EmbedTexts(texts=(errand.word, f"{errand.word} and more"))
+        case "ask":
+            return Ask(prompt=errand.word, options=VlmOptions(max_tokens=3))
+        case "long":
+            return Ask(prompt=errand.word, json_schema=_ENDLESS)
+        case "poison":
+            return Ask(prompt=places.POISON)
+        case "slow":
+            return Ask(prompt=places.SLOW, options=VlmOptions(max_tokens=3))
+        case "mode":
+            return SetMode(mode=random.Random(errand.word).choice(list(ExecutionMode)))
+        case "load":
+            return LoadVlm()
+        case "unload":
+            return UnloadVlm()
+        case "find":
+            return FindClip()
+        case _:
+            return Ping()

@@ -1,0 +1,88 @@
+"""The product's own app, with what a run needs: `celery -A tests.faults.recorded_worker worker`.
+
+It notes each operation in the history, its encoders are a light program without torch, two prompts are orders, and
+its wall clock can be set. All of that is put around the product from outside.
+"""
+
+import functools
+import importlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from singletrack_tasks.gpu import Job
+from singletrack_tasks.model import Request
+from singletrack_tasks.vlm import Ask
+from singletrack_worker import assembly
+from singletrack_worker.app import app
+from singletrack_worker.gpu.clip_manager import CLIPManager
+from singletrack_worker.gpu.turn import Turn, Turns
+from tests.faults import places, recording, stepped_clock
+from tests.faults.history import Begin, End, now_ns
+
+ENCODER = (sys.executable, str(places.ROOT / "tests" / "unit" / "gpu" / "stand_in_encoder.py"))
+
+__all__ = ["app"]
+
+_journal = recording.journal()
+_take = Turns.take
+# The job that began last, and the token under which it did.
+_begun = ("", 0)
+
+
+def token_of(job: str) -> int:
+    """Tell the token under which a job was begun: its result is of that one, also if the worker has none any more."""
+    begun, token = _begun
+    return token if job == begun else current_token()
+
+
+def current_token() -> int:
+    """Tell this worker's fencing token, 0 where it has none."""
+    try:
+        fence: Any = importlib.import_module("singletrack_worker.fence")
+    except ModuleNotFoundError:
+        return 0
+    return int(fence.current_token())
+
+
+@contextmanager
+def recorded_take(self: Turns, kind: str, request: Request, job: Job) -> Iterator[Turn]:
+    """Have the turn as usual, and note when."""
+    global _begun
+    with _take(self, kind, request, job) as turn:
+        _begun = (job.id, current_token())
+        _journal.note(Begin(now_ns(), job.id, kind, _begun[1], recording.host(), os.getpid()))
+        error = ""
+        try:
+            if isinstance(request, Ask):
+                obey(request.prompt)
+            yield turn
+        except BaseException as raised:
+            error = type(raised).__name__
+            raise
+        finally:
+            _journal.note(End(now_ns(), job.id, os.getpid(), error))
+
+
+def obey(prompt: str) -> None:
+    """Do what a prompt says that is no question."""
+    if prompt == places.POISON:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if prompt == places.SLOW:
+        time.sleep(places.SLOW_S)
+
+
+def stand_in() -> Sequence[str]:
+    """Give the command of an encoder process."""
+    return ENCODER
+
+
+if places.CLOCK in os.environ:
+    stepped_clock.install()
+Turns.take = recorded_take  # type: ignore[method-assign] # the one place that every operation goes through
+setattr(assembly, "CLIPManager", functools.partial(CLIPManager, command=stand_in))  # noqa: B010 - mypy takes it for a constant
+recording.record_results(app, _journal, token_of)

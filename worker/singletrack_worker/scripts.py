@@ -1,0 +1,196 @@
+"""The steps that Redis makes as one, in Lua: none of them is ever seen half done.
+
+A script takes full key names; nothing here knows of prefixes. What may fail for want of memory comes before what it
+would otherwise lose.
+"""
+
+import redis
+from redis.commands.core import Script
+
+# Servers since 7.0 may let a script write although memory is short: these give back more than they take.
+_ALLOW_OOM = "#!lua flags=allow-oom\n"
+_ALLOWS_SINCE = 7
+
+_IS_FINAL = """
+local function is_final(raw)
+  if not raw then return false end
+  local read, meta = pcall(cjson.decode, raw)
+  if not read or type(meta) ~= 'table' then return false end
+  return meta.status == 'SUCCESS' or meta.status == 'FAILURE' or meta.status == 'REVOKED'
+end
+"""
+
+# KEYS lease fence holders; ARGV lock_id, least token, holder (JSON), ttl_ms, fence_ttl_s, holders_max
+TAKE_LEASE = """
+local held = redis.call('GET', KEYS[1])
+if held then
+  local read, lease = pcall(cjson.decode, held)
+  if read and lease.lock_id ~= ARGV[1] then return {0, held} end
+end
+local now = redis.call('TIME')
+local now_ms = now[1] * 1000 + math.floor(now[2] / 1000)
+local newest = tonumber(redis.call('GET', KEYS[2]) or '0')
+local token = string.format('%.0f', math.max(newest + 1, tonumber(ARGV[2]), now_ms))
+local lease = cjson.decode(ARGV[3])
+lease.token = token
+redis.call('SET', KEYS[2], token, 'EX', ARGV[5])
+redis.call('SET', KEYS[1], cjson.encode(lease), 'PX', ARGV[4])
+redis.call('ZADD', KEYS[3], now_ms, token)
+redis.call('ZREMRANGEBYRANK', KEYS[3], 0, -1 - ARGV[6])
+redis.call('EXPIRE', KEYS[3], ARGV[5])
+return {1, token}
+"""
+
+# KEYS lease fence; ARGV token, lease (JSON), ttl_ms, fence_ttl_s
+RENEW_LEASE = """
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+redis.call('EXPIRE', KEYS[2], ARGV[4])
+return 1
+"""
+
+# KEYS lease fence; ARGV token
+RELEASE_LEASE = """
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])
+"""
+
+# KEYS fence; ARGV token, commands (JSON)
+WRITE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+for _, command in ipairs(cjson.decode(ARGV[2])) do redis.call(unpack(command)) end
+return 1
+"""
+
+# KEYS queue holders; ARGV prefix of the lists, own token, how long a holder is remembered (ms)
+SWEEP = """
+local moved = 0
+local now = redis.call('TIME')
+local oldest_ms = now[1] * 1000 + math.floor(now[2] / 1000) - ARGV[3]
+local holders = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
+for index = 1, #holders, 2 do
+  local token, since_ms = holders[index], tonumber(holders[index + 1])
+  if token ~= ARGV[2] then
+    while redis.call('LMOVE', ARGV[1] .. token, KEYS[1], 'LEFT', 'RIGHT') do moved = moved + 1 end
+    if since_ms < oldest_ms then redis.call('ZREM', KEYS[2], token) end
+  end
+end
+return moved
+"""
+
+# KEYS taken queue; ARGV the messages that are held
+RECOVER = """
+local held, moved = {}, 0
+for _, raw in ipairs(ARGV) do held[raw] = true end
+for _, raw in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
+  if not held[raw] then
+    redis.call('RPUSH', KEYS[2], raw)
+    redis.call('LREM', KEYS[1], 1, raw)
+    moved = moved + 1
+  end
+end
+return moved
+"""
+
+# KEYS queue taken
+TAKE_NOW = "return redis.call('LMOVE', KEYS[1], KEYS[2], 'RIGHT', 'LEFT')"
+
+# KEYS fence taken queue result starts; ARGV token, message, starts_ttl_s
+ADMIT = (
+    _IS_FINAL
+    + """
+local here = redis.call('LPOS', KEYS[2], ARGV[2])
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+  if here then
+    redis.call('RPUSH', KEYS[3], ARGV[2])
+    redis.call('LREM', KEYS[2], 1, ARGV[2])
+  end
+  return -1
+end
+if not here then return 0 end
+if is_final(redis.call('GET', KEYS[4])) then
+  redis.call('LREM', KEYS[2], 1, ARGV[2])
+  return 0
+end
+local starts = redis.call('INCR', KEYS[5])
+redis.call('EXPIRE', KEYS[5], ARGV[3])
+return starts
+"""
+)
+
+# KEYS fence taken result starts; ARGV token, message, result (JSON), result_ttl_s
+FINISH = (
+    _IS_FINAL
+    + """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if not is_final(redis.call('GET', KEYS[3])) then
+  redis.call('SET', KEYS[3], ARGV[3], 'EX', ARGV[4])
+  redis.call('PUBLISH', KEYS[3], ARGV[3])
+end
+redis.call('LREM', KEYS[2], 1, ARGV[2])
+redis.call('DEL', KEYS[4])
+return 1
+"""
+)
+
+# KEYS taken starts; ARGV message
+DROP = """
+redis.call('DEL', KEYS[2])
+return redis.call('LREM', KEYS[1], 1, ARGV[1])
+"""
+
+# KEYS taken queue starts; ARGV message
+PUT_BACK = """
+if not redis.call('LPOS', KEYS[1], ARGV[1]) then return 0 end
+redis.call('RPUSH', KEYS[2], ARGV[1])
+redis.call('LREM', KEYS[1], 1, ARGV[1])
+if redis.call('EXISTS', KEYS[3]) == 1 and redis.call('DECR', KEYS[3]) <= 0 then redis.call('DEL', KEYS[3]) end
+return 1
+"""
+
+# KEYS taken dead result starts; ARGV message, letter (JSON), dead_max, dead_ttl_s, result (JSON or empty), result_ttl_s
+BURY = (
+    _IS_FINAL
+    + """
+if not redis.call('LPOS', KEYS[1], ARGV[1]) then return 0 end
+redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[3], '*', 'letter', ARGV[2])
+redis.call('EXPIRE', KEYS[2], ARGV[4])
+if ARGV[5] ~= '' and not is_final(redis.call('GET', KEYS[3])) then
+  redis.call('SET', KEYS[3], ARGV[5], 'EX', ARGV[6])
+  redis.call('PUBLISH', KEYS[3], ARGV[5])
+end
+redis.call('LREM', KEYS[1], 1, ARGV[1])
+redis.call('DEL', KEYS[4])
+return 1
+"""
+)
+
+
+class Scripts:
+    """The scripts, as one Redis server takes them."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        """Ask the server for its version; raises `redis.RedisError`."""
+        header = _ALLOW_OOM if _major_version(client) >= _ALLOWS_SINCE else ""
+
+        def script(body: str) -> Script:
+            made: Script = client.register_script(header + body.lstrip())
+            return made
+
+        self.take_lease = script(TAKE_LEASE)
+        self.renew_lease = script(RENEW_LEASE)
+        self.release_lease = script(RELEASE_LEASE)
+        self.write = script(WRITE)
+        self.sweep = script(SWEEP)
+        self.recover = script(RECOVER)
+        self.take_now = script(TAKE_NOW)
+        self.admit = script(ADMIT)
+        self.finish = script(FINISH)
+        self.drop = script(DROP)
+        self.put_back = script(PUT_BACK)
+        self.bury = script(BURY)
+
+
+def _major_version(client: redis.Redis) -> int:
+    info = client.info("server")
+    return int(str(info["redis_version"]).partition(".")[0])
