@@ -96,7 +96,8 @@ def _table(entries: list[tuple[str, DeadLetter]]) -> Table:
 
 
 def _short_reason(letter: DeadLetter) -> str:
-    return f"{letter.code}: {' '.join(letter.reason.split())}"[:_REASON_CHARS]
+    reason = f"{letter.code}: {' '.join(letter.reason.split())}"
+    return reason if len(reason) <= _REASON_CHARS else f"{reason[:_REASON_CHARS]}…"
 
 
 def _rows(entry_id: str, letter: DeadLetter) -> dict[str, str]:
