@@ -46,7 +46,7 @@ TABLE = (
     KeySpec("fence", "the newest token, which only grows", f"{STATE_TTL_S} s", "worker"),
     KeySpec("holders", "the tokens whose holders may have taken messages, by time", f"{STATE_TTL_S} s", "worker"),
     KeySpec("taken:{token}", "messages that the holder of a token took, a list", "gone when empty", "worker"),
-    KeySpec("starts:{job}", "how often a job was begun", f"{STARTS_TTL_S} s", "worker"),
+    KeySpec("starts:{job}", "the beginnings of a job, a set", f"{STARTS_TTL_S} s", "worker"),
     KeySpec("dead", "the dead letters, a stream", f"{DEAD_MAX} entries, {DEAD_TTL_S} s", "worker"),
     KeySpec("limits", "what the queue and the payloads may take: a hash", f"{STATE_TTL_S} s", "worker"),
     KeySpec("payloads", "the payloads there are, by the time they go", f"{PAYLOADS_TTL_S} s", "client"),

@@ -12,9 +12,11 @@ from typing import Any
 import psutil
 
 from singletrack_ops.child import Child
+from singletrack_tasks.keys import Keys
 from tests.faults import malformed
 from tests.faults.errands import PATIENT_S, Errand
 from tests.faults.history import Fault
+from tests.faults.subjects import TRACK
 from tests.faults.world import World, moments
 
 Inject = Callable[[World, random.Random], None]
@@ -234,6 +236,21 @@ def half_open(world: World, rng: random.Random) -> None:
     world.proxy.thaw(old_ones_too=rng.random() < 0.5)
 
 
+def stray_move(world: World, rng: random.Random) -> None:
+    """What was asked for on a connection that is given up is done late: a message is moved, and nobody reads of it."""
+    world.keeper.pause()
+    try:
+        world.begin_fault("stray-move")
+        for _ in range(_BURST):
+            world.player.send(Errand(rng.choice(("ping", "embed")), word=f"{rng.getrandbits(64):x}"))
+        with world.connect() as connection:
+            keys = Keys(TRACK)
+            token: Any = connection.get(keys.fence)
+            connection.lmove(keys.queue, keys.taken(token.decode()), "RIGHT", "LEFT")
+    finally:
+        world.keeper.resume()
+
+
 def send_malformed(world: World, rng: random.Random) -> None:
     """Messages that are none, among those that are."""
     task, arguments = world.subject.good_task, world.subject.good_arguments
@@ -342,6 +359,7 @@ KINDS: dict[str, Kind] = {
     "kill-redis": Kind(kill_redis, 6, stock=True),
     "kill-connections": Kind(kill_connections, 10, stock=True),
     "half-open": Kind(half_open, 1),
+    "stray-move": Kind(stray_move, 2),
     "malformed": Kind(send_malformed, 4, stock=True),
     "poison": Kind(poison, 1, stock=True),
     "backlog": Kind(backlog, 1, stock=True),

@@ -118,7 +118,7 @@ def send(place: Place, *messages: dict[str, Any]) -> None:
 
 
 def starts(place: Place, job_id: str) -> int:
-    return int(place.redis.get(KEYS.starts(job_id)) or 0)
+    return int(place.redis.scard(KEYS.starts(job_id)))
 
 
 def pause_with_a_message_on_its_way(place: Place, worker: Child) -> Job[PingResult]:

@@ -10,9 +10,10 @@ import json
 import uuid
 from collections.abc import Container
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+from kombu.utils import json as kombu_json
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from singletrack_tasks.keys import QUEUE
@@ -132,6 +133,8 @@ def _body(message: _Message) -> str:
     try:
         body = base64.b64decode(message.body, validate=True) if encoding == "base64" else message.body.encode()
         parts = json.loads(body.decode("utf-8"))
+        # Celery reads it so, and makes objects of what says that it is one.
+        kombu_json.loads(body.decode("utf-8"))
     except (binascii.Error, ValueError) as error:
         raise ValueError(f"its body is no JSON: {error}") from None
     _Body.validate_python(parts)
@@ -145,7 +148,8 @@ def _expires(text: str | None) -> str | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{text[:_SHOWN_CHARS]!r} is no time at which it expires") from None
-    return moment.isoformat()
+    # Celery takes no offsets of seconds.
+    return moment.isoformat() if moment.tzinfo is None else moment.astimezone(UTC).isoformat()
 
 
 def _shown(text: str) -> str:

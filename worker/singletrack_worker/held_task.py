@@ -3,7 +3,7 @@
 from typing import Any
 
 from celery import Task
-from celery.exceptions import Ignore, Reject
+from celery.exceptions import Reject
 
 from singletrack_tasks.errors import SingletrackError
 from singletrack_worker import inbox as inboxes
@@ -15,10 +15,10 @@ class HeldTask(Task):  # type: ignore[type-arg] # generic in the stubs only
     abstract = True
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run; raises `Ignore` for a message that went back to the queue before its turn came."""
+        """Run; raises `Reject` for a message that goes back to the queue, or went there before its turn came."""
         inbox = inboxes.current()
         if inbox is None or not inbox.claim(self.request.id or ""):
-            raise Ignore
+            raise Reject("the worker ends, or the message is not in its hands", requeue=True)
         try:
             return self.run(*args, **kwargs)
         except SingletrackError as error:

@@ -28,13 +28,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Held:
-    """A message in this worker's hands: taken under a token, claimed once its task begins to run."""
+    """A message in this worker's hands: taken under a token, claimed once its task begins to run.
+
+    `finished` once its result is written, `unwritten` if there is one that Redis did not take at the worker's end.
+    """
 
     envelope: Envelope
     raw: bytes
     token: int
     claimed: bool = False
     finished: bool = False
+    unwritten: bool = False
 
 
 class Inbox:
@@ -71,6 +75,11 @@ class Inbox:
     def queue(self) -> str:
         """The key that messages are taken from."""
         return self._keys.queue
+
+    @property
+    def token(self) -> int:
+        """The token that messages are taken under, 0 while none may be."""
+        return self._token
 
     @property
     def taken(self) -> str:
@@ -110,12 +119,14 @@ class Inbox:
             if not self._token:
                 return 0
             moved: int = self._scripts.sweep(
-                keys=[self._keys.queue, self._keys.holders],
+                keys=[self._keys.queue, self._keys.holders, self._keys.fence],
                 args=[self._keys.taken(""), self._token, HOLDER_FORGOTTEN_S * 1000],
             )
-        if moved:
+        if moved < 0:
+            self._refused()
+        elif moved:
             _log.warning("%d messages that an earlier worker had taken are on the queue again", moved)
-        return moved
+        return max(0, moved)
 
     def recover(self) -> None:
         """Put back what was moved to this worker and never reached it; raises `redis.RedisError`.
@@ -130,24 +141,23 @@ class Inbox:
         if moved:
             _log.warning("%d messages that did not reach this worker are on the queue again", moved)
 
-    def take_now(self) -> bytes | None:
+    def take_now(self, token: int) -> bytes | None:
         """Take a message without waiting, also where Redis is out of memory; raises `redis.RedisError`."""
-        raw: bytes | None = self._scripts.take_now(keys=[self._keys.queue, self.taken])
+        raw: bytes | None = self._scripts.take_now(keys=[self._keys.queue, self._keys.taken(token)])
         return raw
 
-    def admit(self, raw: bytes) -> Envelope | None:
-        """Look at a message that was moved to this worker; None if there is nothing to run. Raises `redis.RedisError`.
+    def admit(self, raw: bytes, token: int) -> Envelope | None:
+        """Look at a message that was moved to the list of a token; None if there is nothing to run.
 
+        Raises `redis.RedisError`.
         One that cannot be read, or that was begun too often, is buried; one whose result is there already is dropped.
         """
-        with self._lock:
-            token = self._token
         try:
             envelope = read(raw, self._tasks)
         except Unreadable as error:
             self._bury(token, raw, "unreadable", error.reason, error.job_id, error.task, starts=0)
             return None
-        starts = self._begin(token, raw, envelope.job_id)
+        starts = self._begin(token, raw, envelope)
         if starts > STARTS_MAX:
             self._bury_worn_out(token, raw, envelope)
             return None
@@ -170,17 +180,23 @@ class Inbox:
         """Write the result of the job in hand and let go of its message, in one step.
 
         A Redis that is away or full is waited for, since nobody else has the result. A result that is there already
-        stays. Refused, which is logged, once another worker has the lease.
+        stays. Refused, which is logged, once another worker has the lease. Raises `redis.RedisError` at the worker's
+        end alone: the job is put back then, and no other result of it is taken.
         """
         held = self._in_hand(job_id)
-        if held is None:
-            _log.error("the result of job %s is dropped: its message is no longer in this worker's hands", job_id)
+        if held is None or held.unwritten:
+            _log.error("a result of job %s is dropped: its message is not in this worker's hands, or goes back", job_id)
             return
-        done = self._insist(
-            self._scripts.finish,
-            [self._keys.fence, self._keys.taken(held.token), self._keys.result(job_id), self._keys.starts(job_id)],
-            [held.token, held.raw, result, RESULT_TTL_S],
-        )
+        keys = self._keys
+        try:
+            done = self._insist(
+                self._scripts.finish,
+                [keys.fence, keys.taken(held.token), keys.result(job_id), keys.starts(job_id)],
+                [held.token, held.raw, result, RESULT_TTL_S],
+            )
+        except redis.RedisError:
+            held.unwritten = True
+            raise
         held.finished = True
         if not done:
             self._refused()
@@ -189,7 +205,9 @@ class Inbox:
     def done(self, tag: str) -> None:
         """Let go of the message with that tag, if it is in hand."""
         held = self._release(tag)
-        if held is not None and not held.finished:
+        if held is not None and held.unwritten:
+            self._put_back(held)
+        elif held is not None and not held.finished:
             job_id = held.envelope.job_id
             self._insist(self._scripts.drop, [self._keys.taken(held.token), self._keys.starts(job_id)], [held.raw])
 
@@ -223,13 +241,13 @@ class Inbox:
             self._put_back(held)
         self.suspend()
 
-    def _begin(self, token: int, raw: bytes, job_id: str) -> int:
+    def _begin(self, token: int, raw: bytes, envelope: Envelope) -> int:
         """Count a start; 0 if there is none: the job has ended, or the message is another's; -1 without the lease."""
-        keys = self._keys
+        keys, job_id = self._keys, envelope.job_id
         starts = int(
             self._scripts.admit(
                 keys=[keys.fence, keys.taken(token), keys.queue, keys.result(job_id), keys.starts(job_id)],
-                args=[token, raw, STARTS_TTL_S],
+                args=[token, raw, STARTS_TTL_S, envelope.tag],
             )
         )
         if starts < 0:
@@ -282,7 +300,8 @@ class Inbox:
 
     def _put_back(self, held: Held) -> None:
         keys, job_id = self._keys, held.envelope.job_id
-        self._insist(self._scripts.put_back, [keys.taken(held.token), keys.queue, keys.starts(job_id)], [held.raw])
+        lists = [keys.taken(held.token), keys.queue, keys.starts(job_id)]
+        self._insist(self._scripts.put_back, lists, [held.raw, held.envelope.tag])
         _log.warning("job %s is on the queue again", job_id)
 
     def _insist(self, script: Script, keys: list[str], args: list[Any]) -> Any:

@@ -69,7 +69,7 @@ class Lease:
         lease = self._lease.model_copy(update={"token": self.token})
         return bool(
             self._scripts.renew_lease(
-                keys=[self._keys.lease, self._keys.fence],
+                keys=[self._keys.lease, self._keys.fence, self._keys.holders],
                 args=[self.token, lease.model_dump_json(), LEASE_TTL_S * 1000, STATE_TTL_S],
             )
         )
@@ -77,7 +77,7 @@ class Lease:
     def release(self) -> None:
         """Give the lease back, if it is held; raises `redis.RedisError`."""
         if self.token:
-            self._scripts.release_lease(keys=[self._keys.lease, self._keys.fence], args=[self.token])
+            self._scripts.release_lease(keys=[self._keys.lease, self._keys.fence], args=[self.token, STATE_TTL_S])
             self.token = 0
 
     def give_up(self, token: int) -> None:

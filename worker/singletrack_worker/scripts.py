@@ -41,17 +41,21 @@ redis.call('EXPIRE', KEYS[3], ARGV[5])
 return {1, token}
 """
 
-# KEYS lease fence; ARGV token, lease (JSON), ttl_ms, fence_ttl_s
+# KEYS lease fence holders; ARGV token, lease (JSON), ttl_ms, fence_ttl_s
 RENEW_LEASE = """
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+local now = redis.call('TIME')
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 redis.call('EXPIRE', KEYS[2], ARGV[4])
+redis.call('ZADD', KEYS[3], now[1] * 1000 + math.floor(now[2] / 1000), ARGV[1])
+redis.call('EXPIRE', KEYS[3], ARGV[4])
 return 1
 """
 
-# KEYS lease fence; ARGV token
+# KEYS lease fence; ARGV token, fence_ttl_s. The fence moves on: a renewal that is still under way comes too late.
 RELEASE_LEASE = """
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[2], string.format('%.0f', tonumber(ARGV[1]) + 1), 'EX', ARGV[2])
 return redis.call('DEL', KEYS[1])
 """
 
@@ -62,8 +66,9 @@ for _, command in ipairs(cjson.decode(ARGV[2])) do redis.call(unpack(command)) e
 return 1
 """
 
-# KEYS queue holders; ARGV prefix of the lists, own token, how long a holder is remembered (ms)
+# KEYS queue holders fence; ARGV prefix of the lists, own token, how long a holder is remembered (ms)
 SWEEP = """
+if redis.call('GET', KEYS[3]) ~= ARGV[2] then return -1 end
 local moved = 0
 local now = redis.call('TIME')
 local oldest_ms = now[1] * 1000 + math.floor(now[2] / 1000) - ARGV[3]
@@ -95,7 +100,7 @@ return moved
 # KEYS queue taken
 TAKE_NOW = "return redis.call('LMOVE', KEYS[1], KEYS[2], 'RIGHT', 'LEFT')"
 
-# KEYS fence taken queue result starts; ARGV token, message, starts_ttl_s
+# KEYS fence taken queue result starts; ARGV token, message, starts_ttl_s, tag: sent twice, it counts once
 ADMIT = (
     _IS_FINAL
     + """
@@ -112,9 +117,9 @@ if is_final(redis.call('GET', KEYS[4])) then
   redis.call('LREM', KEYS[2], 1, ARGV[2])
   return 0
 end
-local starts = redis.call('INCR', KEYS[5])
+redis.call('SADD', KEYS[5], ARGV[4])
 redis.call('EXPIRE', KEYS[5], ARGV[3])
-return starts
+return redis.call('SCARD', KEYS[5])
 """
 )
 
@@ -139,12 +144,12 @@ redis.call('DEL', KEYS[2])
 return redis.call('LREM', KEYS[1], 1, ARGV[1])
 """
 
-# KEYS taken queue starts; ARGV message
+# KEYS taken queue starts; ARGV message, tag
 PUT_BACK = """
 if not redis.call('LPOS', KEYS[1], ARGV[1]) then return 0 end
 redis.call('RPUSH', KEYS[2], ARGV[1])
 redis.call('LREM', KEYS[1], 1, ARGV[1])
-if redis.call('EXISTS', KEYS[3]) == 1 and redis.call('DECR', KEYS[3]) <= 0 then redis.call('DEL', KEYS[3]) end
+redis.call('SREM', KEYS[3], ARGV[2])
 return 1
 """
 

@@ -22,8 +22,19 @@ from singletrack_worker.stopping import Stopping
 
 _log = logging.getLogger(__name__)
 
+_CELERYS_REVOKE: Any = Panel.data["revoke"]
+
 # Each of these could make two operations run at once, or take the worker off its queue.
-REFUSED_COMMANDS = ("pool_grow", "pool_shrink", "autoscale", "add_consumer", "cancel_consumer")
+# The last ones try to end a thread, which cannot be done, and would leave its job in hand for ever: `gpu_cancel` can.
+REFUSED_COMMANDS = (
+    "pool_grow",
+    "pool_shrink",
+    "autoscale",
+    "add_consumer",
+    "cancel_consumer",
+    "terminate",
+    "revoke_by_stamped_headers",
+)
 
 
 class OneAtATime(bootsteps.StartStopStep):
@@ -44,6 +55,7 @@ class OneAtATime(bootsteps.StartStopStep):
         worker.options.update(without_gossip=True, without_mingle=True)
         for command in REFUSED_COMMANDS:
             Panel.data.pop(command, None)
+        Panel.data["revoke"] = _revoke
 
 
 class LockHost(bootsteps.StartStopStep):
@@ -176,6 +188,11 @@ def gpu_cancel(state: Any, job_id: str) -> dict[str, str]:
     running = state.consumer.controller.gpu_worker
     done = running is not None and running.manager.cancel(job_id)
     return {"ok": f"job {job_id} {'was told to stop' if done else 'is not in flight'}"}
+
+
+def _revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **options: Any) -> Any:
+    """Keep a job from being started, and leave one that runs alone, whatever else is asked for."""
+    return _CELERYS_REVOKE(state, task_id, **options)
 
 
 STEPS = (OneAtATime, LockHost, HoldTrack, Manage)

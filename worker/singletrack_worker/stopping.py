@@ -83,7 +83,11 @@ class Stopping:
             return
         _log.warning("the operation in flight is broken off and put back: the worker ends")
         self._give_back()
-        self._operations.break_off()
+        try:
+            self._operations.break_off()
+        except Exception:
+            # The process has to end all the same.
+            _log.exception("the operation in flight was not broken off")
         if self._over.wait(LAST_S):
             return
         _log.error("the operation in flight does not let go: the process ends without it")

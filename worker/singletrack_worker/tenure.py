@@ -18,6 +18,7 @@ from singletrack_worker.settings import MIB, GPUResourceConfig
 
 RENEW_EVERY_S = 5.0
 _RETRY_S = 1.0
+_RESUME_ENDS_S = 10.0
 _LOOK_EVERY_S = 0.25
 _log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Tenure:
         self.writer = FencedWriter(client, keys, scripts, lambda: self._lease.token)
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
+        self._resuming: threading.Thread | None = None
 
     def begin(self, go_on: Callable[[], None]) -> None:
         """Take the lease and what earlier holders left.
@@ -100,10 +102,14 @@ class Tenure:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+        if self._resuming is not None:
+            self._resuming.join(_RESUME_ENDS_S)
         self.abandon()
 
     def abandon(self) -> None:
         """End without waiting for anything."""
+        self._stopped.set()
+        self._wake.set()
         try:
             self.inbox.close()
             self._lease.release()
@@ -162,14 +168,17 @@ class Tenure:
             return
         set_token(self._lease.token)
         # In a thread of its own: it waits for the operation in flight, and the lease has to be renewed meanwhile.
-        threading.Thread(target=self._go_on, args=(self._lease.token, resume), name="resume", daemon=True).start()
+        target, token = self._go_on, self._lease.token
+        self._resuming = threading.Thread(target=target, args=(token, resume), name="resume", daemon=True)
+        self._resuming.start()
 
     def _go_on(self, token: int, resume: Callable[[], None]) -> None:
         try:
             self._tell_limits()
             resume()
-            if token == self._lease.token:
-                self.inbox.open(token)
+            self.inbox.open(token)
+            if token != self._lease.token:
+                self.inbox.suspend()
         except (redis.RedisError, SingletrackError) as error:
             # The next renewal finds the token given up, and takes another.
             _log.warning("the track was not taken up again: %s", error)

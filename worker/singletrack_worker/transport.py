@@ -69,6 +69,7 @@ class Channel(_StockChannel):  # type: ignore[misc] # see above
         super().__init__(*args, **kwargs)
         self.handlers["BRPOP"] = self._read
         self._moving = False
+        self._token = 0
         # Whether Redis was too full for the last move, and had nothing on the queue; whether the log says so.
         self._full = self._told_full = False
         self._recover_at_s = 0.0
@@ -85,6 +86,8 @@ class Channel(_StockChannel):  # type: ignore[misc] # see above
         self._in_poll = self.client.connection
         self._brpop_sent_at = time.monotonic()
         self._moving = not self._full
+        # What comes lies in the list of this token, whatever becomes of the lease meanwhile.
+        self._token = inbox.token
         self.client.connection.send_command(*self._waiting(inbox, timeout or self.brpop_timeout))
 
     def _waiting(self, inbox: Inbox, timeout_s: float) -> tuple[str | float, ...]:
@@ -109,7 +112,7 @@ class Channel(_StockChannel):  # type: ignore[misc] # see above
         inbox = inboxes.current()
         if raw is None or inbox is None:
             raise Empty
-        envelope = inbox.admit(raw)
+        envelope = inbox.admit(raw, self._token)
         if envelope is None:
             raise Empty
         if QUEUE not in self.connection._callbacks:  # noqa: SLF001 - the transport is this class's other half
@@ -139,7 +142,10 @@ class Channel(_StockChannel):  # type: ignore[misc] # see above
             _log.warning("Redis is out of memory: messages are taken one by one until it is not")
             self._told_full = True
         inbox = inboxes.current()
-        raw = inbox.take_now() if inbox is not None and inbox.ready else None
+        raw = None
+        if inbox is not None and inbox.ready:
+            self._token = inbox.token
+            raw = inbox.take_now(self._token)
         self._full = raw is None
         return raw
 

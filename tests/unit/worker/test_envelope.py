@@ -46,6 +46,9 @@ BAD = {
     "a body of two parts": raw(changed(GOOD, body([], {}), "body")),
     "arguments that are a dict": raw(changed(GOOD, body({}, {}, {}), "body")),
     "keywords that are a list": raw(changed(GOOD, body([], [], {}), "body")),
+    "an object of no known type": raw(
+        changed(GOOD, body([], {"request": {"__type__": "nonsense", "__value__": 1}}, FOLLOWS), "body")
+    ),
     "a callback": raw(changed(GOOD, body([], {}, FOLLOWS | {"callbacks": [{"task": "x"}]}), "body")),
     "a chain": raw(changed(GOOD, body([], {}, FOLLOWS | {"chain": [{"task": "x"}]}), "body")),
     "a chord": raw(changed(GOOD, body([], {}, FOLLOWS | {"chord": {"task": "x"}}), "body")),
@@ -63,6 +66,11 @@ def test_what_cannot_be_meant_is_refused_with_a_reason(kind: str) -> None:
 def test_a_message_that_is_too_large_is_not_even_parsed() -> None:
     with pytest.raises(Unreadable, match="bytes"):
         read(raw(GOOD) + b" " * MESSAGE_MAX_BYTES, TASKS)
+
+
+def test_an_expiry_that_celery_could_not_read_is_told_in_its_words() -> None:
+    odd = raw(changed(GOOD, "2024-01-01T00:00:00+05:30:15", "headers", "expires"))
+    assert read(odd, TASKS).payload["headers"]["expires"] == "2023-12-31T18:29:45+00:00"
 
 
 @pytest.mark.parametrize("kind", ["no body", "a time to come", "an unknown task", "a callback", "no properties"])

@@ -49,9 +49,10 @@ def send(connection: redis.Redis, *jobs: str) -> list[bytes]:
 
 def take(inbox: Inbox) -> Any:
     """Take the next message as the transport does."""
-    data = inbox.take_now()
+    token = inbox.token
+    data = inbox.take_now(token)
     assert data is not None
-    return inbox.admit(data)
+    return inbox.admit(data, token)
 
 
 def queued(connection: redis.Redis) -> list[str]:
@@ -178,8 +179,8 @@ def test_what_does_not_run_yet_goes_back_when_its_connection_goes(inbox: Inbox, 
 def test_what_never_arrived_is_found_and_what_is_in_hand_stays(inbox: Inbox, connection: redis.Redis) -> None:
     send(connection, "held", "lost", "also lost", "waiting")
     take(inbox)
-    inbox.take_now()
-    inbox.take_now()
+    inbox.take_now(inbox.token)
+    inbox.take_now(inbox.token)
     inbox.recover()
     assert queued(connection) == ["lost", "also lost", "waiting"]
     assert in_hand(connection) == 1
@@ -189,12 +190,12 @@ def test_the_next_worker_finds_what_a_dead_one_had(worker: Worker, connection: r
     dead = worker(1)
     send(connection, "first", "second", "third")
     take(dead)
-    dead.take_now()
+    dead.take_now(dead.token)
     heir = worker(2)
     assert queued(connection) == ["first", "second", "third"]
     assert take(heir).job_id == "first"
     # What it counted stays: it may be what the other died of.
-    assert connection.get(KEYS.starts("first")) == b"2"
+    assert connection.scard(KEYS.starts("first")) == 2
 
 
 def test_a_stale_worker_can_neither_begin_nor_finish_nor_take_anything_away(
@@ -222,7 +223,7 @@ def test_what_a_stale_worker_took_late_is_found_by_the_next_sweep(worker: Worker
     stale = worker(1)
     heir = worker(2)
     send(connection, "job")
-    stale.take_now()
+    stale.take_now(stale.token)
     assert queued(connection) == []
     heir.sweep()
     assert queued(connection) == ["job"]
@@ -233,14 +234,65 @@ def test_what_was_taken_under_an_earlier_token_is_not_begun_under_a_later_one(
 ) -> None:
     inbox = worker(1)
     send(connection, "job")
-    data = inbox.take_now()
+    data = inbox.take_now(inbox.token)
     assert data is not None
     connection.set(KEYS.fence, 2)
     inbox.open(2)
     assert queued(connection) == ["job"]
-    assert inbox.admit(data) is None
+    assert inbox.admit(data, 1) is None
     assert not connection.exists(KEYS.starts("job"))
     assert take(inbox).job_id == "job"
+
+
+def test_a_stale_worker_does_not_take_from_the_hands_of_the_live_one(worker: Worker, connection: redis.Redis) -> None:
+    stale, live = worker(1), worker(2)
+    send(connection, "job")
+    assert take(live).job_id == "job"
+    assert stale.sweep() == 0
+    assert (queued(connection), in_hand(connection, 2)) == ([], 1)
+
+
+def test_what_was_asked_for_under_a_token_that_is_over_is_put_back_at_once(
+    worker: Worker, connection: redis.Redis
+) -> None:
+    stale = worker(1)
+    send(connection, "job")
+    data = stale.take_now(1)
+    assert data is not None
+    # Its holder is not remembered any more, and it has found out meanwhile.
+    connection.zrem(KEYS.holders, "1")
+    connection.set(KEYS.fence, 2)
+    stale.suspend()
+    assert stale.admit(data, 1) is None
+    assert queued(connection) == ["job"]
+
+
+def test_a_start_that_is_told_twice_counts_once(inbox: Inbox, connection: redis.Redis) -> None:
+    (data,) = send(connection, "job")
+    envelope = take(inbox)
+    arguments = [1, data, STARTS_TTL_S, envelope.tag]
+    keys = [KEYS.fence, KEYS.taken(1), KEYS.queue, KEYS.result("job"), KEYS.starts("job")]
+    assert Scripts(connection).admit(keys=keys, args=arguments) == 1
+
+
+def test_a_result_that_redis_did_not_take_at_the_end_is_no_failure_of_the_job(
+    inbox: Inbox, connection: redis.Redis
+) -> None:
+    send(connection, "job")
+    envelope = take(inbox)
+    inbox.claim("job")
+    inbox.give_back()
+    connection.execute_command("ACL", "SETUSER", "default", "-publish")  # type: ignore[no-untyped-call] # redis-py leaves it untyped
+    try:
+        with pytest.raises(redis.RedisError):
+            inbox.finish("job", DONE)
+    finally:
+        connection.execute_command("ACL", "SETUSER", "default", "+publish")  # type: ignore[no-untyped-call] # as above
+    connection.delete(KEYS.result("job"))
+    inbox.finish("job", json.dumps({"status": "FAILURE"}))
+    assert result(connection, "job") is None
+    inbox.done(envelope.tag)
+    assert queued(connection) == ["job"]
 
 
 def test_a_holder_of_long_ago_is_forgotten(worker: Worker, connection: redis.Redis) -> None:
@@ -319,7 +371,7 @@ def test_dead_letters_are_bounded(inbox: Inbox, connection: redis.Redis) -> None
 def test_at_the_end_everything_goes_back(inbox: Inbox, connection: redis.Redis) -> None:
     send(connection, "held", "lost", "waiting")
     take(inbox)
-    inbox.take_now()
+    inbox.take_now(inbox.token)
     inbox.give_back()
     assert not inbox.claim("held")
     inbox.close()

@@ -61,6 +61,28 @@ def test_what_an_earlier_worker_of_this_host_left_is_free_at_once(host: Host) ->
     assert not first.renew()
 
 
+def test_whoever_renews_is_remembered_as_of_now(host: Host, connection: redis.Redis) -> None:
+    lease = host("a")
+    lease.take()
+    connection.zadd(KEYS.holders, {str(lease.token): 0.0})
+    lease.renew()
+    score = connection.zscore(KEYS.holders, str(lease.token))
+    assert isinstance(score, float)
+    assert score > 1e12
+
+
+def test_a_renewal_that_was_under_way_does_not_bring_back_a_lease_that_was_given_back(
+    host: Host, connection: redis.Redis
+) -> None:
+    lease = host("a")
+    lease.take()
+    token = lease.token
+    lease.release()
+    lease.token = token
+    assert not lease.renew()
+    assert not connection.exists(KEYS.lease)
+
+
 def test_a_lease_that_ran_out_and_that_nobody_took_goes_on_under_its_token(host: Host, connection: redis.Redis) -> None:
     lease = host("a")
     lease.take()

@@ -32,6 +32,7 @@ def test_one_thread_is_accepted_and_takes_the_commands_off_that_could_change_it(
     assert not set(REFUSED_COMMANDS) & set(Panel.data)
     assert "ping" in Panel.data
     assert "gpu_cancel" in Panel.data
+    assert Panel.data["revoke"].__module__ == "singletrack_worker.steps"
     assert worker.options == {"without_gossip": True, "without_mingle": True}
 
 

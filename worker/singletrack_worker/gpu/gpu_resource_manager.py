@@ -172,6 +172,8 @@ class GPUResourceManager:
     def stop(self) -> None:
         """End the encoders and the connections; what Ollama holds goes by its keep-alive."""
         self._stopped.set()
+        # What is still in flight is the start's own, or a return's: nobody waits for it.
+        self._turns.break_off()
         self._clip.stop()
         if self._starting is not None:
             self._starting.join(START_ENDS_S)
