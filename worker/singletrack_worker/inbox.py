@@ -23,6 +23,8 @@ STARTS_MAX = 3
 # A list of messages of a holder that took its lease so long ago is looked at no more.
 HOLDER_FORGOTTEN_S = 24 * 3600
 _RETRY_S = 0.5
+# What the script says of a list with more in it than the one message that was just moved there.
+_STRAY = -2
 _log = logging.getLogger(__name__)
 
 
@@ -242,7 +244,11 @@ class Inbox:
         self.suspend()
 
     def _begin(self, token: int, raw: bytes, envelope: Envelope) -> int:
-        """Count a start; 0 if there is none: the job has ended, or the message is another's; -1 without the lease."""
+        """Count a start; 0 or less if there is none.
+
+        The job has ended, the message is another's, the lease is, or a message that was moved here and never arrived
+        comes first: then both go back in their order.
+        """
         keys, job_id = self._keys, envelope.job_id
         starts = int(
             self._scripts.admit(
@@ -250,7 +256,9 @@ class Inbox:
                 args=[token, raw, STARTS_TTL_S, envelope.tag],
             )
         )
-        if starts < 0:
+        if starts == _STRAY:
+            self.recover()
+        elif starts < 0:
             self._refused()
         elif starts == 0:
             _log.info("job %s is not begun: it has ended already, or its message was put back meanwhile", job_id)

@@ -113,6 +113,7 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return -1
 end
 if not here then return 0 end
+if redis.call('LLEN', KEYS[2]) > 1 then return -2 end
 if is_final(redis.call('GET', KEYS[4])) then
   redis.call('LREM', KEYS[2], 1, ARGV[2])
   return 0

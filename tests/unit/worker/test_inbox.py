@@ -178,12 +178,20 @@ def test_what_does_not_run_yet_goes_back_when_its_connection_goes(inbox: Inbox, 
 
 def test_what_never_arrived_is_found_and_what_is_in_hand_stays(inbox: Inbox, connection: redis.Redis) -> None:
     send(connection, "held", "lost", "also lost", "waiting")
-    take(inbox)
+    assert take(inbox).job_id == "held"
     inbox.take_now(inbox.token)
     inbox.take_now(inbox.token)
     inbox.recover()
     assert queued(connection) == ["lost", "also lost", "waiting"]
     assert in_hand(connection) == 1
+
+
+def test_what_never_arrived_still_comes_first(inbox: Inbox, connection: redis.Redis) -> None:
+    send(connection, "lost", "next", "waiting")
+    inbox.take_now(1)
+    assert take(inbox) is None
+    assert queued(connection) == ["lost", "next", "waiting"]
+    assert take(inbox).job_id == "lost"
 
 
 def test_the_next_worker_finds_what_a_dead_one_had(worker: Worker, connection: redis.Redis) -> None:
