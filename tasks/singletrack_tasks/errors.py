@@ -163,10 +163,6 @@ class MigrationFailed(TransientError):
     """A CLIP migration that did not come about; CLIP works where it was."""
 
 
-class LeaseLost(TransientError):
-    """A worker that no longer has the lease on its track: what it wrote was refused."""
-
-
 class QueueFull(CapacityError):
     """A queue, or its payloads, that would grow past the track's limits; the figures are in `details`."""
 

@@ -111,7 +111,7 @@ def connection(redis_url: str) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def inbox(connection: redis.Redis) -> Iterator[Inbox]:
-    made = Inbox(connection, KEYS, Scripts(connection), host="here", tasks={"gpu.ping"})
+    made = Inbox(KEYS, Scripts(connection), host="here", tasks={"gpu.ping"})
     connection.set(KEYS.fence, TOKEN)
     made.open(TOKEN)
     inboxes.provide(made)

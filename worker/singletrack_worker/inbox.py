@@ -53,7 +53,6 @@ class Inbox:
 
     def __init__(
         self,
-        client: redis.Redis,
         keys: Keys,
         scripts: Scripts,
         *,
@@ -62,7 +61,6 @@ class Inbox:
         refused: Callable[[], None] = lambda: None,
     ) -> None:
         """Take nothing yet; `refused` is called when a write shows that another worker has the lease."""
-        self._redis = client
         self._keys = keys
         self._scripts = scripts
         self._host = host

@@ -28,7 +28,7 @@ def worker(connection: redis.Redis) -> Worker:
     def make(token: int) -> Inbox:
         connection.set(KEYS.fence, token)
         connection.zadd(KEYS.holders, {str(token): time.time() * 1000})
-        inbox = Inbox(connection, KEYS, scripts, host="here", tasks={"gpu.ping"})
+        inbox = Inbox(KEYS, scripts, host="here", tasks={"gpu.ping"})
         inbox.open(token)
         return inbox
 
