@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, overload
+from typing import Any, Generic, Protocol, Self, TypeVar, overload
 
 from pydantic import BaseModel
 
@@ -26,15 +26,14 @@ from singletrack_tasks.upkeep import FindClip, FindClipResult, Ping, PingResult,
 from singletrack_tasks.vlm import Ask, AskResult, LoadVlm, UnloadVlm, VlmResult
 
 M = TypeVar("M", bound=BaseModel)
-P = ParamSpec("P")
 R = TypeVar("R", bound=Message)
 T = TypeVar("T")
 
 
 class _Run(Protocol):
-    """How a call waits in a thread."""
+    """How a call waits in a thread, and which job is called off when nobody waits for the call any more."""
 
-    async def __call__(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T: ...
+    async def __call__(self, call: Callable[[], T], job: "Job[Any] | None" = None) -> T: ...
 
 
 class AsyncJob(Generic[R]):
@@ -51,16 +50,11 @@ class AsyncJob(Generic[R]):
 
     async def result(self, timeout_s: float | None = None) -> R:
         """Wait for the result like `Job.result`; cancelling the asyncio task cancels the job."""
-        return await self._run(self._wait, timeout_s)
+        return await self._run(partial(self._job.result, timeout_s), self._job)
 
     async def cancel(self) -> None:
         """Call the job off."""
         await self._run(self._job.cancel)
-
-    def _wait(self, timeout_s: float | None) -> R:
-        if (call := scope.get()) is not None:
-            call.add(self._job)
-        return self._job.result(timeout_s)
 
 
 class AsyncClient:
@@ -105,12 +99,15 @@ class AsyncClient:
         self._threads.shutdown(cancel_futures=True)
         self._client.close()
 
-    async def _run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a call of the client in a thread; when the asyncio task is cancelled, so are the jobs it sent."""
+    async def _run(self, call: Callable[[], T], job: Job[Any] | None = None) -> T:
+        """Run a call in a thread; when the asyncio task is cancelled, so are `job` and the jobs that it sent."""
         jobs = Scope()
+        if job is not None:
+            # Here, since a call that is given up before a thread is free for it never runs.
+            jobs.add(job)
         context = copy_context()
         context.run(scope.set, jobs)
-        work = partial(context.run, partial(call, *args, **kwargs))
+        work = partial(context.run, call)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except asyncio.CancelledError:
@@ -276,7 +273,7 @@ class AsyncClient:
 
     async def dead_letter(self, letter_id: str) -> tuple[str, DeadLetter]:
         """Find a dead letter by its id, or the newest one of a job by the job's."""
-        return await self._run(self._client.dead_letter, letter_id)
+        return await self._run(partial(self._client.dead_letter, letter_id))
 
     async def retry_dead(self, letter_id: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> AsyncJob[Any]:
         """Put a dead letter's request on the queue again, under its job's id, with a new deadline."""
@@ -285,7 +282,7 @@ class AsyncClient:
 
     async def drop_dead(self, letter_id: str) -> None:
         """Remove a dead letter."""
-        await self._run(self._client.drop_dead, letter_id)
+        await self._run(partial(self._client.drop_dead, letter_id))
 
     async def drop_all_dead(self) -> int:
         """Remove all dead letters; returns how many there were."""

@@ -81,6 +81,21 @@ def test_cancelling_the_wait_for_a_submitted_job_cancels_it(served: str) -> None
     _run(work())
 
 
+def test_a_wait_that_never_got_a_thread_cancels_the_job_too(served: str) -> None:
+    async def work() -> None:
+        async with AsyncClient(served, TRACK, max_threads=1) as client:
+            job = await client.submit_ask("wait", timeout_s=60)
+            first, second = (asyncio.create_task(job.result()) for _ in range(2))
+            await asyncio.sleep(0)
+            second.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await second
+            with pytest.raises(JobCancelled):
+                await first
+
+    _run(work())
+
+
 def test_a_job_can_be_cancelled_by_hand(served: str) -> None:
     async def work() -> None:
         async with AsyncClient(served, TRACK) as client:
