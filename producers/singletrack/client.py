@@ -15,7 +15,7 @@ from singletrack.event_reader import EventReader
 from singletrack.job import Job, scope
 from singletrack.limits import DEFAULT_TIMEOUT_S, as_filled_list, as_list, check_job_id, check_seconds
 from singletrack.link import RedisLink
-from singletrack.operations import operation_of, summary
+from singletrack.operations import headers, operation_of, summary
 from singletrack.sender import Sender
 from singletrack.settings import load_settings
 from singletrack.snapshots import ClipModels, SnapshotReader
@@ -280,7 +280,7 @@ class Client:
             call.check()
         now_unix_s = self._link.now_unix_s()
         dated = request.model_copy(update={"sent_unix_s": now_unix_s, "deadline_unix_s": now_unix_s + timeout_s})
-        handle = self._sender.send(operation.task, job_id, dated.dump(), summary(request))
+        handle = self._sender.send(operation.task, job_id, dated.dump(), summary(request), headers(request, now_unix_s))
         job: Job[Any] = Job(
             job_id,
             operation.result,

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from singletrack.limits import describe
 from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts
 from singletrack_tasks.errors import InvalidRequest
 from singletrack_tasks.mode import ModeResult, SetMode
 from singletrack_tasks.model import Request
+from singletrack_tasks.queue_survey import MODE_HEADER, SENT_HEADER
 from singletrack_tasks.status import OperationResult
 from singletrack_tasks.upkeep import TICK, FindClip, FindClipResult, Ping, PingResult, Tick, TickResult
 from singletrack_tasks.vlm import Ask, AskResult, LoadVlm, UnloadVlm, VlmResult
@@ -53,16 +53,23 @@ def request_of(task: str, data: Any) -> Request:
     raise InvalidRequest(f"{task!r} is no task; these are: {known}")
 
 
+def headers(request: Request, sent_unix_s: float) -> dict[str, Any]:
+    """What whoever looks at the queue can read of a request without opening it."""
+    mode = {MODE_HEADER: str(request.mode)} if isinstance(request, SetMode) else {}
+    return {SENT_HEADER: round(sent_unix_s, 3), **mode}
+
+
 def summary(request: Any) -> str:
-    """Describe a request in one short line without its payload, for Flower."""
+    """Describe a request in one short line, for Flower: what kind it is, and nothing of what is on anybody's screen."""
     match request:
         case SetMode():
             return f"mode={request.mode}"
         case Ask():
-            return f"prompt={describe(request.prompt)!r}, images={len(request.images)}"
+            schema = ", with a schema" if request.json_schema is not None else ""
+            return f"prompt of {len(request.prompt)} characters, images={len(request.images)}{schema}"
         case EmbedImages():
             return f"images={len(request.images)}"
         case EmbedTexts():
-            return f"texts={len(request.texts)}, first={describe(request.texts[0])!r}"
+            return f"texts={len(request.texts)}"
         case _:
             return ""

@@ -3,7 +3,7 @@
 import logging
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -88,8 +88,10 @@ class Sender:
         # Celery keeps one result backend a thread; they are noted here so that they can be closed.
         self._backends: weakref.WeakSet[Any] = weakref.WeakSet()
 
-    def send(self, task: str, job_id: str, request: dict[str, Any], summary: str) -> Handle:
+    def send(self, task: str, job_id: str, request: dict[str, Any], summary: str, headers: Mapping[str, Any]) -> Handle:
         """Put one message on the queue, if it is not full; `summary` is what Flower shows of it.
+
+        `headers` can be read by whoever looks at the queue.
 
         Raises `QueueFull` at once.
         """
@@ -104,6 +106,7 @@ class Sender:
                     result_cls=self._handle,  # type: ignore[arg-type] # Celery calls it, whatever its stubs say
                     argsrepr="()",
                     kwargsrepr=summary,
+                    headers=dict(headers),
                     add_to_parent=False,
                     # The queue is a list, which the first message makes. A connection that is lost while kombu
                     # declares it leaves the producer with a channel that is closed.

@@ -8,6 +8,7 @@ from typing import Any
 
 from singletrack.link import RedisLink
 from singletrack_tasks.errors import InvalidRequest, NoWorker, UnsupportedVersion, WorkerFailure
+from singletrack_tasks.queue_survey import LOOKED_AT, LOOKED_FOR, SURVEY, Survey
 from singletrack_tasks.status import ClipModel, GPUResourceStatus
 
 STALE_AFTER_S = 5.0
@@ -17,11 +18,13 @@ HOW_TO_START = "Start one with `singletrack up` or `celery -A singletrack_worker
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A status as it lies in Redis, its age in seconds by Redis's clock, and how many jobs wait."""
+    """A status as it lies in Redis, its age in seconds by Redis's clock, the queue, and how many dead letters."""
 
     text: bytes
     age_s: float
-    queue_length: int
+    now_unix_s: float
+    survey: Survey
+    dead_letters: int
 
     @property
     def fresh(self) -> bool:
@@ -38,7 +41,12 @@ class Snapshot:
             raise WorkerFailure(
                 f"the worker's status cannot be read: {error}. Install the same release of singletrack at both ends."
             ) from error
-        return status.model_copy(update={"queue_length": self.queue_length})
+        seen = {
+            "queue": self.survey.status(self.now_unix_s, status),
+            "dead_letters": self.dead_letters,
+            "age_s": max(0.0, self.age_s),
+        }
+        return status.model_copy(update=seen)
 
 
 class SnapshotReader:
@@ -47,17 +55,22 @@ class SnapshotReader:
     def __init__(self, link: RedisLink) -> None:
         self._link = link
 
-    def read(self) -> Snapshot | None:
-        """Fetch status, clock and queue length in one round trip; None if there has not been a worker."""
+    def read(self, job_id: str = "") -> Snapshot | None:
+        """Fetch status, clock and queue in one round trip; None if there has not been a worker.
+
+        With a `job_id` the queue is searched for that job, as far as it is looked at then.
+        """
         keys = self._link.keys
         with self._link.reaching() as client:
             asked_at_s = time.monotonic()
             pipe: Any = client.pipeline(transaction=False)
-            text, clock, length = pipe.get(keys.status).time().llen(keys.queue).execute()
+            pipe.get(keys.status).time().xlen(keys.dead)
+            pipe.eval(SURVEY, 1, keys.queue, job_id, LOOKED_FOR if job_id else LOOKED_AT)
+            text, clock, dead_letters, survey = pipe.execute()
         now_unix_s = self._link.saw_time(clock, asked_at_s)
         if text is None:
             return None
-        return Snapshot(text, now_unix_s - _taken(text), length)
+        return Snapshot(text, now_unix_s - _taken(text), now_unix_s, Survey.read(survey), dead_letters)
 
     def status(self, *, stale: bool = False) -> GPUResourceStatus:
         """Read the status.

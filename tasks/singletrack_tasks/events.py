@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
+from singletrack_tasks.dead_letter import DeadCode
 from singletrack_tasks.model import Message
-from singletrack_tasks.status import Degradation, ExecutionMode, StepReceipt
+from singletrack_tasks.status import Degradation, Drift, ExecutionMode, StepReceipt
 
 
 class Event(Message):
@@ -81,6 +82,24 @@ class Recovered(Event):
     reason: Degradation
 
 
+class DriftChanged(Event):
+    """Something that is none of ours came to the GPU, or, with `over`, went away."""
+
+    kind: Literal["drift"] = "drift"
+    drift: Drift
+    over: bool = False
+
+
+class TaskDead(Event):
+    """A message was put aside instead of being run (again), as a dead letter with this reason."""
+
+    kind: Literal["task_dead"] = "task_dead"
+    code: DeadCode
+    task: str | None = None
+    reason: str
+    starts: int = 0
+
+
 class WorkerStarted(Event):
     """A worker took over the track."""
 
@@ -106,6 +125,8 @@ AnyEvent = Annotated[
     | ClipMigrated
     | Degraded
     | Recovered
+    | DriftChanged
+    | TaskDead
     | WorkerStarted
     | WorkerStopped,
     Field(discriminator="kind"),

@@ -20,6 +20,10 @@ STARTS_TTL_S = 24 * 3600
 DEAD_TTL_S = 30 * 24 * 3600
 DEAD_MAX = 1000
 HOLDERS_MAX = 1000
+ANSWER_TTL_S = 900
+# Pieces of an answer: more than an answer can have tokens.
+ANSWER_MAX = 40_000
+RECORDING_TTL_S = 120
 
 QUEUE = "gpu"
 _TRACK = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -51,6 +55,10 @@ TABLE = (
     KeySpec("limits", "what the queue and the payloads may take: a hash", f"{STATE_TTL_S} s", "worker"),
     KeySpec("payloads", "the payloads there are, by the time they go", f"{PAYLOADS_TTL_S} s", "client"),
     KeySpec("payload-bytes", "what they take together", f"{PAYLOADS_TTL_S} s", "client"),
+    KeySpec(
+        "answer:{job}", "an answer as it is written, a stream", f"{ANSWER_MAX} entries, {ANSWER_TTL_S} s", "worker"
+    ),
+    KeySpec("recording:{request}", "the last minutes of the GPU, gzipped JSON", f"{RECORDING_TTL_S} s", "worker"),
     KeySpec("celery-task-meta-{job}", "a job's result", f"{RESULT_TTL_S} s", "worker"),
     KeySpec(QUEUE, "the queue, a list", "gone when empty", "client"),
     KeySpec("_kombu.binding*", "the queues there are", "one entry a queue", "Celery"),
@@ -153,3 +161,11 @@ class Keys:
     def cancel(self, job_id: str) -> str:
         """The key that marks a job as cancelled."""
         return f"{self.prefix}cancel:{job_id}"
+
+    def answer(self, job_id: str) -> str:
+        """The key of an answer that is being written."""
+        return f"{self.prefix}answer:{job_id}"
+
+    def recording(self, request_id: str) -> str:
+        """The key of a recording that was asked for."""
+        return f"{self.prefix}recording:{request_id}"

@@ -117,12 +117,21 @@ class ClipStatus(Message):
     footprint_mb: int | None = None
 
 
+StepName = Literal["unload_vlm", "load_vlm", "demote_clip", "promote_clip"]
+# What an operation is at: one of the steps that make the GPU ready, or its own work, which for a question means that
+# the model reads it first and then writes the answer.
+Stage = Literal["unload_vlm", "load_vlm", "demote_clip", "promote_clip", "work", "read", "generate"]
+
+
 class OperationInFlight(Message):
-    """The one operation that has the GPU now."""
+    """The one operation that has the GPU now, what it is at, and how many tokens of an answer there are so far."""
 
     job_id: str
     kind: str
     since_unix_s: float
+    stage: Stage = "work"
+    stage_since_unix_s: float | None = None
+    answer_tokens: int | None = None
 
 
 class WorkerInfo(Message):
@@ -134,15 +143,59 @@ class WorkerInfo(Message):
     started_unix_s: float
 
 
+class LeaseInfo(Message):
+    """The worker's lease on the track: its fencing token, 0 while another worker has the track."""
+
+    token: int = Field(ge=0)
+    since_unix_s: float
+
+
+class LastError(Message):
+    """The last operation that failed: `error` is the name of its type."""
+
+    at_unix_s: float
+    job_id: str | None
+    kind: str
+    error: str
+    message: str
+
+
+class Drift(Message):
+    """Something on the GPU that is none of ours, and since when: a model at the Ollama server, or VRAM of a stranger.
+
+    `name` is the model's, or the process's where the driver tells which it is; `vram_mb` what it takes (MiB).
+    """
+
+    what: Literal["foreign_model", "foreign_vram"]
+    name: str
+    vram_mb: int | None = None
+    pid: int | None = None
+    since_unix_s: float
+
+
+class QueueStatus(Message):
+    """The jobs that wait: how many, the age of the oldest, and how long a job sent now would wait (seconds).
+
+    Both times are None where they cannot be told: a message without a time, operations that were never measured.
+    """
+
+    length: int = Field(ge=0)
+    oldest_age_s: float | None = None
+    wait_s: float | None = None
+
+
 class GPUResourceStatus(Message):
     """A snapshot of one track: the GPU, its tenants, the mode, and what is wrong, if anything.
 
-    `vram` and `gpu` are None where there is no GPU. `queue_length` counts the jobs that wait.
+    `vram` and `gpu` are None where there is no GPU. `durations_s` are what operations and steps took, by name, as a
+    mean in which the newest counts most. `queue`, `dead_letters` (how many there are) and `age_s` (of the snapshot)
+    are added by whoever reads it.
     """
 
     track: str
     taken_unix_s: float
     worker: WorkerInfo
+    lease: LeaseInfo | None = None
     mode: ExecutionMode
     gpu: GpuInfo | None
     vram: VRAMInfo | None
@@ -151,7 +204,17 @@ class GPUResourceStatus(Message):
     degraded: bool
     reasons: tuple[Degradation, ...] = ()
     operation: OperationInFlight | None = None
-    queue_length: int | None = None
+    drift: tuple[Drift, ...] = ()
+    durations_s: dict[str, float] = Field(default_factory=dict)
+    last_error: LastError | None = None
+    queue: QueueStatus | None = None
+    dead_letters: int | None = None
+    age_s: float | None = None
+
+    @property
+    def queue_length(self) -> int | None:
+        """How many jobs wait, None where nobody counted."""
+        return None if self.queue is None else self.queue.length
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
@@ -160,9 +223,6 @@ class GPUResourceStatus(Message):
         if (self.gpu is None) != (self.vram is None):
             raise ValueError("a GPU has VRAM, and VRAM belongs to a GPU")
         return self
-
-
-StepName = Literal["unload_vlm", "load_vlm", "demote_clip", "promote_clip"]
 
 
 class StepReceipt(Message):

@@ -33,7 +33,8 @@ class VlmOptions(Message):
 class Ask(Request):
     """A question to the VLM: a prompt, up to 16 images, and a JSON schema if the answer has to fit one.
 
-    `model` None means the model that the track serves; a track serves one.
+    `model` None means the model that the track serves; a track serves one. With `stream` the worker also tells the
+    answer piece by piece while it is written.
     """
 
     prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARS)
@@ -41,6 +42,7 @@ class Ask(Request):
     json_schema: JsonSchema | None = None
     options: VlmOptions = VlmOptions()
     model: str | None = None
+    stream: bool = False
 
     @field_validator("json_schema", mode="before")
     @classmethod

@@ -13,7 +13,7 @@ from singletrack_tasks.status import DegradedCode, ExecutionMode, GPUResourceSta
 from singletrack_tasks.upkeep import FindClip, Ping, Tick
 from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm
 from singletrack_worker.gpu.fakes import Deed, FakeClip, FakeClock, FakeVlm, History, MemoryStores, Scene
-from singletrack_worker.gpu.gpu_resource_manager import GPUResourceManager, Stores, Tenants
+from singletrack_worker.gpu.gpu_resource_manager import GPUResourceManager, Tenants
 from singletrack_worker.gpu.simulated import SimulatedGpu
 from singletrack_worker.gpu.vram_monitor import NoGpu
 from singletrack_worker.settings import GPUResourceConfig
@@ -220,7 +220,7 @@ class World:
         self.manager = GPUResourceManager(
             self.config,
             Tenants(self.vram, self.vlm, self.clip),
-            Stores(stores.blobs, stores.cache, stores.memory, stores.publisher, stores.cancellations),
+            stores.all(),
             self.clock,
             WorkerInfo(host="here", pid=1, release="test", started_unix_s=self.clock.time()),
         )

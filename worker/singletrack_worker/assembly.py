@@ -4,16 +4,18 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 
 import redis
 
 from singletrack_tasks.events import WorkerStarted, WorkerStopped
-from singletrack_tasks.status import GPUResourceStatus, WorkerInfo
+from singletrack_tasks.status import GPUResourceStatus, LeaseInfo, WorkerInfo
+from singletrack_worker.answers import RedisAnswers
 from singletrack_worker.gpu.clip_manager import CLIPManager
-from singletrack_worker.gpu.gpu_resource_manager import GPUResourceManager, Stores, Tenants
+from singletrack_worker.gpu.gpu_resource_manager import GPUResourceManager, Tenants
 from singletrack_worker.gpu.ollama_manager import OllamaManager
-from singletrack_worker.gpu.ports import Clock, SystemClock, Vlm, Vram
+from singletrack_worker.gpu.ports import Clock, Stores, SystemClock, Telemetry, Vlm, Vram
 from singletrack_worker.gpu.simulated import SimulatedGpu, SimulatedVlm
 from singletrack_worker.gpu.vram_monitor import NoGpu, VRAMMonitor
 from singletrack_worker.redis_client import server_time_unix_s
@@ -36,7 +38,16 @@ _log = logging.getLogger(__name__)
 class Worker:
     """A manager with everything that it needs, ready to be started."""
 
-    def __init__(self, config: GPUResourceConfig, client: redis.Redis, vram: Vram, writer: Writer) -> None:
+    def __init__(
+        self,
+        config: GPUResourceConfig,
+        client: redis.Redis,
+        vram: Vram,
+        writer: Writer,
+        *,
+        telemetry: Telemetry,
+        lease: Callable[[], LeaseInfo | None] = lambda: None,
+    ) -> None:
         self._redis = client
         self._clock = SystemClock()
         self._clock.set(server_time_unix_s(self._redis))
@@ -46,7 +57,16 @@ class Worker:
         self.manager = GPUResourceManager(
             config,
             build_tenants(config, self._clock, vram),
-            _build_stores(config, self._redis, self._publisher, writer),
+            Stores(
+                blobs=RedisBlobs(client, config.keys),
+                cache=RedisVectorCache(client, config.keys),
+                memory=RedisMemory(client, config.keys, writer),
+                publisher=self._publisher,
+                cancellations=RedisCancellations(client, config.keys),
+                answers=RedisAnswers(config.keys, writer),
+                telemetry=telemetry,
+                lease=lease,
+            ),
             self._clock,
             self._info,
         )
@@ -128,17 +148,6 @@ def _build_vlm(config: GPUResourceConfig, clock: Clock) -> Vlm:
         load_timeout_s=config.load_timeout_s,
         answer_timeout_s=config.answer_timeout_s,
         unload_timeout_s=config.unload_timeout_s,
-    )
-
-
-def _build_stores(config: GPUResourceConfig, client: redis.Redis, publisher: RedisPublisher, writer: Writer) -> Stores:
-    keys = config.keys
-    return Stores(
-        blobs=RedisBlobs(client, keys),
-        cache=RedisVectorCache(client, keys),
-        memory=RedisMemory(client, keys, writer),
-        publisher=publisher,
-        cancellations=RedisCancellations(client, keys),
     )
 
 

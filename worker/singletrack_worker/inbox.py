@@ -14,7 +14,8 @@ from redis.commands.core import Script
 
 from singletrack_tasks.dead_letter import DeadCode, DeadLetter
 from singletrack_tasks.errors import DeadLettered
-from singletrack_tasks.keys import DEAD_MAX, DEAD_TTL_S, RESULT_TTL_S, STARTS_TTL_S, Keys
+from singletrack_tasks.events import TaskDead
+from singletrack_tasks.keys import DEAD_MAX, DEAD_TTL_S, EVENTS_MAX, EVENTS_TTL_S, RESULT_TTL_S, STARTS_TTL_S, Keys
 from singletrack_worker.envelope import Envelope, Unreadable, read
 from singletrack_worker.scripts import Scripts
 
@@ -279,7 +280,7 @@ class Inbox:
         )
         keys = self._keys
         self._scripts.bury(
-            keys=[keys.taken(token), keys.dead, keys.result(job_id or ""), keys.starts(job_id or "")],
+            keys=[keys.taken(token), keys.dead, keys.result(job_id or ""), keys.starts(job_id or ""), keys.events],
             args=[
                 raw,
                 letter.model_dump_json(),
@@ -287,6 +288,9 @@ class Inbox:
                 DEAD_TTL_S,
                 failure(job_id, letter) if job_id else "",
                 RESULT_TTL_S,
+                _told(letter).model_dump_json(),
+                EVENTS_MAX,
+                EVENTS_TTL_S,
             ],
         )
         _log.error("a message was put aside (%s): %s", code, letter.reason)
@@ -338,6 +342,17 @@ def failure(job_id: str, letter: DeadLetter) -> str:
             "date_done": datetime.now(UTC).isoformat(),
             "task_id": job_id,
         }
+    )
+
+
+def _told(letter: DeadLetter) -> TaskDead:
+    return TaskDead(
+        at_unix_s=letter.at_unix_s,
+        job_id=letter.job_id,
+        code=letter.code,
+        task=letter.task,
+        reason=letter.reason,
+        starts=letter.starts,
     )
 
 

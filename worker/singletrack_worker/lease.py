@@ -2,12 +2,14 @@
 
 import json
 import logging
+import time
 from collections.abc import Callable
 
 import redis
 from pydantic import BaseModel, ValidationError
 
 from singletrack_tasks.keys import HOLDERS_MAX, LEASE_TTL_S, STATE_TTL_S, Keys
+from singletrack_tasks.status import LeaseInfo
 from singletrack_worker.host_lock import Holder, HostLock
 from singletrack_worker.scripts import Scripts
 
@@ -37,6 +39,12 @@ class Lease:
         self._lock = lock
         self._lease = _Lease(lock_id=lock.id, holder=Holder.this_process())
         self.token = 0
+        self._since_unix_s = 0.0
+
+    @property
+    def info(self) -> LeaseInfo:
+        """The lease, as the status tells it; safe from any thread."""
+        return LeaseInfo(token=self.token, since_unix_s=self._since_unix_s)
 
     def take(self) -> Holder | None:
         """Take the lease if it is free; returns None then, else who has it. Raises `redis.RedisError`."""
@@ -55,6 +63,7 @@ class Lease:
         if not taken:
             return _holder(value)
         self.token = int(value)
+        self._since_unix_s = time.time()
         self._lock.note_token(self.token)
         _log.info("this worker has the lease on the track, token %d", self.token)
         return None

@@ -161,6 +161,8 @@ BURY = (
 if not redis.call('LPOS', KEYS[1], ARGV[1]) then return 0 end
 redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[3], '*', 'letter', ARGV[2])
 redis.call('EXPIRE', KEYS[2], ARGV[4])
+redis.call('XADD', KEYS[5], 'MAXLEN', '~', ARGV[8], '*', 'event', ARGV[7])
+redis.call('EXPIRE', KEYS[5], ARGV[9])
 if ARGV[5] ~= '' and not is_final(redis.call('GET', KEYS[3])) then
   redis.call('SET', KEYS[3], ARGV[5], 'EX', ARGV[6])
   redis.call('PUBLISH', KEYS[3], ARGV[5])

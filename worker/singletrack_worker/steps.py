@@ -150,11 +150,19 @@ class Manage(bootsteps.StartStopStep):
     def start(self, worker: Any) -> None:
         """Build the manager, let it see what there is, and give it to the tasks."""
         from singletrack_worker.assembly import Worker
+        from singletrack_worker.telemetry import Fanout
 
         config: GPUResourceConfig = worker.app.gpu_config
         tenure = worker.gpu_tenure
         try:
-            worker.gpu_worker = Worker(config, worker.gpu_redis, worker.gpu_vram, tenure.writer)
+            worker.gpu_worker = Worker(
+                config,
+                worker.gpu_redis,
+                worker.gpu_vram,
+                tenure.writer,
+                telemetry=Fanout(()),
+                lease=lambda: tenure.lease,
+            )
         except SingletrackError as error:
             raise SystemExit(f"The worker cannot start: {error}") from error
         manager = worker.gpu_worker.manager

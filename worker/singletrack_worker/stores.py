@@ -90,6 +90,7 @@ class RedisMemory:
             "mode": state.mode.value,
             "vlm_last_used_unix_s": "" if last_used is None else repr(last_used),
             "footprints_mb": json.dumps(state.footprints_mb),
+            "durations_s": json.dumps(state.durations_s),
         }
         if now == self._last:
             return
@@ -201,4 +202,5 @@ def _state(stored: dict[str, str]) -> SavedState:
         mode=ExecutionMode(stored.get("mode", ExecutionMode.IDLE)),
         vlm_last_used_unix_s=float(last_used) if last_used else None,
         footprints_mb=json.loads(stored.get("footprints_mb", "{}")),
+        durations_s=json.loads(stored.get("durations_s", "{}")),
     )

@@ -9,6 +9,7 @@ import redis
 
 from singletrack_tasks.errors import RedisUnavailable, SingletrackError
 from singletrack_tasks.keys import STATE_TTL_S
+from singletrack_tasks.status import LeaseInfo
 from singletrack_worker.fence import set_token
 from singletrack_worker.host_lock import Holder, HostLock, lock_path, track_name
 from singletrack_worker.inbox import Inbox
@@ -75,6 +76,11 @@ class Tenure:
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._resuming: threading.Thread | None = None
+
+    @property
+    def lease(self) -> LeaseInfo:
+        """The lease, as the status tells it."""
+        return self._lease.info
 
     def begin(self, go_on: Callable[[], None]) -> None:
         """Take the lease and what earlier holders left.

@@ -74,7 +74,7 @@ def _rows(now: GPUResourceStatus) -> dict[str, str]:
         "VLM": _vlm(now),
         "CLIP": f"{now.clip.model.name} on {now.clip.device}" if now.clip.model else "not loaded",
         "operation": _operation(now),
-        "queue": "unknown" if now.queue_length is None else f"{now.queue_length} waiting",
+        "queue": "unknown" if now.queue is None else f"{now.queue.length} waiting",
         "worker": f"{now.worker.host}, pid {now.worker.pid}, since {clock_time(now.worker.started_unix_s)}",
     }
 

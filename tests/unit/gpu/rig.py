@@ -8,7 +8,7 @@ from singletrack_tasks.mode import ModeResult, SetMode
 from singletrack_tasks.status import DegradedCode, ExecutionMode, StepName, WorkerInfo
 from singletrack_tasks.upkeep import Tick, TickResult
 from singletrack_worker.gpu.fakes import FakeClip, FakeClock, FakeVlm, History, MemoryStores
-from singletrack_worker.gpu.gpu_resource_manager import GPUResourceManager, Stores, Tenants
+from singletrack_worker.gpu.gpu_resource_manager import GPUResourceManager, Tenants
 from singletrack_worker.gpu.moves import Move, Mover
 from singletrack_worker.gpu.observer import Observer
 from singletrack_worker.gpu.ports import Cancellation, Vram
@@ -38,7 +38,7 @@ class Rig:
         return GPUResourceManager(
             self.config,
             Tenants(self.vram, self.vlm, self.clip),
-            Stores(stores.blobs, stores.cache, stores.memory, stores.publisher, stores.cancellations),
+            stores.all(),
             self.clock,
             WorkerInfo(host="here", pid=1, release="test", started_unix_s=self.clock.time()),
         )

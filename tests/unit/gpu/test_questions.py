@@ -3,11 +3,13 @@
 import pytest
 
 from singletrack_tasks.errors import AnswerOutsideSchema, JobCancelled, ModelMissing, OllamaFailure, OllamaUnreachable
+from singletrack_tasks.gpu import Job
 from singletrack_tasks.vlm import Ask
-from singletrack_worker.gpu.fakes import FakeClock, FakeVlm
-from singletrack_worker.gpu.ports import Cancellation
+from singletrack_worker.gpu.fakes import FakeClock, FakeVlm, MemoryAnswers
 from singletrack_worker.gpu.questions import Answered, Questions
+from singletrack_worker.gpu.reasons import Reasons
 from singletrack_worker.gpu.simulated import SimulatedGpu
+from singletrack_worker.gpu.turn import Turn
 from singletrack_worker.settings import GPUResourceConfig
 
 SCHEMA = {"type": "object", "properties": {"kind": {"enum": ["button"]}}, "required": ["kind"]}
@@ -20,12 +22,14 @@ class Interview:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.vlm = FakeVlm(SimulatedGpu(8192), self.clock, ask_s=0.0)
-        self.cancellation = Cancellation()
-        self.questions = Questions(GPUResourceConfig(retry_pause_s=1.0), self.vlm, self.clock)
+        self.answers = MemoryAnswers()
+        self.turn = Turn(Job("j-1"), "ask", QUESTION, self.clock, Reasons(self.clock.time, lambda *_: None))
+        self.cancellation = self.turn.cancellation
+        self.questions = Questions(GPUResourceConfig(retry_pause_s=1.0), self.vlm, self.clock, self.answers)
 
     def put(self, question: Ask = QUESTION) -> Answered:
         """Ask."""
-        return self.questions.ask(question, [], self.cancellation)
+        return self.questions.ask(question, [], self.turn)
 
     @property
     def pauses_s(self) -> list[float]:

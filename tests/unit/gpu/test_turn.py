@@ -8,8 +8,9 @@ import pytest
 from singletrack_tasks.errors import DeadlinePassed, JobCancelled
 from singletrack_tasks.gpu import Job
 from singletrack_tasks.model import Request
-from singletrack_worker.gpu.fakes import FakeClock, MemoryCancellations
-from singletrack_worker.gpu.ports import Clock, SystemClock
+from singletrack_worker.gpu.fakes import FakeClock, MemoryCancellations, RecordingTelemetry
+from singletrack_worker.gpu.journal import Journal
+from singletrack_worker.gpu.ports import Clock, SavedState, SystemClock
 from singletrack_worker.gpu.reasons import Reasons
 from singletrack_worker.gpu.turn import Turn, Turns
 
@@ -20,7 +21,8 @@ PATIENCE_S = 10.0
 def turns(clock: Clock, *cancelled: str, changed: Callable[[], None] = lambda: None) -> Turns:
     cancellations = MemoryCancellations()
     cancellations.job_ids.update(cancelled)
-    return Turns(clock, Reasons(clock.time, lambda *_: None), cancellations, changed)
+    journal = Journal(SavedState(), clock, RecordingTelemetry())
+    return Turns(clock, Reasons(clock.time, lambda *_: None), cancellations, journal, changed)
 
 
 def started(taker: Turns, request: Request) -> bool:

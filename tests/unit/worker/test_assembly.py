@@ -20,6 +20,7 @@ from singletrack_worker.gpu.vram_monitor import NoGpu, VRAMMonitor
 from singletrack_worker.lease import FencedWriter
 from singletrack_worker.scripts import Scripts
 from singletrack_worker.settings import GPUResourceConfig
+from singletrack_worker.telemetry import Fanout
 
 NO_OLLAMA = "http://127.0.0.1:9"
 TOKEN = 7
@@ -78,7 +79,7 @@ def test_a_worker_publishes_from_its_first_moment_to_its_last(
     wanted = configured(config, clip_weights="local-dir:/no/such/folder", retry_pause_s=0)
     connection.set(Keys("unit").fence, TOKEN)
     writer = FencedWriter(connection, wanted.keys, Scripts(connection), lambda: TOKEN)
-    worker = Worker(wanted, connection, build_vram(wanted), writer)
+    worker = Worker(wanted, connection, build_vram(wanted), writer, telemetry=Fanout(()))
     worker.start()
     try:
         status = worker.manager.status()

@@ -25,20 +25,11 @@ from singletrack_tasks.vlm import Ask, AskResult, LoadVlm, UnloadVlm, VlmOptions
 from singletrack_tasks.wire import Vectors
 from singletrack_worker.gpu.embedder import Embedder
 from singletrack_worker.gpu.footprints import Footprints
+from singletrack_worker.gpu.journal import Journal
 from singletrack_worker.gpu.moves import Mover
 from singletrack_worker.gpu.observer import Observer
 from singletrack_worker.gpu.planner import Demand
-from singletrack_worker.gpu.ports import (
-    Blobs,
-    Cancellations,
-    Clip,
-    Clock,
-    Memory,
-    Publisher,
-    VectorCache,
-    Vlm,
-    Vram,
-)
+from singletrack_worker.gpu.ports import Clip, Clock, Stores, Vlm, Vram
 from singletrack_worker.gpu.questions import Answered, Questions
 from singletrack_worker.gpu.reasons import Reasons
 from singletrack_worker.gpu.snapshots import Snapshots
@@ -65,17 +56,6 @@ class Tenants:
     clip: Clip
 
 
-@dataclass(frozen=True)
-class Stores:
-    """Where payloads come from, and where embeddings, state, status and events go."""
-
-    blobs: Blobs
-    cache: VectorCache
-    memory: Memory
-    publisher: Publisher
-    cancellations: Cancellations
-
-
 class GPUResourceManager:
     """Observes, plans, executes, verifies and records, one operation at a time.
 
@@ -95,6 +75,7 @@ class GPUResourceManager:
         self._footprints = Footprints(self._saved, config)
         self._use = VlmUse(self._saved, clock, config.idle_timeout_s)
         self._reasons = Reasons(clock.time, self._reason_changed)
+        self._journal = Journal(self._saved, clock, stores.telemetry)
         self._observer = Observer(
             config,
             self._vram,
@@ -114,10 +95,11 @@ class GPUResourceManager:
             observer=self._observer,
             mover=Mover(config, self._vram, self._vlm, self._clip, clock, life=self._life, footprints=self._footprints),
             reasons=self._reasons,
+            journal=self._journal,
             emit=self._emit,
         )
-        self._turns = Turns(clock, self._reasons, stores.cancellations, stores.publisher.changed)
-        self._questions = Questions(config, self._vlm, clock)
+        self._turns = Turns(clock, self._reasons, stores.cancellations, self._journal, stores.publisher.changed)
+        self._questions = Questions(config, self._vlm, clock, stores.answers)
         self._embedder = Embedder(self._clip, stores.blobs, stores.cache)
         self._blobs = stores.blobs
         self._snapshots = Snapshots(
@@ -133,6 +115,8 @@ class GPUResourceManager:
             footprints=self._footprints,
             reasons=self._reasons,
             turns=self._turns,
+            journal=self._journal,
+            lease=stores.lease,
             emit=self._emit,
         )
         # Set unless CLIP is being started for the first time; embeddings wait for it.
@@ -358,7 +342,7 @@ class GPUResourceManager:
 
     def _put_question(self, request: Ask, images: Sequence[bytes], turn: Turn) -> Answered:
         try:
-            return self._questions.ask(request, images, turn.cancellation)
+            return self._questions.ask(request, images, turn)
         except OllamaUnreachable:
             # The status is to say so at once, and not at the next tick.
             self._observer.observe()

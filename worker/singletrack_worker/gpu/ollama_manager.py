@@ -5,7 +5,7 @@ import contextlib
 import math
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, NonNegativeInt, ValidationError
@@ -24,7 +24,7 @@ from singletrack_tasks.errors import (
 from singletrack_tasks.schema import JsonSchema
 from singletrack_tasks.vlm import VlmOptions
 from singletrack_worker.gpu.ollama_http import Hangup, OllamaHttp, excerpt
-from singletrack_worker.gpu.ports import Cancellation, Clock, VlmAnswer, VlmListing
+from singletrack_worker.gpu.ports import Cancellation, Clock, VlmAnswer, VlmListing, ignore_text
 
 _MIB = 1024 * 1024
 _NS_PER_S = 1_000_000_000
@@ -172,6 +172,7 @@ class OllamaManager:
         json_schema: JsonSchema | None,
         options: VlmOptions,
         cancellation: Cancellation,
+        on_text: Callable[[str], None] = ignore_text,
     ) -> VlmAnswer:
         """Put a question, one attempt; the server loads the model first if need be.
 
@@ -182,7 +183,7 @@ class OllamaManager:
         hangup = Hangup()
         cancellation.on_cancel(hangup.cut)
         try:
-            answer = self._answer(self._question(prompt, images, json_schema, options), hangup)
+            answer = self._answer(self._question(prompt, images, json_schema, options), hangup, on_text)
         except SingletrackError as error:
             if cancellation.cancelled:
                 raise self._called_off() from error
@@ -251,7 +252,7 @@ class OllamaManager:
             body["format"] = json_schema
         return body
 
-    def _answer(self, question: dict[str, Any], hangup: Hangup) -> VlmAnswer:
+    def _answer(self, question: dict[str, Any], hangup: Hangup, on_text: Callable[[str], None]) -> VlmAnswer:
         deadline_s = self._clock.monotonic() + self._answer_timeout_s
         texts: list[str] = []
         # Closed here and not by the garbage collector: the server goes on for as long as the connection stands.
@@ -261,6 +262,7 @@ class OllamaManager:
                 if chunk.error is not None:
                     raise self._failed(chunk.error, {"error": chunk.error})
                 texts.append(chunk.message.content)
+                on_text(chunk.message.content)
                 if chunk.done:
                     return _with_figures("".join(texts), chunk)
                 if self._left_s(deadline_s) <= 0:

@@ -4,11 +4,20 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
+from singletrack_tasks.errors import SingletrackError
 from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.schema import JsonSchema
-from singletrack_tasks.status import ClipModel, ExecutionMode, GpuInfo, GPUResourceStatus, VRAMInfo
+from singletrack_tasks.status import (
+    ClipModel,
+    ExecutionMode,
+    GpuInfo,
+    GPUResourceStatus,
+    LeaseInfo,
+    StepReceipt,
+    VRAMInfo,
+)
 from singletrack_tasks.vlm import VlmOptions
 from singletrack_tasks.wire import Blob, Vector
 
@@ -103,6 +112,10 @@ class VlmAnswer:
     generate_s: float | None = None
 
 
+def ignore_text(text: str) -> None:
+    """Hear of a piece of an answer that nobody waits for."""
+
+
 class Vlm(Protocol):
     """A VLM on a server."""
 
@@ -132,8 +145,9 @@ class Vlm(Protocol):
         json_schema: JsonSchema | None,
         options: VlmOptions,
         cancellation: Cancellation,
+        on_text: Callable[[str], None] = ignore_text,
     ) -> VlmAnswer:
-        """Put a question, one attempt.
+        """Put a question, one attempt; `on_text` hears of each piece of the answer as it comes, about a token.
 
         Raises `OllamaUnreachable`, `OllamaFailure`, `ModelMissing`, `InvalidImage` for an image that the server
         cannot read, and `JobCancelled` once `cancellation` is: the server then stops generating, too.
@@ -231,6 +245,48 @@ class Publisher(Protocol):
         """Add an event to the stream."""
 
 
+class Answers(Protocol):
+    """Where answers go while they are written; a store that is away is logged and never stops an operation."""
+
+    def tell(self, job_id: str, attempt: int, text: str) -> None:
+        """Add a piece of the answer to a job's question, which begins anew with each attempt."""
+
+    def flush(self, job_id: str) -> None:
+        """Write what was gathered of it."""
+
+
+Outcome = Literal["ok", "failed", "cancelled", "expired"]
+
+
+@dataclass(frozen=True)
+class EndedOperation:
+    """One operation that had its turn: how it ended and what it took (seconds).
+
+    `work_s` leaves out the steps that made the GPU ready, of which there were `moves`. `waited_s` is None for a
+    request that does not say when it was sent, `retries` counts the questions that were put again.
+    """
+
+    kind: str
+    job_id: str
+    outcome: Outcome
+    error: str | None
+    waited_s: float | None
+    duration_s: float
+    work_s: float
+    moves: int
+    retries: int
+
+
+class Telemetry(Protocol):
+    """Who counts what happens; called in the thread of the operation, and never fails."""
+
+    def moved(self, receipt: StepReceipt, error: SingletrackError | None) -> None:
+        """Hear of a step of a transition, and why it failed if it did."""
+
+    def ended(self, operation: EndedOperation) -> None:
+        """Hear of an operation that ended."""
+
+
 class Cancellations(Protocol):
     """Which jobs their callers gave up before they started."""
 
@@ -240,7 +296,7 @@ class Cancellations(Protocol):
 
 @dataclass
 class SavedState:
-    """What survives a worker: the mode, the last use of the VLM (Unix time), the learned footprints (MiB).
+    """What survives a worker: the mode, the VLM's last use (Unix time), learned footprints (MiB) and durations (s).
 
     A VLM that was unloaded for being idle, or on demand, has no last use: nobody wants it until it is asked.
     """
@@ -248,12 +304,14 @@ class SavedState:
     mode: ExecutionMode = ExecutionMode.IDLE
     vlm_last_used_unix_s: float | None = None
     footprints_mb: dict[str, int] = field(default_factory=dict)
+    durations_s: dict[str, float] = field(default_factory=dict)
 
     def adopt(self, other: "SavedState") -> None:
-        """Become what another state is, footprints that only this one knows excepted."""
+        """Become what another state is, figures that only this one knows excepted."""
         self.mode = other.mode
         self.vlm_last_used_unix_s = other.vlm_last_used_unix_s
         self.footprints_mb.update(other.footprints_mb)
+        self.durations_s = {**self.durations_s, **other.durations_s}
 
 
 class Memory(Protocol):
@@ -264,3 +322,17 @@ class Memory(Protocol):
 
     def save(self, state: SavedState) -> None:
         """Write it."""
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Where payloads come from, and where embeddings, answers, state, status, events and counts go."""
+
+    blobs: Blobs
+    cache: VectorCache
+    memory: Memory
+    publisher: Publisher
+    cancellations: Cancellations
+    answers: Answers
+    telemetry: Telemetry
+    lease: Callable[[], LeaseInfo | None]

@@ -8,8 +8,9 @@ from typing import Any
 from singletrack_tasks.errors import AnswerOutsideSchema, InvalidSchema, JobCancelled
 from singletrack_tasks.schema import read_answer
 from singletrack_tasks.vlm import Ask
-from singletrack_worker.gpu.ports import Cancellation, Clock, Vlm, VlmAnswer
+from singletrack_worker.gpu.ports import Answers, Clock, Vlm, VlmAnswer
 from singletrack_worker.gpu.retries import retrying
+from singletrack_worker.gpu.turn import Turn
 from singletrack_worker.settings import GPUResourceConfig
 
 _log = logging.getLogger(__name__)
@@ -24,20 +25,41 @@ class Answered:
     tries: int
 
 
+@dataclass
+class _Asked:
+    """A question on its way, and how often it was put so far."""
+
+    request: Ask
+    images: Sequence[bytes]
+    turn: Turn
+    attempts: int = 0
+
+
 class Questions:
     """Asks the VLM."""
 
-    def __init__(self, config: GPUResourceConfig, vlm: Vlm, clock: Clock) -> None:
+    def __init__(self, config: GPUResourceConfig, vlm: Vlm, clock: Clock, answers: Answers) -> None:
         self._config = config
         self._vlm = vlm
         self._clock = clock
+        self._answers = answers
 
-    def ask(self, request: Ask, images: Sequence[bytes], cancellation: Cancellation) -> Answered:
-        """Ask, and once more if the answer does not fit the schema.
+    def ask(self, request: Ask, images: Sequence[bytes], turn: Turn) -> Answered:
+        """Ask, and once more if the answer does not fit the schema; a request to stream hears of it as it comes.
 
         Raises what `Vlm.ask` raises after the retries, and `AnswerOutsideSchema` with the last raw answer.
         """
-        answer = self._ask_once(request, request.prompt, images, cancellation)
+        asked = _Asked(request, images, turn)
+        try:
+            return self._ask_to_fit(asked)
+        finally:
+            turn.retries = max(0, asked.attempts - 1)
+            if request.stream:
+                self._answers.flush(turn.job.id)
+
+    def _ask_to_fit(self, asked: "_Asked") -> Answered:
+        request = asked.request
+        answer = self._ask_once(asked, request.prompt)
         if request.json_schema is None:
             return Answered(answer, None, 1)
         try:
@@ -47,7 +69,7 @@ class Questions:
         except ValueError as error:
             again = _prompt_after(request.prompt, error)
             _log.info("the answer did not fit its schema (%s): asking again", error)
-        answer = self._ask_once(request, again, images, cancellation)
+        answer = self._ask_once(asked, again)
         try:
             return Answered(answer, read_answer(answer.text, request.json_schema), 2)
         except InvalidSchema:
@@ -59,11 +81,23 @@ class Questions:
                 {"raw_text": answer.text},
             ) from error
 
-    def _ask_once(self, request: Ask, prompt: str, images: Sequence[bytes], cancellation: Cancellation) -> VlmAnswer:
+    def _ask_once(self, asked: "_Asked", prompt: str) -> VlmAnswer:
+        request, turn = asked.request, asked.turn
+        cancellation = turn.cancellation
+
+        def hear(text: str) -> None:
+            if not text:
+                return
+            turn.heard_token()
+            if request.stream:
+                self._answers.tell(turn.job.id, asked.attempts, text)
+
         def attempt() -> VlmAnswer:
             if cancellation.cancelled:
                 raise JobCancelled("the job was cancelled")
-            return self._vlm.ask(prompt, images, request.json_schema, request.options, cancellation)
+            asked.attempts += 1
+            turn.enter("read")
+            return self._vlm.ask(prompt, asked.images, request.json_schema, request.options, cancellation, hear)
 
         tries = retrying(
             self._clock,

@@ -9,7 +9,7 @@ from singletrack_tasks.errors import SingletrackError
 from singletrack_tasks.schema import JsonSchema
 from singletrack_tasks.status import GpuInfo, VRAMInfo
 from singletrack_tasks.vlm import VlmOptions
-from singletrack_worker.gpu.ports import Cancellation, Vlm, VlmAnswer, VlmListing
+from singletrack_worker.gpu.ports import Cancellation, Vlm, VlmAnswer, VlmListing, ignore_text
 
 
 class SimulatedGpu:
@@ -96,9 +96,10 @@ class SimulatedVlm:
         json_schema: JsonSchema | None,
         options: VlmOptions,
         cancellation: Cancellation,
+        on_text: Callable[[str], None] = ignore_text,
     ) -> VlmAnswer:
         """Ask the server."""
-        return self._server.ask(prompt, images, json_schema, options, cancellation)
+        return self._server.ask(prompt, images, json_schema, options, cancellation, on_text)
 
     def close(self) -> None:
         """End connections."""

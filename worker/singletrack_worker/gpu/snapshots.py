@@ -4,8 +4,9 @@ import threading
 from collections.abc import Callable
 
 from singletrack_tasks.events import AnyEvent, ResourceChanged
-from singletrack_tasks.status import ClipStatus, GPUResourceStatus, VlmStatus, VRAMInfo, WorkerInfo
+from singletrack_tasks.status import ClipStatus, GPUResourceStatus, LeaseInfo, VlmStatus, VRAMInfo, WorkerInfo
 from singletrack_worker.gpu.footprints import Footprints
+from singletrack_worker.gpu.journal import Journal
 from singletrack_worker.gpu.observer import Observer
 from singletrack_worker.gpu.ports import Clip, Clock, SavedState, Vlm, Vram
 from singletrack_worker.gpu.reasons import Reasons
@@ -33,6 +34,8 @@ class Snapshots:
         footprints: Footprints,
         reasons: Reasons,
         turns: Turns,
+        journal: Journal,
+        lease: Callable[[], LeaseInfo | None],
         emit: Callable[[AnyEvent], None],
     ) -> None:
         self._config = config
@@ -47,6 +50,8 @@ class Snapshots:
         self._footprints = footprints
         self._reasons = reasons
         self._turns = turns
+        self._journal = journal
+        self._lease = lease
         self._emit = emit
         self._changes = ChangeDetector()
         self._changes_lock = threading.Lock()
@@ -62,6 +67,7 @@ class Snapshots:
             track=self._config.track,
             taken_unix_s=self._clock.time(),
             worker=self._worker,
+            lease=self._lease(),
             mode=self._saved.mode,
             gpu=gpu,
             # A GPU may be lost between the two readings.
@@ -71,6 +77,8 @@ class Snapshots:
             degraded=bool(reasons),
             reasons=reasons,
             operation=self._turns.operation,
+            durations_s=self._journal.durations_s,
+            last_error=self._journal.last_error,
         )
 
     def _vlm_status(self) -> VlmStatus:

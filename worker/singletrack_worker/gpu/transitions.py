@@ -12,6 +12,7 @@ from singletrack_tasks.errors import (
 )
 from singletrack_tasks.events import AnyEvent, ClipMigrated, VlmLoaded, VlmUnloaded
 from singletrack_tasks.status import DegradedCode, ExecutionMode, ModelState, StepName, StepReceipt
+from singletrack_worker.gpu.journal import Journal
 from singletrack_worker.gpu.moves import Move, Mover
 from singletrack_worker.gpu.observer import Observer
 from singletrack_worker.gpu.planner import Demand, Observed, Plan, plan
@@ -42,9 +43,11 @@ class Transitions:
         observer: Observer,
         mover: Mover,
         reasons: Reasons,
+        journal: Journal,
         emit: Callable[[AnyEvent], None],
     ) -> None:
         self._config = config
+        self._journal = journal
         self._vlm = vlm
         self._clip = clip
         self._clock = clock
@@ -177,7 +180,10 @@ class Transitions:
 
     def _make(self, step: StepName, turn: Turn, attempts: int) -> Move:
         device_before = self._clip.device
+        turn.enter(step)
         move = self._mover.make(step, attempts=attempts, cancellation=turn.cancellation)
+        turn.enter("work")
+        self._journal.moved(move.receipt, move.error)
         self._clip_device = self._clip.device
         if move.error is not None:
             self._pauses.begin(step)

@@ -9,15 +9,17 @@ from typing import TypedDict
 from singletrack_tasks.errors import DeadlinePassed, JobCancelled
 from singletrack_tasks.gpu import Job
 from singletrack_tasks.model import Request
-from singletrack_tasks.status import Degradation, OperationInFlight, StepReceipt
+from singletrack_tasks.status import Degradation, OperationInFlight, Stage, StepReceipt
+from singletrack_worker.gpu.journal import Journal, outcome_of
 from singletrack_worker.gpu.moves import Move
-from singletrack_worker.gpu.ports import Cancellation, Cancellations, Clock
+from singletrack_worker.gpu.ports import Cancellation, Cancellations, Clock, EndedOperation
 from singletrack_worker.gpu.reasons import Reasons
 
 # A job that starts this soon was given up in that time only if this worker was told so: to ask Redis as well would
 # cost every job a round trip.
 GIVEN_UP_AFTER_S = 0.05
 GIVEN_UP_KEPT = 1000
+TOKENS_TOLD_EVERY_S = 0.25
 
 
 class Outcome(TypedDict):
@@ -32,15 +34,29 @@ class Outcome(TypedDict):
 class Turn:
     """The operation that has the GPU: its job, its times, and what breaks it off."""
 
-    def __init__(self, job: Job, request: Request, clock: Clock, reasons: Reasons) -> None:
+    def __init__(
+        self,
+        job: Job,
+        kind: str,
+        request: Request,
+        clock: Clock,
+        reasons: Reasons,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
         self.job = job
+        self.kind = kind
         self.cancellation = Cancellation()
         self.moves: tuple[Move, ...] = ()
+        self.retries = 0
         self._request = request
         self._clock = clock
         self._reasons = reasons
+        self._changed = changed
         self._started_s = clock.monotonic()
-        self._started_unix_s = clock.time()
+        self._started_unix_s = self._stage_unix_s = clock.time()
+        self._stage: Stage = "work"
+        self._tokens: int | None = None
+        self._told_s = self._started_s
 
     @property
     def remaining_s(self) -> float | None:
@@ -53,6 +69,50 @@ class Turn:
         """Seconds in the queue, for ever for a request that does not say when it was sent."""
         sent = self._request.sent_unix_s
         return math.inf if sent is None else max(0.0, self._started_unix_s - sent)
+
+    @property
+    def operation(self) -> OperationInFlight:
+        """What the operation is at, as the status tells it; safe from any thread."""
+        return OperationInFlight(
+            job_id=self.job.id,
+            kind=self.kind,
+            since_unix_s=self._started_unix_s,
+            stage=self._stage,
+            stage_since_unix_s=self._stage_unix_s,
+            answer_tokens=self._tokens,
+        )
+
+    def enter(self, stage: Stage) -> None:
+        """Say what the operation is at now."""
+        self._stage, self._stage_unix_s = stage, self._clock.time()
+        self._tokens = None
+        self._changed()
+
+    def heard_token(self) -> None:
+        """Count a token of the answer; the status tells of it now and then."""
+        if self._stage != "generate":
+            self.enter("generate")
+        self._tokens = (self._tokens or 0) + 1
+        now_s = self._clock.monotonic()
+        if now_s - self._told_s >= TOKENS_TOLD_EVERY_S:
+            self._told_s = now_s
+            self._changed()
+
+    def ended(self, error: BaseException | None) -> EndedOperation:
+        """Sum the operation up."""
+        sent = self._request.sent_unix_s
+        duration_s = max(0.0, self._clock.monotonic() - self._started_s)
+        return EndedOperation(
+            kind=self.kind,
+            job_id=self.job.id,
+            outcome=outcome_of(error),
+            error=None if error is None else type(error).__name__,
+            waited_s=None if sent is None else self.waited_s,
+            duration_s=duration_s,
+            work_s=max(0.0, duration_s - sum(move.receipt.duration_s for move in self.moves)),
+            moves=len(self.moves),
+            retries=self.retries,
+        )
 
     def outcome(self) -> Outcome:
         """Return the fields that every result has."""
@@ -102,31 +162,48 @@ class Turns:
     """The mutex around every GPU operation (R5.4), and who has it."""
 
     def __init__(
-        self, clock: Clock, reasons: Reasons, cancellations: Cancellations, changed: Callable[[], None]
+        self,
+        clock: Clock,
+        reasons: Reasons,
+        cancellations: Cancellations,
+        journal: Journal,
+        changed: Callable[[], None],
     ) -> None:
         self._mutex = threading.Lock()
         self._clock = clock
         self._reasons = reasons
         self._cancellations = cancellations
+        self._journal = journal
         self._changed = changed
         self._turn: Turn | None = None
         # Jobs that were called off while this worker listened, the newest few: they may not have had their turn yet.
         self._given_up: dict[str, None] = {}
-        self.operation: OperationInFlight | None = None
+
+    @property
+    def operation(self) -> OperationInFlight | None:
+        """The operation in flight; safe from any thread."""
+        turn = self._turn
+        return None if turn is None else turn.operation
 
     @contextmanager
     def take(self, kind: str, request: Request, job: Job) -> Iterator[Turn]:
         """Wait for the turn and have it; raises `DeadlinePassed` and `JobCancelled` before anything is done."""
         with self._mutex:
-            turn = Turn(job, request, self._clock, self._reasons)
-            turn.refuse_if_stale()
-            self._turn = turn
+            turn = Turn(job, kind, request, self._clock, self._reasons, self._changed)
+            error: BaseException | None = None
             try:
+                turn.refuse_if_stale()
+                self._turn = turn
                 self._refuse_if_given_up(turn)
-                self._begin(turn, kind)
+                self._changed()
                 yield turn
+            except BaseException as failure:
+                error = failure
+                raise
             finally:
-                self._end()
+                self._turn = None
+                self._journal.ended(turn.ended(error), error)
+                self._changed()
 
     def cancel(self, job_id: str) -> bool:
         """Break off the operation of a job if it has the turn; returns whether it had."""
@@ -157,12 +234,3 @@ class Turns:
         told = job_id in self._given_up
         if told or (turn.waited_s > GIVEN_UP_AFTER_S and self._cancellations.is_cancelled(job_id)):
             raise JobCancelled(f"job {job_id} was cancelled before it started")
-
-    def _begin(self, turn: Turn, kind: str) -> None:
-        self.operation = OperationInFlight(job_id=turn.job.id, kind=kind, since_unix_s=self._clock.time())
-        self._changed()
-
-    def _end(self) -> None:
-        self._turn = None
-        self.operation = None
-        self._changed()

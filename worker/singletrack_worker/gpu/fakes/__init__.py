@@ -16,12 +16,14 @@ from singletrack_worker.gpu.fakes.clock import FakeClock
 from singletrack_worker.gpu.fakes.history import Deed, History, Scene
 from singletrack_worker.gpu.fakes.instances import minimal_instance
 from singletrack_worker.gpu.fakes.stores import (
+    MemoryAnswers,
     MemoryBlobs,
     MemoryCancellations,
     MemoryState,
     MemoryStores,
     MemoryVectorCache,
     RecordingPublisher,
+    RecordingTelemetry,
 )
 from singletrack_worker.gpu.fakes.vlm import FakeVlm, VlmFaults
 
@@ -35,12 +37,14 @@ __all__ = [
     "FakeClock",
     "FakeVlm",
     "History",
+    "MemoryAnswers",
     "MemoryBlobs",
     "MemoryCancellations",
     "MemoryState",
     "MemoryStores",
     "MemoryVectorCache",
     "RecordingPublisher",
+    "RecordingTelemetry",
     "Scene",
     "VlmFaults",
     "minimal_instance",

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from singletrack_tasks.errors import BlobMissing
+from singletrack_tasks.errors import BlobMissing, SingletrackError
 from singletrack_tasks.events import AnyEvent
-from singletrack_tasks.status import GPUResourceStatus
+from singletrack_tasks.status import GPUResourceStatus, LeaseInfo, StepReceipt
 from singletrack_tasks.wire import Blob, Vector
-from singletrack_worker.gpu.ports import SavedState
+from singletrack_worker.gpu.ports import EndedOperation, SavedState, Stores
 
 
 class MemoryBlobs:
@@ -49,11 +49,13 @@ class MemoryState:
 
     def load(self) -> SavedState:
         """Read it."""
-        return replace(self._state, footprints_mb=dict(self._state.footprints_mb))
+        return replace(
+            self._state, footprints_mb=dict(self._state.footprints_mb), durations_s=dict(self._state.durations_s)
+        )
 
     def save(self, state: SavedState) -> None:
         """Write it."""
-        self._state = replace(state, footprints_mb=dict(state.footprints_mb))
+        self._state = replace(state, footprints_mb=dict(state.footprints_mb), durations_s=dict(state.durations_s))
 
 
 class RecordingPublisher:
@@ -88,6 +90,38 @@ class MemoryCancellations:
         return job_id in self.job_ids
 
 
+class MemoryAnswers:
+    """The pieces of answers by job, as (attempt, text)."""
+
+    def __init__(self) -> None:
+        self.pieces: dict[str, list[tuple[int, str]]] = {}
+        self.flushed: list[str] = []
+
+    def tell(self, job_id: str, attempt: int, text: str) -> None:
+        """Keep a piece."""
+        self.pieces.setdefault(job_id, []).append((attempt, text))
+
+    def flush(self, job_id: str) -> None:
+        """Note it."""
+        self.flushed.append(job_id)
+
+
+class RecordingTelemetry:
+    """Keeps every step and every operation."""
+
+    def __init__(self) -> None:
+        self.moves: list[tuple[StepReceipt, SingletrackError | None]] = []
+        self.operations: list[EndedOperation] = []
+
+    def moved(self, receipt: StepReceipt, error: SingletrackError | None) -> None:
+        """Keep a step."""
+        self.moves.append((receipt, error))
+
+    def ended(self, operation: EndedOperation) -> None:
+        """Keep an operation."""
+        self.operations.append(operation)
+
+
 class MemoryStores:
     """All the stores that a manager needs, with their own types, so that a test can look into them."""
 
@@ -97,3 +131,22 @@ class MemoryStores:
         self.memory = MemoryState()
         self.publisher = RecordingPublisher()
         self.cancellations = MemoryCancellations()
+        self.answers = MemoryAnswers()
+        self.telemetry = RecordingTelemetry()
+
+    def all(self) -> Stores:
+        """Give them to a manager."""
+        return Stores(
+            self.blobs,
+            self.cache,
+            self.memory,
+            self.publisher,
+            self.cancellations,
+            self.answers,
+            self.telemetry,
+            self.lease,
+        )
+
+    def lease(self) -> LeaseInfo | None:
+        """No lease: there is nobody to share with."""
+        return None

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from singletrack_tasks.errors import JobCancelled, ModelMissing, OllamaFailure, OllamaUnreachable, VlmUnloadFailed
@@ -10,7 +10,7 @@ from singletrack_tasks.schema import JsonSchema
 from singletrack_tasks.vlm import VlmOptions
 from singletrack_worker.gpu.fakes.history import History
 from singletrack_worker.gpu.fakes.instances import minimal_instance
-from singletrack_worker.gpu.ports import Cancellation, Clock, VlmAnswer, VlmListing, Vram
+from singletrack_worker.gpu.ports import Cancellation, Clock, VlmAnswer, VlmListing, Vram, ignore_text
 from singletrack_worker.gpu.simulated import SimulatedGpu
 
 # An answer of more items than this is endless for a test: it ends when it is cancelled, or fails after a while.
@@ -127,6 +127,7 @@ class FakeVlm:
         json_schema: JsonSchema | None,
         options: VlmOptions,
         cancellation: Cancellation,
+        on_text: Callable[[str], None] = ignore_text,
     ) -> VlmAnswer:
         """Answer, loading the model first if need be, as the server does."""
         with self.history.deed("vlm", "ask"):
@@ -140,6 +141,8 @@ class FakeVlm:
             _go_on_until_cancelled(json_schema, cancellation)
             text = "this is no JSON" if self._take("bad_answers") else _answer(prompt, json_schema)
             self.answers.append(text)
+            for word in text.split(" "):
+                on_text(word if text.startswith(word) else f" {word}")
             return VlmAnswer(text, prompt_tokens=len(prompt), answer_tokens=len(text), generate_s=self.ask_s)
 
     def close(self) -> None:

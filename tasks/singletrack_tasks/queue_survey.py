@@ -1,0 +1,161 @@
+"""What waits on a track's queue: looked at without taking anything off it, and how long it will take."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from singletrack_tasks.status import ExecutionMode, GPUResourceStatus, ModelState, QueueStatus
+
+# What a client writes into a message's headers beside Celery's own, so that nobody has to open the body.
+SENT_HEADER = "sent_unix_s"
+MODE_HEADER = "mode"
+# A look at the queue reads at most so many of its messages: it must never keep Redis from its work.
+LOOKED_AT = 100
+LOOKED_FOR = 1000
+
+# Operations by the wire names of their tasks, as the status and the metrics call them.
+KINDS = {
+    "gpu.mode.set": "mode",
+    "gpu.vlm.ask": "ask",
+    "gpu.vlm.load": "load_vlm",
+    "gpu.vlm.unload": "unload_vlm",
+    "gpu.embed.images": "embed_images",
+    "gpu.embed.texts": "embed_texts",
+    "gpu.clip.device": "find_clip",
+    "gpu.upkeep.tick": "tick",
+    "gpu.ping": "ping",
+}
+
+# KEYS: the queue. ARGV: the id of a job to stop at ('' for none), how many messages to look at.
+# Returns {how many there are, how many were looked at, the job's place or 0, {task, mode, sent, ...}}, the next first.
+# A body is base64 and a quote in a string is escaped: what is matched is a header's own.
+SURVEY = """
+local length = redis.call('LLEN', KEYS[1])
+local most = math.min(length, tonumber(ARGV[2]))
+local wanted = '"id": "' .. ARGV[1] .. '"'
+local found, looked, place = {}, 0, 0
+while looked < most and place == 0 do
+  local count = math.min(50, most - looked)
+  local part = redis.call('LRANGE', KEYS[1], -looked - count, -looked - 1)
+  if #part == 0 then break end
+  for i = #part, 1, -1 do
+    local message = part[i]
+    looked = looked + 1
+    if ARGV[1] ~= '' and string.find(message, wanted, 1, true) then place = looked end
+    found[#found + 1] = string.match(message, '"task": "([%w._]+)"') or ''
+    found[#found + 1] = string.match(message, '"mode": "(%u+)"') or ''
+    found[#found + 1] = string.match(message, '"sent_unix_s": ([%d.]+)') or ''
+    if place > 0 then break end
+  end
+end
+return {length, looked, place, found}
+"""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One job that waits: its operation, the mode that it changes to, and when it was sent (Unix time)."""
+
+    kind: str
+    mode: ExecutionMode | None = None
+    sent_unix_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """How many jobs wait, and the next of them; `place` is 1 for a job that is the next, None if it was not seen."""
+
+    length: int
+    waiting: tuple[Waiting, ...]
+    place: int | None = None
+
+    @classmethod
+    def read(cls, reply: Sequence[Any]) -> "Survey":
+        """Read what the script `SURVEY` returned, with strings as bytes."""
+        length, _, place, words = reply
+        texts = [word.decode("utf-8", "replace") for word in words]
+        jobs = zip(texts[::3], texts[1::3], texts[2::3], strict=True)
+        return cls(int(length), tuple(_waiting(*job) for job in jobs), int(place) or None)
+
+    def status(self, now_unix_s: float, snapshot: GPUResourceStatus | None) -> QueueStatus:
+        """Put it into figures; the wait is that of a job sent now, told by what a snapshot knows of durations."""
+        oldest = next((job.sent_unix_s for job in self.waiting if job.sent_unix_s is not None), None)
+        wait_s = None if snapshot is None else forecast(self.waiting, snapshot, now_unix_s).wait_s
+        if wait_s is not None and self.length > len(self.waiting) > 0:
+            wait_s *= self.length / len(self.waiting)
+        return QueueStatus(
+            length=self.length,
+            oldest_age_s=None if oldest is None else max(0.0, now_unix_s - oldest),
+            wait_s=wait_s,
+        )
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """How long it takes until all of some jobs are done (seconds, None if that cannot be told).
+
+    `loads_vlm` tells whether the VLM is loaded on the way, `vlm_loaded` whether it is there in the end.
+    """
+
+    wait_s: float | None
+    loads_vlm: bool
+    vlm_loaded: bool
+
+
+def forecast(waiting: Sequence[Waiting], snapshot: GPUResourceStatus, now_unix_s: float) -> Forecast:
+    """Foresee the operation in flight and the jobs after it, by the durations that were measured so far."""
+    course = _Course(snapshot, now_unix_s)
+    for job in waiting:
+        course.run(job.kind, job.mode)
+    return Forecast(course.wait_s, course.loads_vlm, course.vlm_loaded)
+
+
+class _Course:
+    """Runs operations in mind, one after the other."""
+
+    def __init__(self, snapshot: GPUResourceStatus, now_unix_s: float) -> None:
+        self._durations_s = snapshot.durations_s
+        self.vlm_loaded = snapshot.vlm.state is ModelState.LOADED
+        self.loads_vlm = False
+        self.wait_s: float | None = 0.0
+        operation = snapshot.operation
+        if operation is None:
+            return
+        since_s = operation.stage_since_unix_s or operation.since_unix_s
+        spent_s = max(0.0, now_unix_s - since_s)
+        at_work = operation.stage in ("work", "read", "generate")
+        if not at_work:
+            self._step(operation.stage, spent_s)
+            spent_s = 0.0
+        # A change of mode may have all of its steps before it, which the snapshot does not tell.
+        self._add(operation.kind, spent_s)
+
+    def run(self, kind: str, mode: ExecutionMode | None) -> None:
+        if kind in ("ask", "load_vlm") or mode is ExecutionMode.RECORDING:
+            if not self.vlm_loaded:
+                self._step("load_vlm")
+        elif (kind == "unload_vlm" or mode is ExecutionMode.AUTOPILOT) and self.vlm_loaded:
+            self._step("unload_vlm")
+        self._add(kind)
+
+    def _step(self, step: str, spent_s: float = 0.0) -> None:
+        self._add(step, spent_s)
+        if step in ("load_vlm", "unload_vlm"):
+            self.vlm_loaded = step == "load_vlm"
+            self.loads_vlm = self.loads_vlm or self.vlm_loaded
+
+    def _add(self, name: str, spent_s: float = 0.0) -> None:
+        duration_s = self._durations_s.get(name)
+        if duration_s is None or self.wait_s is None:
+            self.wait_s = None
+        else:
+            self.wait_s += max(0.0, duration_s - spent_s)
+
+
+def _waiting(task: str, mode: str, sent: str) -> Waiting:
+    known = mode in ExecutionMode.__members__
+    try:
+        sent_unix_s = float(sent) if sent else None
+    except ValueError:
+        sent_unix_s = None
+    return Waiting(KINDS.get(task, task or "unknown"), ExecutionMode(mode) if known else None, sent_unix_s)
