@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from benchmarks import installation, memory, mode_change, question, round_trip
+from benchmarks import installation, memory, mode_change, observing, question, round_trip, status
 from singletrack_ops.stack import Stack
 
 
@@ -22,6 +22,10 @@ def main() -> None:
             question.run(stack)
             print("Mode changes")
             mode_change.run(stack)
+            print("The status")
+            status.run(stack)
+            print("What it costs to be seen")
+            observing.run(stack, folder)
         print("Bare installation")
         installation.run(folder)
 

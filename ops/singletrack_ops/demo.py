@@ -14,22 +14,22 @@ from rich.text import Text
 
 from singletrack import Client
 from singletrack.cli.failure import end_interrupted_line
+from singletrack.cli.interrupts import ended_by_signals
+from singletrack.vram_timeline import build_timeline
 from singletrack_ops.day import Day
 from singletrack_ops.diary import Diary
-from singletrack_ops.net import get_json
-from singletrack_ops.report import count_successes, print_report
-from singletrack_ops.services import flower_page
+from singletrack_ops.net import free_port, get_json
+from singletrack_ops.onlookers import check_onlookers
+from singletrack_ops.report import print_report
+from singletrack_ops.services import METRICS_PORT_SETTING
 from singletrack_ops.stack import Stack
-from singletrack_ops.timeline import build_timeline
-from singletrack_ops.up import ended_by_signals, failed_status, make_console, services_table
+from singletrack_ops.up import failed_status, make_console, services_table
 from singletrack_tasks.errors import SingletrackError
 from singletrack_tasks.ollama_address import DEFAULT_URL, client_url
 
 _DEFAULT_VLM = "qwen2.5vl:7b"
 _PROBE_TIMEOUT_S = 20.0
 _TAGS_TIMEOUT_S = 2.0
-_FLOWER_WAIT_S = 10.0
-_POLL_S = 0.1
 # Drawn beyond the end, so that the last mode is seen as well.
 _AFTERGLOW_S = 2.0
 _STOP_GRACE_S = 10.0
@@ -82,24 +82,30 @@ def _run(home: Path, console: Console, *, keep: bool, flower_port: int | None) -
         diary = Diary(console)
         with stack.client() as client:
             _live(client, diary, console, stack)
-        _check_flower(stack, diary, console)
+        console.print()
+        console.print(Text("FLOWER AND METRICS", style="bold"))
+        check_onlookers(stack, diary)
         stack.check()
         status = _conclude(diary, console, time.monotonic() - began_s)
         if keep:
-            console.print(Text(f"Flower stays at {stack.flower_url} until Ctrl-C."))
+            console.print(
+                Text(f"Flower stays at {stack.flower_url}, its GPU page at {stack.flower_url}/gpu, until Ctrl-C.")
+            )
             _hold(stack)
         stack.stop(_STOP_GRACE_S)
     return status
 
 
 def _start(home: Path, console: Console, flower_port: int | None) -> Stack:
-    # The stack is the demo's own: no Redis of the user's, and a Flower that asks for no password.
-    others = ("SINGLETRACK_REDIS_URL", "FLOWER_")
+    # The stack is the demo's own: no Redis of the user's, a Flower that asks for no password, metrics of its own.
+    others = ("SINGLETRACK_REDIS_URL", "SINGLETRACK_METRICS_", "FLOWER_")
     environ = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     gpu = _has_gpu()
     own = bool(environ.get("SINGLETRACK_OLLAMA_URL")) or (gpu and _has_model(environ))
     # The sandbox computes on the CPU: on a real GPU its VLM would take no memory.
     simulated = not (gpu and own)
+    # The usual port is left to a worker of the user's that may be about to start.
+    settings = _QUICK | {METRICS_PORT_SETTING: str(free_port())}
     return Stack.start(
         home,
         environ=environ,
@@ -108,7 +114,7 @@ def _start(home: Path, console: Console, flower_port: int | None) -> Stack:
         allow_sandbox=not own,
         tiny_clip=True,
         gpu="simulated" if simulated else "auto",
-        extra_env=_QUICK | (_SIMULATED if simulated else {}),
+        extra_env=settings | (_SIMULATED if simulated else {}),
         say=lambda text: console.print(Text(f"· {text}", style="dim")),
     )
 
@@ -139,20 +145,6 @@ def _live(client: Client, diary: Diary, console: Console, stack: Stack) -> None:
     end_unix_s = client.status().taken_unix_s + _AFTERGLOW_S
     events = [event for _, event in client.events(entries[-1][0] if entries else None)]
     print_report(console, diary, events, build_timeline(first, events, end_unix_s))
-
-
-def _check_flower(stack: Stack, diary: Diary, console: Console) -> None:
-    url = stack.flower_url or ""
-    jobs = sum(operation.jobs for operation in diary.operations)
-    seen = 0
-    deadline = time.monotonic() + _FLOWER_WAIT_S
-    while seen < jobs and time.monotonic() < deadline:
-        seen = count_successes(flower_page(url, "/metrics") or "")
-        time.sleep(_POLL_S)
-    console.print()
-    console.print(Text("FLOWER", style="bold"))
-    diary.expect(flower_page(url, "/workers") is not None, f"Flower shows the worker at {url}/workers")
-    diary.expect(seen >= jobs, f"Flower saw {seen} tasks succeed; {jobs} were asked for")
 
 
 def _conclude(diary: Diary, console: Console, took_s: float) -> int:

@@ -103,6 +103,16 @@ class Diary:
         """The expectations that were not met."""
         return tuple(expectation for expectation in self.expectations if not expectation.met)
 
+    @property
+    def jobs(self) -> int:
+        """How many jobs were worked off for what was asked for."""
+        return sum(operation.jobs for operation in self.operations)
+
+    @property
+    def mode_changes(self) -> int:
+        """How many changes of mode were asked for."""
+        return sum(operation.kind.startswith("set_mode") for operation in self.operations)
+
     def _record(self, kind: str, result: object, began_s: float, outcome: str) -> None:
         operation = _operation(self.mode, kind, result, time.monotonic() - began_s, outcome)
         self.operations.append(operation)

@@ -43,15 +43,19 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
+def get_text(url: str, timeout_s: float) -> str | None:
+    """The text that a GET answers with, or None where nothing answers, or not with 200."""
+    answer = _get(url, timeout_s)
+    return None if answer is None else answer.text
+
+
 def get_json(url: str, timeout_s: float) -> object | None:
     """The JSON that a GET answers with, or None where nothing answers, or not with 200 and JSON."""
-    with requests.Session() as session:
-        session.trust_env = not is_loopback(url)  # a proxy cannot reach our own machine
-        try:
-            answer = session.get(url, timeout=timeout_s)
-            return answer.json() if answer.status_code == requests.codes.ok else None
-        except (requests.RequestException, ValueError):
-            return None  # 'nothing usable there' is an answer to the question
+    answer = _get(url, timeout_s)
+    try:
+        return None if answer is None else answer.json()
+    except ValueError:
+        return None  # 'nothing usable there' is an answer to the question
 
 
 def wait_until_ready(child: Child, ready: Callable[[], bool], timeout_s: float) -> None:
@@ -67,3 +71,13 @@ def wait_until_ready(child: Child, ready: Callable[[], bool], timeout_s: float) 
                 f"{child.name} did not answer within {timeout_s:.0f} s; {child.log_path} says:\n{child.log_tail()}"
             )
         time.sleep(_POLL_S)
+
+
+def _get(url: str, timeout_s: float) -> requests.Response | None:
+    with requests.Session() as session:
+        session.trust_env = not is_loopback(url)  # a proxy cannot reach our own machine
+        try:
+            answer = session.get(url, timeout=timeout_s)
+        except requests.RequestException:
+            return None  # as above
+    return answer if answer.status_code == requests.codes.ok else None

@@ -1,5 +1,6 @@
-"""What the demo shows at its end: the operations, the memory over time, the events, and what Flower saw."""
+"""What the demo shows at its end: the operations, the memory over time, the events, and what others saw of it."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,14 +10,20 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from singletrack.cli.vram_chart import draw, shades
+from singletrack.vram_timeline import Timeline
 from singletrack_ops.diary import Diary, Operation, receipt_line
-from singletrack_ops.timeline import Timeline, draw
 from singletrack_tasks.events import AnyEvent, ModeChanged
 from singletrack_tasks.upkeep import TICK
 
 _SUCCESS = re.compile(
     r'^flower_events_total\{(?=[^}]*task="(?P<task>[^"]*)")[^}]*type="task-succeeded"[^}]*\} (?P<count>\S+)'
 )
+_OPERATIONS = re.compile(
+    r'^singletrack_operations_total\{(?=[^}]*kind="(?P<kind>[^"]*)")[^}]*outcome="ok"[^}]*\} (?P<count>\S+)'
+)
+# What a worker does unasked, and whenever beat says so.
+_UNASKED = ("tick", "settle", "resume")
 _CHART_WIDTH = 96
 
 
@@ -31,12 +38,11 @@ def print_report(console: Console, diary: Diary, events: Sequence[AnyEvent], tim
             _print_mode_change(console, event)
     if timeline is not None:
         _heading(console, "VRAM")
-        for line in draw(timeline, width=min(_CHART_WIDTH, console.width)):
+        for line in (*draw(timeline, width=min(_CHART_WIDTH, console.width)), shades()):
             console.print(line, no_wrap=True, overflow="crop")
     _heading(console, "EVENTS")
     console.print(Text(f"  {count_events(events)}"))
-    asked = sum(operation.kind.startswith("set_mode") for operation in diary.operations)
-    told = sum(isinstance(event, ModeChanged) for event in events)
+    asked, told = diary.mode_changes, sum(isinstance(event, ModeChanged) for event in events)
     diary.expect(told == asked, f"{asked} mode changes were asked for, and {told} were told of")
 
 
@@ -66,6 +72,17 @@ def count_successes(metrics: str) -> int:
     """How many tasks Flower saw succeed, the regular checks left out; `metrics` is the text of its `/metrics`."""
     found = (_SUCCESS.match(line) for line in metrics.splitlines())
     return sum(int(float(match["count"])) for match in found if match and match["task"] != TICK)
+
+
+def count_operations(metrics: str) -> int:
+    """How many operations that somebody asked for ended well; `metrics` is what the worker serves."""
+    found = (_OPERATIONS.match(line) for line in metrics.splitlines())
+    return sum(int(float(match["count"])) for match in found if match and match["kind"] not in _UNASKED)
+
+
+def count_mode_changes(told: str) -> int:
+    """How many changes of mode the GPU page tells of; `told` is the text of its `/gpu/api`, '' if there is none."""
+    return sum(event["kind"] == "mode_changed" for event in json.loads(told or "{}").get("events", ()))
 
 
 def _print_mode_change(console: Console, event: ModeChanged) -> None:

@@ -14,16 +14,24 @@ from singletrack import Client
 from singletrack_ops.child import Child
 from singletrack_ops.errors import OpsError
 from singletrack_ops.files import fresh_log
-from singletrack_ops.net import LOOPBACK, free_port, port_is_free, wait_until_ready
+from singletrack_ops.flower_gpu.access import first_credentials
+from singletrack_ops.flower_gpu.config_file import config_file
+from singletrack_ops.net import LOOPBACK, free_port, get_text, port_is_free, wait_until_ready
 from singletrack_tasks.errors import NoWorker
 from singletrack_tasks.status import DegradedCode, GPUResourceStatus, WorkerInfo
+from singletrack_worker.settings import METRICS_PORT
 
 FLOWER_PORT = 5555
+METRICS_HOST_SETTING = "SINGLETRACK_METRICS_HOST"
+METRICS_PORT_SETTING = "SINGLETRACK_METRICS_PORT"
+_ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - nothing is bound to it here
 _NEEDED = ("torch", "open_clip", "tenacity", "flower")
 _START_TRIES = 3
 _WORKER_READY_S = 90.0
 _FLOWER_READY_S = 45.0
 _PROBE_TIMEOUT_S = 2.0
+# It listens already: what is slow is a machine on which everything starts at once.
+_METRICS_TIMEOUT_S = 10.0
 _POLL_S = 0.05
 # A worker publishes every second.
 _SIGN_OF_LIFE_S = 3.0
@@ -67,6 +75,24 @@ def start_worker(folder: Path, env: Mapping[str, str], client: Client) -> Child:
     return child
 
 
+def metrics_port(env: Mapping[str, str]) -> str:
+    """The port for the worker's metrics: the one that is set, else 9808 or a free one."""
+    given = env.get(METRICS_PORT_SETTING, "").strip()
+    return given or str(METRICS_PORT if port_is_free(METRICS_PORT) else free_port())
+
+
+def metrics_url(env: Mapping[str, str], worker: WorkerInfo) -> str | None:
+    """Where that worker serves its metrics, None where it does not."""
+    host, port = env.get(METRICS_HOST_SETTING, "").strip() or LOOPBACK, metrics_port(env)
+    if port == "0":
+        return None
+    name = LOOPBACK if host in _ANY_ADDRESS else f"[{host}]" if ":" in host else host
+    url = f"http://{name}:{port}"
+    # The port may be another worker's, which keeps this one from serving.
+    served = f'pid="{worker.pid}"' in (get_text(f"{url}/metrics", _METRICS_TIMEOUT_S) or "")
+    return f"{url}/metrics" if served else None
+
+
 def wait_for_clip(worker: Child, client: Client, timeout_s: float) -> None:
     """Wait until CLIP serves, or the status says why it does not; raises `OpsError` if the worker ends."""
     wait_until_ready(worker, lambda: _clip_is_decided(read_status(client)), timeout_s)
@@ -105,20 +131,19 @@ def start_flower(folder: Path, env: Mapping[str, str], port: int | None) -> Flow
     raise AssertionError("the last try returns or raises")
 
 
-def flower_page(url: str, path: str) -> str | None:
-    """The text of one of Flower's pages, None where it does not answer with 200."""
+def flower_page(url: str, path: str, env: Mapping[str, str] | None = None) -> str | None:
+    """The text of one of Flower's pages, None where it does not answer with 200; `env` has the password, if any."""
     with requests.Session() as session:
         session.trust_env = False  # a proxy cannot reach our own machine
         try:
-            answer = session.get(f"{url}{path}", timeout=_PROBE_TIMEOUT_S)
+            answer = session.get(f"{url}{path}", timeout=_PROBE_TIMEOUT_S, auth=first_credentials(env or {}))
         except requests.RequestException:
             return None  # 'does not answer' is the answer to the question
     return answer.text if answer.status_code == requests.codes.ok else None
 
 
 def _start_flower_at(folder: Path, env: Mapping[str, str], port: int) -> Flower:
-    # Flower's buttons can grow the pool and add queues, which would break 'one at a time'.
-    options = (f"--address={LOOPBACK}", f"--port={port}", "--read_only=True")
+    options = (f"--conf={config_file()}", f"--address={LOOPBACK}", f"--port={port}")
     child = _start_celery("flower", folder, env, "flower", *options)
     url = f"http://{LOOPBACK}:{port}"
     _wait_or_stop(child, lambda: flower_page(url, "/healthcheck") is not None, _FLOWER_READY_S)

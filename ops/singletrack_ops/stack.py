@@ -19,6 +19,9 @@ from singletrack_ops.files import make_folder, write_private
 from singletrack_ops.ollama_server import EmbeddedOllama
 from singletrack_ops.redis_server import EmbeddedRedis, find_embedded_redis
 from singletrack_ops.services import (
+    METRICS_PORT_SETTING,
+    metrics_port,
+    metrics_url,
     read_status,
     require_worker_packages,
     serving_worker,
@@ -50,13 +53,15 @@ class Stack:
     """Redis, Ollama, worker, beat and Flower, as far as they are wanted; `stop` ends what was started here.
 
     `redis` and `ollama` are None for a server that is not ours, or that is not there; `ollama_problem` says then
-    why there is no Ollama. `env` is what a client's environment needs.
+    why there is no Ollama. `metrics_url` is None where the worker serves no metrics: its log says why. `env` is what a
+    client's environment needs.
     """
 
     worker: Child
     beat: Child | None = None
     flower: Child | None = None
     flower_url: str | None = None
+    metrics_url: str | None = None
     redis: EmbeddedRedis | None = None
     ollama: EmbeddedOllama | None = None
     ollama_problem: str = ""
@@ -251,6 +256,7 @@ class Stack:
             weights = f"{_LOCAL_DIR}{folder.absolute()}"
         if weights:
             env["SINGLETRACK_CLIP_WEIGHTS"] = weights
+        env[METRICS_PORT_SETTING] = metrics_port(env)
 
     def _make_tiny_clip(self, say: Callable[[str], None]) -> str:
         folder = self.folder / "tiny-clip"
@@ -269,6 +275,8 @@ class Stack:
             self.worker = start_worker(self.folder, self._worker_env, client)
             self._children.append(self.worker)
             self._cleanup.callback(self._end_worker)
+            status = read_status(client)
+            self.metrics_url = None if status is None else metrics_url(self._worker_env, status.worker)
             if clip_wait_s:
                 wait_for_clip(self.worker, client, clip_wait_s)
 

@@ -81,10 +81,10 @@ def create_tiny_vlm(binary: Path, environment: Mapping[str, str], folder: Path, 
     return name
 
 
-def write_tiny_vlm(folder: Path) -> Path:
-    """Write `text.gguf`, `vision.gguf` and `Modelfile`, the same bytes each time; the path of the Modelfile."""
+def write_tiny_vlm(folder: Path, seed: int = _SEED) -> Path:
+    """Write `text.gguf`, `vision.gguf` and `Modelfile`, the same bytes for a seed; the path of the Modelfile."""
     folder.mkdir(parents=True, exist_ok=True)
-    numbers = np.random.default_rng(_SEED)
+    numbers = np.random.default_rng(seed)
     _write_text_model(folder / "text.gguf", numbers)
     _write_vision_model(folder / "vision.gguf", numbers)
     modelfile = folder / "Modelfile"

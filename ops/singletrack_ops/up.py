@@ -1,18 +1,14 @@
 """`singletrack up`: the whole stack in one terminal, until Ctrl-C."""
 
 import shlex
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from singletrack.cli.failure import EXIT_BAD_INPUT, EXIT_PERMANENT, end_interrupted_line
+from singletrack.cli.interrupts import ended_by_signals
 from singletrack.settings import address
 from singletrack_ops.errors import AlreadyServed, PartEnded
 from singletrack_ops.files import default_folder
@@ -79,20 +75,6 @@ def make_console() -> Console:
     return console
 
 
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM, and the end of the terminal, do what Ctrl-C does."""
-    numbers = [signal.SIGTERM]
-    if sys.platform != "win32":
-        numbers.append(signal.SIGHUP)
-    earlier = [(number, signal.signal(number, _interrupt)) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in earlier:
-            signal.signal(number, handler)
-
-
 def services_table(stack: Stack) -> Table:
     """Tell what runs where, and where its log is."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
@@ -104,6 +86,8 @@ def services_table(stack: Stack) -> Table:
     table.add_row("Worker", f"process {stack.worker.pid}", stack.worker.log_path.name)
     if stack.beat is not None:
         table.add_row("Beat", f"process {stack.beat.pid}", stack.beat.log_path.name)
+    if stack.metrics_url is not None:
+        table.add_row("Metrics", stack.metrics_url, "")
     if stack.flower is not None:
         table.add_row("Flower", f"{stack.flower_url}", stack.flower.log_path.name)
     table.add_row("Folder", str(stack.folder), "")
@@ -150,7 +134,3 @@ def _greet(stack: Stack, console: Console) -> None:
     else:
         console.print(Text("In another shell, with the same SINGLETRACK_REDIS_URL: singletrack status"))
     console.print(Text("Ctrl-C ends everything that was started here."))
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

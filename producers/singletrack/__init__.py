@@ -7,10 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from singletrack.answer_stream import AnswerStream, Piece
     from singletrack.answers import Answer, Embeddings
-    from singletrack.async_client import AsyncClient, AsyncJob
+    from singletrack.async_answer_stream import AsyncAnswerStream
+    from singletrack.async_client import AsyncClient
+    from singletrack.async_job import AsyncJob
     from singletrack.client import Client
     from singletrack.job import Job, JobState
+    from singletrack.progress import Progress
     from singletrack_tasks import errors
     from singletrack_tasks.dead_letter import DeadLetter
     from singletrack_tasks.status import ExecutionMode
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "AnswerStream",
+    "AsyncAnswerStream",
     "AsyncClient",
     "AsyncJob",
     "Client",
@@ -28,14 +34,20 @@ __all__ = [
     "ExecutionMode",
     "Job",
     "JobState",
+    "Piece",
+    "Progress",
     "VlmOptions",
     "errors",
 ]
 
 _HOMES = {
+    "Progress": "singletrack.progress",
+    "Piece": "singletrack.answer_stream",
+    "AsyncAnswerStream": "singletrack.async_answer_stream",
+    "AnswerStream": "singletrack.answer_stream",
     "Answer": "singletrack.answers",
     "AsyncClient": "singletrack.async_client",
-    "AsyncJob": "singletrack.async_client",
+    "AsyncJob": "singletrack.async_job",
     "Client": "singletrack.client",
     "DeadLetter": "singletrack_tasks.dead_letter",
     "Embeddings": "singletrack.answers",

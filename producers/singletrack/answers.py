@@ -1,7 +1,9 @@
 """What comes back to the agent."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -9,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from singletrack_tasks.embedding import EmbeddingResult
 from singletrack_tasks.errors import AnswerOutsideSchema
 from singletrack_tasks.model import describe
+from singletrack_tasks.schema import JsonSchema
 from singletrack_tasks.vlm import AskResult
 from singletrack_tasks.wire import Vector
 
@@ -42,6 +45,13 @@ class Embeddings:
     device: str | None
     cached: int
     results: tuple[EmbeddingResult, ...] = ()
+
+
+def answer_to(schema: JsonSchema | type[BaseModel] | None) -> Callable[[AskResult], Answer[Any]]:
+    """Choose how the answer to a question with this schema is wrapped."""
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        return partial(answer_as, schema=schema)
+    return answer_of
 
 
 def answer_of(result: AskResult) -> Answer[Any]:

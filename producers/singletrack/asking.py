@@ -17,13 +17,16 @@ SchemaLike = JsonSchema | type[BaseModel]
 OptionsLike = VlmOptions | Mapping[str, Any]
 
 
-def build_ask(prompt: str, schema: SchemaLike | None, options: OptionsLike | None, model: str | None) -> Ask:
+def build_ask(
+    prompt: str, schema: SchemaLike | None, options: OptionsLike | None, model: str | None, *, stream: bool = False
+) -> Ask:
     """Build a question without its images; raises `InvalidSchema` or `InvalidRequest`."""
     return Ask.build(
         prompt=prompt,
         json_schema=None if schema is None else json_schema(schema),
         options=_options(options),
         model=model,
+        stream=stream,
     )
 
 

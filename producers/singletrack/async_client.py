@@ -1,60 +1,41 @@
 """The client for asyncio: the same names as coroutines, over threads of its own."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 
 from pydantic import BaseModel
 
+from singletrack.answer_stream import AnswerStream
 from singletrack.answers import Answer, Embeddings
 from singletrack.asking import OptionsLike, SchemaLike
+from singletrack.async_answer_stream import AsyncAnswerStream
+from singletrack.async_job import AsyncJob
 from singletrack.client import Client
-from singletrack.job import Job, JobState, Scope, scope
+from singletrack.job import Job
 from singletrack.limits import DEFAULT_TIMEOUT_S
+from singletrack.recordings import RECORD_TIMEOUT_S
+from singletrack.scope import Scope, scope
 from singletrack_tasks.dead_letter import DeadLetter
 from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts
+from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable
 from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.images import ImageLike
 from singletrack_tasks.mode import ModeResult, SetMode
-from singletrack_tasks.model import Message
+from singletrack_tasks.recording import Recording
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus
 from singletrack_tasks.upkeep import FindClip, FindClipResult, Ping, PingResult, Tick, TickResult
 from singletrack_tasks.vlm import Ask, AskResult, LoadVlm, UnloadVlm, VlmResult
 
 M = TypeVar("M", bound=BaseModel)
-R = TypeVar("R", bound=Message)
 T = TypeVar("T")
 
-
-class _Run(Protocol):
-    """How a call waits in a thread, and which job is called off when nobody waits for the call any more."""
-
-    async def __call__(self, call: Callable[[], T], job: "Job[Any] | None" = None) -> T: ...
-
-
-class AsyncJob(Generic[R]):
-    """A job on the queue, for asyncio."""
-
-    def __init__(self, job: Job[R], run: "_Run") -> None:
-        self.id = job.id
-        self._job = job
-        self._run = run
-
-    async def state(self) -> JobState:
-        """Look where the job is."""
-        return await self._run(lambda: self._job.state)
-
-    async def result(self, timeout_s: float | None = None) -> R:
-        """Wait for the result like `Job.result`; cancelling the asyncio task cancels the job."""
-        return await self._run(partial(self._job.result, timeout_s), self._job)
-
-    async def cancel(self) -> None:
-        """Call the job off."""
-        await self._run(self._job.cancel)
+_log = logging.getLogger(__name__)
 
 
 class AsyncClient:
@@ -111,7 +92,7 @@ class AsyncClient:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except asyncio.CancelledError:
-            self._cancels.submit(jobs.cancel)
+            self._cancels.submit(_call_off, jobs)
             raise
 
     async def set_mode(self, mode: ExecutionMode | str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> ModeResult:
@@ -168,6 +149,56 @@ class AsyncClient:
         )
         return await self._run(ask)
 
+    @overload
+    def ask_stream(
+        self,
+        prompt: str,
+        images: Iterable[ImageLike] = (),
+        *,
+        schema: None = None,
+        options: OptionsLike | None = None,
+        model: str | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> AsyncAnswerStream[None]: ...
+    @overload
+    def ask_stream(
+        self,
+        prompt: str,
+        images: Iterable[ImageLike] = (),
+        *,
+        schema: type[M],
+        options: OptionsLike | None = None,
+        model: str | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> AsyncAnswerStream[M]: ...
+    @overload
+    def ask_stream(
+        self,
+        prompt: str,
+        images: Iterable[ImageLike] = (),
+        *,
+        schema: SchemaLike | None,
+        options: OptionsLike | None = None,
+        model: str | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> AsyncAnswerStream[Any]: ...
+
+    def ask_stream(
+        self,
+        prompt: str,
+        images: Iterable[ImageLike] = (),
+        *,
+        schema: SchemaLike | None = None,
+        options: OptionsLike | None = None,
+        model: str | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> AsyncAnswerStream[Any]:
+        """Put a question like `ask`, and read the answer while it is written: `async with`, then `async for`."""
+        ask: Callable[[], AnswerStream[Any]] = partial(
+            self._client.ask_stream, prompt, images, schema=schema, options=options, model=model, timeout_s=timeout_s
+        )
+        return AsyncAnswerStream(ask, self._run)
+
     async def embed_images(self, images: Iterable[ImageLike], *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Embeddings:
         """Embed 1 to 256 images with CLIP."""
         return await self._run(partial(self._client.embed_images, images, timeout_s=timeout_s))
@@ -208,6 +239,10 @@ class AsyncClient:
         while not reader.over:
             for entry in await self._run(reader.next_batch):
                 yield entry
+
+    async def record(self, *, timeout_s: float = RECORD_TIMEOUT_S) -> Recording:
+        """Fetch what the worker's flight recorder holds."""
+        return await self._run(partial(self._client.record, timeout_s=timeout_s))
 
     async def submit_ask(
         self,
@@ -287,3 +322,11 @@ class AsyncClient:
     async def drop_all_dead(self) -> int:
         """Remove all dead letters; returns how many there were."""
         return await self._run(self._client.drop_all_dead)
+
+
+def _call_off(jobs: Scope) -> None:
+    try:
+        jobs.cancel()
+    except (RedisUnavailable, InvalidConfiguration) as error:
+        # Nobody waits for this any more; the jobs' deadlines, which the worker checks, end them as well.
+        _log.warning("could not cancel what was given up: %s", error)

@@ -7,15 +7,18 @@ from typing import Any, Self, TypeVar, overload
 
 from pydantic import BaseModel
 
-from singletrack.answers import Answer, Embeddings, answer_as, answer_of
+from singletrack.answer_stream import AnswerStream
+from singletrack.answers import Answer, Embeddings, answer_to
 from singletrack.asking import OptionsLike, SchemaLike, build_ask, file_payloads
 from singletrack.dead_letters import DeadLetters, revived
 from singletrack.embedder import Embedder
 from singletrack.event_reader import EventReader
-from singletrack.job import Job, scope
+from singletrack.job import Job
 from singletrack.limits import DEFAULT_TIMEOUT_S, as_filled_list, as_list, check_job_id, check_seconds
 from singletrack.link import RedisLink
-from singletrack.operations import headers, operation_of, summary
+from singletrack.operations import headers, operation_of
+from singletrack.recordings import RECORD_TIMEOUT_S, Recordings
+from singletrack.scope import scope
 from singletrack.sender import Sender
 from singletrack.settings import load_settings
 from singletrack.snapshots import ClipModels, SnapshotReader
@@ -25,6 +28,7 @@ from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.images import ImageLike
 from singletrack_tasks.mode import ModeResult, SetMode
 from singletrack_tasks.model import Message, Request
+from singletrack_tasks.recording import Recording
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus
 from singletrack_tasks.upkeep import FindClip, FindClipResult, Ping, PingResult, Tick, TickResult
 from singletrack_tasks.vlm import MAX_IMAGES, Ask, AskResult, LoadVlm, UnloadVlm, VlmResult
@@ -52,6 +56,7 @@ class Client:
         self._link = RedisLink(self._settings)
         self._sender = Sender(self._settings)
         self._snapshots = SnapshotReader(self._link)
+        self._recordings = Recordings(self._link, self._sender, self._snapshots)
         self._dead = DeadLetters(self._link)
         self._embedder = Embedder(self._link, ClipModels(self._snapshots), self._run_embed)
 
@@ -128,10 +133,60 @@ class Client:
         `InvalidSchema`, `AnswerOutsideSchema`, besides what every operation raises.
         """
         job = self.submit_ask(prompt, images, schema=schema, options=options, model=model, timeout_s=timeout_s)
-        result = self._finish(job)
-        if isinstance(schema, type) and issubclass(schema, BaseModel):
-            return answer_as(result, schema)
-        return answer_of(result)
+        return answer_to(schema)(self._finish(job))
+
+    @overload
+    def ask_stream(
+        self,
+        prompt: str,
+        images: Iterable[ImageLike] = (),
+        *,
+        schema: None = None,
+        options: OptionsLike | None = None,
+        model: str | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> AnswerStream[None]: ...
+    @overload
+    def ask_stream(
+        self,
+        prompt: str,
+        images: Iterable[ImageLike] = (),
+        *,
+        schema: type[M],
+        options: OptionsLike | None = None,
+        model: str | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> AnswerStream[M]: ...
+    @overload
+    def ask_stream(
+        self,
+        prompt: str,
+        images: Iterable[ImageLike] = (),
+        *,
+        schema: SchemaLike | None,
+        options: OptionsLike | None = None,
+        model: str | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> AnswerStream[Any]: ...
+
+    def ask_stream(
+        self,
+        prompt: str,
+        images: Iterable[ImageLike] = (),
+        *,
+        schema: SchemaLike | None = None,
+        options: OptionsLike | None = None,
+        model: str | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> AnswerStream[Any]:
+        """Put a question like `ask`, and read the answer while it is written: iterate, then take `answer`.
+
+        To be used in a `with`: who leaves it before the end calls the job off.
+        """
+        check_seconds("timeout_s", timeout_s)
+        question = build_ask(prompt, schema, options, model, stream=True)
+        job = self._submit_question(question, images, timeout_s, None)
+        return AnswerStream(job, self._link, answer_to(schema))
 
     def embed_images(self, images: Iterable[ImageLike], *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Embeddings:
         """Embed 1 to 256 images with CLIP; what is in the cache is not sent.
@@ -176,11 +231,20 @@ class Client:
     ) -> Iterator[tuple[str, AnyEvent]]:
         """Iterate over the track's events as (id, event), oldest first, those after the id `since` only.
 
-        `since` '$' means from now on. With `follow` it goes on with what comes, for `timeout_s` seconds or for
-        ever. Events of a kind that this release does not know are skipped with a warning in the log.
+        Whoever goes on from the last id that was seen misses nothing, or hears so: `EventsLost` is raised if events
+        after it have been trimmed away (10,000 are kept). `since` '$' means from now on. With `follow` it goes on with
+        what comes, for `timeout_s` seconds or for ever. Events of a kind that this release does not know are skipped
+        with a warning in the log.
         """
         reader = self._event_reader(since, timeout_s)
         return reader.follow() if follow else reader.kept()
+
+    def record(self, *, timeout_s: float = RECORD_TIMEOUT_S) -> Recording:
+        """Fetch what the worker's flight recorder holds: the last minutes of the GPU; never waits for the GPU.
+
+        Raises `NoWorker` if there is none, or if it does not answer in time.
+        """
+        return self._recordings.fetch(check_seconds("timeout_s", timeout_s))
 
     def submit_ask(
         self,
@@ -195,14 +259,7 @@ class Client:
     ) -> Job[AskResult]:
         """Put a question on the queue like `ask`, and return without waiting; `job_id` as for `submit`."""
         _check(timeout_s, job_id)
-        pictures = as_list(images, "images", MAX_IMAGES)
-        question = build_ask(prompt, schema, options, model)
-        if pictures:
-            payloads = file_payloads(pictures)
-            with self._link.reaching():
-                blobs = tuple(self._link.blobs.put(payloads, "file", timeout_s))
-            question = question.model_copy(update={"images": blobs})
-        return self.submit(question, timeout_s=timeout_s, job_id=job_id)
+        return self._submit_question(build_ask(prompt, schema, options, model), images, timeout_s, job_id)
 
     def submit_mode(
         self, mode: ExecutionMode | str, *, timeout_s: float = DEFAULT_TIMEOUT_S, job_id: str | None = None
@@ -273,6 +330,17 @@ class Client:
         """Remove all dead letters; returns how many there were."""
         return self._dead.drop_all()
 
+    def _submit_question(
+        self, question: Ask, images: Iterable[ImageLike], timeout_s: float, job_id: str | None
+    ) -> Job[AskResult]:
+        pictures = as_list(images, "images", MAX_IMAGES)
+        if pictures:
+            payloads = file_payloads(pictures)
+            with self._link.reaching():
+                blobs = tuple(self._link.blobs.put(payloads, "file", timeout_s))
+            question = question.model_copy(update={"images": blobs})
+        return self.submit(question, timeout_s=timeout_s, job_id=job_id)
+
     def _send(self, request: Request, timeout_s: float, job_id: str) -> Job[Any]:
         operation = operation_of(request)
         call = scope.get()
@@ -280,7 +348,7 @@ class Client:
             call.check()
         now_unix_s = self._link.now_unix_s()
         dated = request.model_copy(update={"sent_unix_s": now_unix_s, "deadline_unix_s": now_unix_s + timeout_s})
-        handle = self._sender.send(operation.task, job_id, dated.dump(), summary(request), headers(request, now_unix_s))
+        handle = self._sender.send(operation.task, job_id, dated.dump(), headers(request, now_unix_s))
         job: Job[Any] = Job(
             job_id,
             operation.result,

@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import redis
 from pydantic import ValidationError
 
 from singletrack.limits import check_seconds
-from singletrack.link import RedisLink
-from singletrack_tasks.errors import InvalidRequest
+from singletrack.link import RedisLink, stream_entries
+from singletrack_tasks.errors import EventsLost, InvalidRequest
 from singletrack_tasks.events import AnyEvent, parse_event
 
 _ID = re.compile(r"\d{1,20}(-\d{1,20})?|\$")
@@ -32,6 +33,7 @@ class EventReader:
             check_seconds("timeout_s", timeout_s)
         self._link = link
         self._after = since or "0-0"
+        self._checked = since is None or since == "$" or _order(since) == (0, 0)
         self._until_s = None if timeout_s is None else time.monotonic() + timeout_s
 
     def kept(self) -> Iterator[Entry]:
@@ -57,6 +59,24 @@ class EventReader:
         left_s = _BLOCK_S if self._until_s is None else self._until_s - time.monotonic()
         return self._read(block_s=min(_BLOCK_S, max(left_s, 0.001)))[0]
 
+    def _refuse_gap(self, client: redis.Redis) -> None:
+        """Raise `EventsLost` if what comes after the id to begin with has been trimmed away."""
+        self._checked = True
+        if not client.exists(self._link.keys.events):
+            return
+        about: Any = client.xinfo_stream(self._link.keys.events)
+        first = about["first-entry"]
+        # Servers before 7.0 do not tell how many entries there ever were: of those nothing is known to be missing.
+        trimmed = about.get("entries-added", about["length"]) > about["length"]
+        if first is None or not trimmed or _order(self._after) >= _order(first[0].decode()):
+            return
+        oldest = first[0].decode()
+        raise EventsLost(
+            f"events after {self._after} are no longer kept: the oldest that is has the id {oldest}. Leave `since` out "
+            "to read all that are kept.",
+            {"since": self._after, "oldest": oldest},
+        )
+
     def _read(self, block_s: float | None) -> tuple[list[Entry], int]:
         key = self._link.keys.events
         with self._link.reaching() as client:
@@ -64,22 +84,20 @@ class EventReader:
                 # A '$' at every read would skip what comes in between.
                 newest: Any = client.xrevrange(key, count=1)
                 self._after = newest[0][0].decode() if newest else "0-0"
+            if not self._checked:
+                self._refuse_gap(client)
             block_ms = None if block_s is None else max(1, int(block_s * 1000))
             answer: Any = client.xread({key: self._after}, count=_BATCH, block=block_ms)
-        raw = _entries(answer)
+        raw = stream_entries(answer)
         if raw:
             self._after = raw[-1][0].decode()
         return [entry for entry in map(_parse, raw) if entry is not None], len(raw)
 
 
-def _entries(answer: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
-    """Take the entries of the one stream out of an answer, which has another shape in RESP3."""
-    if not answer:
-        return []
-    if isinstance(answer, dict):
-        (streams,) = answer.values()
-        return [entry for stream in streams for entry in stream]
-    return list(answer[0][1])
+def _order(entry_id: str) -> tuple[int, int]:
+    """What ids are ordered by: milliseconds, then a number; an id without one is the first of its millisecond."""
+    milliseconds, _, number = entry_id.partition("-")
+    return int(milliseconds), int(number or 0)
 
 
 def _parse(raw: tuple[bytes, dict[bytes, bytes]]) -> Entry | None:

@@ -4,7 +4,6 @@ import logging
 import threading
 import time
 from contextlib import closing
-from contextvars import ContextVar
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -12,6 +11,7 @@ from celery import states
 
 from singletrack.limits import check_seconds
 from singletrack.link import RedisLink
+from singletrack.progress import Progress
 from singletrack.sender import Handle, Outcome, Sender
 from singletrack.snapshots import Snapshot, SnapshotReader, no_worker
 from singletrack_tasks.errors import (
@@ -125,6 +125,11 @@ class Job(Generic[R]):
                 f"the result cannot be read: {error}. Install the same release of singletrack at both ends."
             ) from error
 
+    @property
+    def progress(self) -> Progress:
+        """Look how far the job is, and why it waits; never waits for the GPU. Raises `RedisUnavailable`."""
+        return Progress.of(self.id, SnapshotReader(self._link).read(self.id))
+
     def cancel(self) -> None:
         """Call the job off: it is not started any more, or broken off if it runs; harmless once it has ended.
 
@@ -134,6 +139,10 @@ class Job(Generic[R]):
         with self._link.reaching() as client:
             client.set(self._link.keys.cancel(self.id), b"1", ex=CANCEL_TTL_S)
         self._sender.tell_workers(CANCEL_COMMAND, {"job_id": self.id})
+
+    def leave_thread(self) -> None:
+        """End the connections over which the calling thread waited for results: for a thread that ends."""
+        self._sender.leave_thread()
 
     def _has_the_gpu(self) -> bool:
         """Ask the status: a mark in the result's place would cost every job two more round trips to Redis."""
@@ -252,36 +261,3 @@ class _Watch:
         self.trouble = error
         if time.monotonic() - self._redis_at_s > self._grace_s:
             raise error
-
-
-class Scope:
-    """The jobs that one call has sent, so that whoever gives up the call can call them off."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._jobs: list[Job[Message]] = []
-        self._cancelled = False
-
-    def check(self) -> None:
-        """Raise `JobCancelled` if the call was given up."""
-        if self._cancelled:
-            raise JobCancelled("the call was given up before its job was sent")
-
-    def add(self, job: "Job[R]") -> None:
-        """Note a job; it is cancelled at once if the call was given up in the meantime."""
-        with self._lock:
-            self._jobs.append(job)  # type: ignore[arg-type] # a job is only cancelled here, whatever it results in
-            cancelled = self._cancelled
-        if cancelled:
-            job.cancel()
-
-    def cancel(self) -> None:
-        """Give the call up."""
-        with self._lock:
-            self._cancelled = True
-            jobs = list(self._jobs)
-        for job in jobs:
-            job.cancel()
-
-
-scope: ContextVar[Scope | None] = ContextVar("singletrack_scope", default=None)

@@ -62,6 +62,16 @@ class RedisLink:
         self.redis.close()
 
 
+def stream_entries(answer: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    """Take the entries of the one stream out of an answer, which has another shape in RESP3."""
+    if not answer:
+        return []
+    if isinstance(answer, dict):
+        (streams,) = answer.values()
+        return [entry for stream in streams for entry in stream]
+    return list(answer[0][1])
+
+
 class _Clock:
     """The server's Unix time, carried on by this machine's monotonic clock, which nobody sets."""
 

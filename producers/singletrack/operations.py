@@ -57,19 +57,3 @@ def headers(request: Request, sent_unix_s: float) -> dict[str, Any]:
     """What whoever looks at the queue can read of a request without opening it."""
     mode = {MODE_HEADER: str(request.mode)} if isinstance(request, SetMode) else {}
     return {SENT_HEADER: round(sent_unix_s, 3), **mode}
-
-
-def summary(request: Any) -> str:
-    """Describe a request in one short line, for Flower: what kind it is, and nothing of what is on anybody's screen."""
-    match request:
-        case SetMode():
-            return f"mode={request.mode}"
-        case Ask():
-            schema = ", with a schema" if request.json_schema is not None else ""
-            return f"prompt of {len(request.prompt)} characters, images={len(request.images)}{schema}"
-        case EmbedImages():
-            return f"images={len(request.images)}"
-        case EmbedTexts():
-            return f"texts={len(request.texts)}"
-        case _:
-            return ""

@@ -22,6 +22,7 @@ from singletrack.settings import ClientSettings
 from singletrack.transport import LIMITS_KEY
 from singletrack_tasks.errors import JobCancelled, QueueFull, SingletrackError, WorkerFailure
 from singletrack_tasks.keys import QUEUE, RESULT_TTL_S, Keys
+from singletrack_tasks.outline import outline
 
 _log = logging.getLogger(__name__)
 _MOST_CONNECTIONS = 32
@@ -59,6 +60,8 @@ class _App(Celery):
 class Handle(AsyncResult):  # type: ignore[type-arg] # generic in the stubs only
     """Celery's handle on a result; one that is forgotten does no harm where its Redis has gone."""
 
+    released = False
+
     def __del__(self) -> None:
         """Unsubscribe, if there is still somebody to tell."""
         if not getattr(self.app, "closed", True):
@@ -66,6 +69,10 @@ class Handle(AsyncResult):  # type: ignore[type-arg] # generic in the stubs only
 
     def release(self) -> None:
         """Stop listening; harmless when repeated."""
+        if self.released:
+            # Unsubscribing once more would connect anew.
+            return
+        self.released = True
         try:
             backend: Any = self.backend
             backend.remove_pending_result(self)
@@ -88,10 +95,8 @@ class Sender:
         # Celery keeps one result backend a thread; they are noted here so that they can be closed.
         self._backends: weakref.WeakSet[Any] = weakref.WeakSet()
 
-    def send(self, task: str, job_id: str, request: dict[str, Any], summary: str, headers: Mapping[str, Any]) -> Handle:
-        """Put one message on the queue, if it is not full; `summary` is what Flower shows of it.
-
-        `headers` can be read by whoever looks at the queue.
+    def send(self, task: str, job_id: str, request: dict[str, Any], headers: Mapping[str, Any]) -> Handle:
+        """Put one message on the queue, if it is not full; whoever looks at the queue can read its `headers`.
 
         Raises `QueueFull` at once.
         """
@@ -105,7 +110,7 @@ class Sender:
                     producer=producer,
                     result_cls=self._handle,  # type: ignore[arg-type] # Celery calls it, whatever its stubs say
                     argsrepr="()",
-                    kwargsrepr=summary,
+                    kwargsrepr=outline(task, request),
                     headers=dict(headers),
                     add_to_parent=False,
                     # The queue is a list, which the first message makes. A connection that is lost while kombu
@@ -151,6 +156,8 @@ class Sender:
         """
         with self._reaching():
             try:
+                # Waiting subscribes, also after a release.
+                result.released = False
                 # An error of the job comes back as a value: what is raised here went wrong on the way.
                 result.get(timeout=timeout_s, propagate=False, disable_sync_subtasks=False)
             except CeleryTimeoutError:
@@ -162,6 +169,14 @@ class Sender:
         with self._reaching():
             return self._outcome(self.result(job_id))
 
+    def leave_thread(self) -> None:
+        """End the connections over which the calling thread listens: for a thread that ends."""
+        # Nothing else would, but for the garbage collector: what Celery keeps for a thread refers to itself.
+        backend = self._app.backend
+        with self._lock:
+            self._backends.discard(backend)
+        _disconnect(backend)
+
     def close(self) -> None:
         """End the connections of all threads."""
         self._app.closed = True
@@ -170,8 +185,7 @@ class Sender:
         with self._lock:
             backends = list(self._backends)
         for backend in backends:
-            backend.result_consumer.stop()
-            backend.client.connection_pool.disconnect()
+            _disconnect(backend)
         self._app.close()
 
     def _outcome(self, result: Handle) -> Outcome:
@@ -238,6 +252,11 @@ def _app(settings: ClientSettings) -> _App:
         task_default_queue=QUEUE,
     )
     return app
+
+
+def _disconnect(backend: Any) -> None:
+    backend.result_consumer.stop()
+    backend.client.connection_pool.disconnect()
 
 
 def _unexpected(error: object) -> WorkerFailure:

@@ -36,14 +36,19 @@ class EmbeddingResult(OperationResult):
     device: str
     fingerprint: str
 
+    @property
+    def done(self) -> str:
+        """The shape of the vectors, and the device that made them."""
+        return f"{self.vectors.rows} x {self.vectors.dimension} on {self.device}"
+
 
 @gpu_task("gpu.embed.images")
-def embed_images(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
+def embed_images(self: "Task[Any, Any]", request: dict[str, Any]) -> EmbeddingResult:
     """Embed images with CLIP."""
-    return current().embed_images(EmbedImages.parse(request), Job(self.request.id or "")).dump()
+    return current().embed_images(EmbedImages.parse(request), Job(self.request.id or ""))
 
 
 @gpu_task("gpu.embed.texts")
-def embed_texts(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
+def embed_texts(self: "Task[Any, Any]", request: dict[str, Any]) -> EmbeddingResult:
     """Embed texts with CLIP."""
-    return current().embed_texts(EmbedTexts.parse(request), Job(self.request.id or "")).dump()
+    return current().embed_texts(EmbedTexts.parse(request), Job(self.request.id or ""))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
 ErrorKind = Literal["transient", "permanent", "capacity"]
+_SHOWN_CHARS = 300
 
 
 class SingletrackError(Exception):
@@ -35,7 +36,8 @@ class SingletrackError(Exception):
 
     def __repr__(self) -> str:
         # What logs and Flower show: the details may hold a model's answer.
-        return f"{type(self).__name__}({self.message!r})"
+        shown = self.message if len(self.message) <= _SHOWN_CHARS else f"{self.message[:_SHOWN_CHARS]}..."
+        return f"{type(self).__name__}({shown!r})"
 
 
 class TransientError(SingletrackError):
@@ -101,6 +103,10 @@ class AnswerTimeout(PermanentError, TimeoutError):
 
 class DeadlinePassed(PermanentError, TimeoutError):
     """A job whose caller no longer waits: it was not started, or was broken off."""
+
+
+class EventsLost(PermanentError):
+    """Events to go on from that are no longer kept; `details` has the id of the `oldest` that is."""
 
 
 class JobCancelled(PermanentError):

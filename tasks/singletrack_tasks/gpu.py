@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 from celery import Task, shared_task
 
 from singletrack_tasks.errors import InvalidRequest, NotInWorker, SingletrackError, WorkerFailure
+from singletrack_tasks.outcome import Outcome
 
 if TYPE_CHECKING:
     from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts
     from singletrack_tasks.mode import ModeResult, SetMode
+    from singletrack_tasks.status import OperationResult
     from singletrack_tasks.upkeep import FindClip, FindClipResult, Ping, PingResult, Tick, TickResult
     from singletrack_tasks.vlm import Ask, AskResult, LoadVlm, UnloadVlm, VlmResult
 
-TaskBody = Callable[["Task[Any, Any]", dict[str, Any]], dict[str, Any]]
+TaskBody = Callable[["Task[Any, Any]", dict[str, Any]], "OperationResult"]
+
+_SHOWN_CHARS = 200
 
 _log = logging.getLogger(__name__)
 
@@ -87,16 +91,17 @@ def gpu_task(name: str) -> Callable[[TaskBody], "Task[Any, Any]"]:
 
     def make(body: TaskBody) -> "Task[Any, Any]":
         @wraps(body)
-        def run(self: "Task[Any, Any]", *args: Any, **kwargs: Any) -> dict[str, Any]:
+        def run(self: "Task[Any, Any]", *args: Any, **kwargs: Any) -> Outcome:
             try:
-                return body(self, _one_request(args, kwargs))
-            except SingletrackError:
-                raise
+                return Outcome(body(self, _one_request(args, kwargs)))
+            except SingletrackError as error:
+                # Flower shows tracebacks with all causes, and a cause may quote what was asked or answered.
+                raise error from None
             except Exception as error:
                 _log.exception("%s failed", name)
                 raise WorkerFailure(
-                    f"the worker failed with {type(error).__name__}: {error}. This is a defect in the worker; its "
-                    "log has the traceback.",
+                    f"the worker failed with {type(error).__name__}: {str(error)[:_SHOWN_CHARS]}. This is a defect in "
+                    "the worker; its log has the traceback.",
                     {"type": type(error).__name__},
                 ) from error
 

@@ -44,7 +44,7 @@ TABLE = (
     KeySpec("vector:{fingerprint}:{sha256}", "one embedding, float32", f"{VECTOR_TTL_S} s", "worker"),
     KeySpec("cancel:{job}", "a job that its caller gave up", f"{CANCEL_TTL_S} s", "client"),
     KeySpec("status", "the last status snapshot, JSON", f"{STATUS_TTL_S} s", "worker"),
-    KeySpec("state", "mode, last use of the VLM, footprints: a hash", f"{STATE_TTL_S} s", "worker"),
+    KeySpec("state", "mode, last use of the VLM, footprints, durations: a hash", f"{STATE_TTL_S} s", "worker"),
     KeySpec("events", "the event stream", f"{EVENTS_MAX} entries, {EVENTS_TTL_S} s", "worker"),
     KeySpec("lease", "who serves the track, JSON", f"{LEASE_TTL_S} s", "worker"),
     KeySpec("fence", "the newest token, which only grows", f"{STATE_TTL_S} s", "worker"),
@@ -58,7 +58,9 @@ TABLE = (
     KeySpec(
         "answer:{job}", "an answer as it is written, a stream", f"{ANSWER_MAX} entries, {ANSWER_TTL_S} s", "worker"
     ),
-    KeySpec("recording:{request}", "the last minutes of the GPU, gzipped JSON", f"{RECORDING_TTL_S} s", "worker"),
+    KeySpec(
+        "recording:{request}", "the last minutes of the GPU, gzipped JSON as base64", f"{RECORDING_TTL_S} s", "worker"
+    ),
     KeySpec("celery-task-meta-{job}", "a job's result", f"{RESULT_TTL_S} s", "worker"),
     KeySpec(QUEUE, "the queue, a list", "gone when empty", "client"),
     KeySpec("_kombu.binding*", "the queues there are", "one entry a queue", "Celery"),

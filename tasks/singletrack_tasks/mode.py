@@ -24,8 +24,13 @@ class ModeResult(OperationResult):
     vram_before_mb: int | None = Field(default=None, ge=0)
     vram_after_mb: int | None = Field(default=None, ge=0)
 
+    @property
+    def done(self) -> str:
+        """The modes before and after."""
+        return f"{self.before} -> {self.after}"
+
 
 @gpu_task("gpu.mode.set")
-def set_mode(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
+def set_mode(self: "Task[Any, Any]", request: dict[str, Any]) -> ModeResult:
     """Change the execution mode."""
-    return current().set_mode(SetMode.parse(request), Job(self.request.id or "")).dump()
+    return current().set_mode(SetMode.parse(request), Job(self.request.id or ""))

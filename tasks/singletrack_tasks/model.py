@@ -11,7 +11,8 @@ class Message(BaseModel):
     """One frozen message of the contract, of exactly one version."""
 
     VERSION: ClassVar[int] = 1
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+    # Inputs are prompts and answers, which no log and no traceback is to quote.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants", hide_input_in_errors=True)
 
     version: int = 1
 

@@ -51,7 +51,7 @@ def read_answer(text: str, schema: JsonSchema) -> Any:
         value = json.loads(text)
         Draft202012Validator(schema, registry=_NOTHING_ELSE).validate(value)
     except ValidationError as error:
-        where = "/".join(str(part) for part in error.absolute_path) or "its root"
+        where = "/".join(_named(part, schema) for part in error.absolute_path) or "its root"
         rule = json.dumps(error.validator_value)[:_SHOWN_CHARS]
         raise ValueError(f"at {where}: it breaks the rule {error.validator!r}: {rule}") from error
     except RecursionError as error:
@@ -59,6 +59,11 @@ def read_answer(text: str, schema: JsonSchema) -> Any:
     except Unresolvable as error:
         raise InvalidSchema(f"this schema refers to what is not in it: {error}") from error
     return value
+
+
+def _named(part: str | int, schema: JsonSchema) -> str:
+    """A part of a path: a name that only the answer has is a part of the answer."""
+    return str(part) if isinstance(part, int) or json.dumps(part) in json.dumps(schema) else "*"
 
 
 def _references(schema: Any) -> Iterator[object]:

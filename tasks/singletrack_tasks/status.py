@@ -121,16 +121,21 @@ StepName = Literal["unload_vlm", "load_vlm", "demote_clip", "promote_clip"]
 # What an operation is at: one of the steps that make the GPU ready, or its own work, which for a question means that
 # the model reads it first and then writes the answer.
 Stage = Literal["unload_vlm", "load_vlm", "demote_clip", "promote_clip", "work", "read", "generate"]
+AT_WORK: tuple[Stage, ...] = ("work", "read", "generate")
 
 
 class OperationInFlight(Message):
-    """The one operation that has the GPU now, what it is at, and how many tokens of an answer there are so far."""
+    """The one operation that has the GPU now, what it is at, and how many tokens of an answer there are so far.
+
+    `work_since_unix_s` is when its own work began, the steps before it left out; None during a step.
+    """
 
     job_id: str
     kind: str
     since_unix_s: float
     stage: Stage = "work"
     stage_since_unix_s: float | None = None
+    work_since_unix_s: float | None = None
     answer_tokens: int | None = None
 
 
@@ -177,11 +182,13 @@ class QueueStatus(Message):
     """The jobs that wait: how many, the age of the oldest, and how long a job sent now would wait (seconds).
 
     Both times are None where they cannot be told: a message without a time, operations that were never measured.
+    `next_up` names the operations of the first few, the next first, a change of mode with the mode that it is to.
     """
 
     length: int = Field(ge=0)
     oldest_age_s: float | None = None
     wait_s: float | None = None
+    next_up: tuple[str, ...] = ()
 
 
 class GPUResourceStatus(Message):
@@ -252,3 +259,16 @@ class OperationResult(Message):
     def degraded(self) -> bool:
         """Whether anything was less than configured when the operation ended."""
         return bool(self.reasons)
+
+    @property
+    def done(self) -> str:
+        """What was done, in a few words."""
+        return "done"
+
+    @property
+    def summary(self) -> str:
+        """One short line for logs and Flower, with nothing in it of what was asked and what was answered."""
+        took = f"{self.duration_s:.1f} s" if self.duration_s >= 1 else f"{self.duration_s * 1000:.0f} ms"
+        steps = ", ".join(receipt.step if receipt.ok else f"{receipt.step} failed" for receipt in self.receipts)
+        codes = ", ".join(reason.code for reason in self.reasons)
+        return f"{self.done} in {took}{steps and f' ({steps})'}{codes and f', degraded: {codes}'}"

@@ -20,6 +20,11 @@ class TickResult(OperationResult):
 
     idle_unloaded: bool = False
 
+    @property
+    def done(self) -> str:
+        """Whether the VLM was sent away."""
+        return "idle VLM unloaded" if self.idle_unloaded else "checked"
+
 
 class FindClip(Request):
     """Ask the encoder that serves which device its weights are on."""
@@ -29,6 +34,11 @@ class FindClipResult(OperationResult):
     """The device, `cpu` or `cuda:n`, as the encoder process read it off its weights."""
 
     device: str
+
+    @property
+    def done(self) -> str:
+        """Where CLIP is."""
+        return f"CLIP on {self.device}"
 
 
 class Ping(Request):
@@ -40,20 +50,25 @@ class PingResult(OperationResult):
 
     track: str
 
+    @property
+    def done(self) -> str:
+        """That it answered."""
+        return "answered"
+
 
 @gpu_task(TICK)
-def tick(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
+def tick(self: "Task[Any, Any]", request: dict[str, Any]) -> TickResult:
     """Unload an idle VLM and mend what differs from the mode's contract."""
-    return current().tick(Tick.parse(request), Job(self.request.id or "")).dump()
+    return current().tick(Tick.parse(request), Job(self.request.id or ""))
 
 
 @gpu_task("gpu.clip.device")
-def find_clip(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
+def find_clip(self: "Task[Any, Any]", request: dict[str, Any]) -> FindClipResult:
     """Name the device that CLIP is really on."""
-    return current().find_clip(FindClip.parse(request), Job(self.request.id or "")).dump()
+    return current().find_clip(FindClip.parse(request), Job(self.request.id or ""))
 
 
 @gpu_task("gpu.ping")
-def ping(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
+def ping(self: "Task[Any, Any]", request: dict[str, Any]) -> PingResult:
     """Take a turn and do nothing."""
-    return current().ping(Ping.parse(request), Job(self.request.id or "")).dump()
+    return current().ping(Ping.parse(request), Job(self.request.id or ""))

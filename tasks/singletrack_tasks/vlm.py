@@ -66,6 +66,12 @@ class AskResult(OperationResult):
     generate_s: float | None = None
     tries: int = 1
 
+    @property
+    def done(self) -> str:
+        """How long the answer is, and where the model ran."""
+        length, unit = (len(self.text), "character") if self.answer_tokens is None else (self.answer_tokens, "token")
+        return f"answer of {length} {unit}{'' if length == 1 else 's'} on {self.device}"
+
 
 class LoadVlm(Request):
     """Load the VLM, and return when it is loaded."""
@@ -81,20 +87,25 @@ class VlmResult(OperationResult):
     state: ModelState
     model: str
 
+    @property
+    def done(self) -> str:
+        """What the VLM is now."""
+        return f"VLM {self.state}"
+
 
 @gpu_task("gpu.vlm.ask")
-def ask(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
+def ask(self: "Task[Any, Any]", request: dict[str, Any]) -> AskResult:
     """Put a question to the VLM, loading it first if need be."""
-    return current().ask(Ask.parse(request), Job(self.request.id or "")).dump()
+    return current().ask(Ask.parse(request), Job(self.request.id or ""))
 
 
 @gpu_task("gpu.vlm.load")
-def load_vlm(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
+def load_vlm(self: "Task[Any, Any]", request: dict[str, Any]) -> VlmResult:
     """Load the VLM."""
-    return current().load_vlm(LoadVlm.parse(request), Job(self.request.id or "")).dump()
+    return current().load_vlm(LoadVlm.parse(request), Job(self.request.id or ""))
 
 
 @gpu_task("gpu.vlm.unload")
-def unload_vlm(self: "Task[Any, Any]", request: dict[str, Any]) -> dict[str, Any]:
+def unload_vlm(self: "Task[Any, Any]", request: dict[str, Any]) -> VlmResult:
     """Unload the VLM."""
-    return current().unload_vlm(UnloadVlm.parse(request), Job(self.request.id or "")).dump()
+    return current().unload_vlm(UnloadVlm.parse(request), Job(self.request.id or ""))

@@ -54,6 +54,7 @@ class Subject:
             retry_pause_s=0.05,
             grace_s=GRACE_S,
             lock_dir=folder / "locks-a",
+            flight_dir=folder / "flights",
         )
 
     def start_worker(self, folder: Path, environ: Mapping[str, str], log: str) -> Child:

@@ -19,6 +19,13 @@ def test_a_question(client: Client) -> None:
     assert answer.result.model == "singletrack-tiny-vlm"
 
 
+def test_an_answer_can_be_read_while_it_is_written(client: Client) -> None:
+    with client.ask_stream("Tell me a story.", options={"max_tokens": 20}) as stream:
+        told = "".join(piece.text for piece in stream)
+
+    assert told == stream.answer.text
+
+
 def test_a_question_about_images(client: Client) -> None:
     """A path, the bytes of a file, a PIL image, or an array as screen grabbers give it."""
     screenshot = np.zeros((90, 160, 4), np.uint8)

@@ -16,7 +16,10 @@ def test_a_status_tells_who_is_where(client: Client) -> None:
     assert status.clip.device == "cpu"
     assert status.vram is not None
     assert (status.vram.total_mb, status.vram.used_mb) == (8192, 7300)
-    assert status.queue_length == 0
+    assert status.queue is not None
+    assert status.queue.length == 0
+    assert status.lease is not None
+    assert status.lease.token > 0
 
 
 def test_a_status_says_what_is_wrong_and_why(client: Client) -> None:

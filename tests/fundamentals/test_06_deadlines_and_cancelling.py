@@ -29,6 +29,17 @@ def test_a_job_can_be_sent_and_looked_at_and_cancelled(client: Client) -> None:
     assert job.state is JobState.CANCELLED
 
 
+def test_a_job_says_why_it_waits(client: Client) -> None:
+    first = client.submit_ask("Tell me everything.", schema=ENDLESS)
+    second = client.submit_ask("Just say hello.", options={"max_tokens": 1})
+    wait_for(lambda: first.progress.place == 0, "the first has the GPU")
+
+    assert second.progress.place == 1
+    assert second.progress.before == ("ask",)
+    first.cancel()
+    assert second.result().text
+
+
 def test_a_result_can_be_fetched_later(client: Client) -> None:
     job = client.submit_ask("Just say hello.", options={"max_tokens": 1})
 

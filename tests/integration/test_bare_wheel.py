@@ -74,7 +74,7 @@ def test_it_imports_without_anything_heavy(python: Path) -> None:
 
 def test_the_command_line_is_there(python: Path) -> None:
     output = run(python.with_name("singletrack"), "--help")
-    for command in ("status", "mode", "ask", "embed", "events", "ping", "dead", "doctor", "up", "demo"):
+    for command in ("status", "mode", "ask", "embed", "events", "record", "ping", "dead", "doctor", "up", "demo"):
         assert command in output
 
 

@@ -433,7 +433,20 @@ def test_a_fallback_is_logged(stand_in: CLIPManager, caplog: pytest.LogCaptureFi
     kill(stand_in, stand_in.pids[1])
     with caplog.at_level(logging.WARNING):
         stand_in.check()
-    assert "the GPU's encoder process" in caplog.text
+    assert "The GPU's encoder process" in caplog.text
+
+
+def test_why_the_gpu_was_given_up_is_known_until_the_next_migration(stand_in: CLIPManager) -> None:
+    reasons: list[bool] = []
+    stand_in.start()
+    stand_in.promote()
+    reasons.append(stand_in.given_up is not None)
+    kill(stand_in, stand_in.pids[1])
+    stand_in.embed_texts(["a text"])
+    reasons.append(stand_in.given_up is not None)
+    stand_in.promote()
+    reasons.append(stand_in.given_up is not None)
+    assert reasons == [False, True, False]
 
 
 def test_wrong_settings_are_refused_before_anything_starts() -> None:

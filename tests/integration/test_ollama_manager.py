@@ -25,6 +25,7 @@ from singletrack_tasks.errors import (
 from singletrack_tasks.vlm import VlmOptions
 from singletrack_worker.gpu.ollama_manager import OllamaManager
 from singletrack_worker.gpu.ports import SystemClock, Vlm
+from tests.integration.worker_tools import alias_of_ours, another_model, load, loaded
 from tests.unit.gpu.vlm_conformance import ENDLESS, PATIENCE_S, Asking, VlmConformance, put
 
 pytestmark = pytest.mark.ollama
@@ -95,8 +96,17 @@ class TestConformance(VlmConformance):
     def _server(self, ollama: EmbeddedOllama) -> None:
         self.ollama = ollama
 
+    @pytest.fixture(autouse=True)
+    def _other_model(self, ollama: EmbeddedOllama) -> Iterator[None]:
+        with another_model(ollama) as self.other:
+            yield
+
     def until_answering(self, vlm: Vlm, asking: Asking) -> None:
         wait_until_busy(self.ollama)
+
+    def load_other(self, vlm: Vlm) -> str:
+        load(self.ollama, self.other)
+        return f"{self.other}:latest"
 
 
 class TestCancelling:
@@ -200,6 +210,82 @@ class TestQuestions:
         middle = whole.split()[3]
         cut = put(vlm, options=VlmOptions(temperature=0.0, stop=(middle,))).text
         assert cut == whole.partition(middle)[0]
+
+
+class TestOthers:
+    def test_one_that_answers_somebody_goes_when_it_has_answered(
+        self, ollama: EmbeddedOllama, vlm: OllamaManager
+    ) -> None:
+        with another_model(ollama) as name:
+            theirs = manager(ollama, name)
+            theirs.load()
+            asking = Asking(theirs, ENDLESS)
+            wait_until_busy(ollama)
+            with pytest.raises(VlmUnloadFailed, match=f"{name}.*answering"):
+                vlm.unload_other(name)
+            with pytest.raises(JobCancelled):
+                asking.cancel()
+            wait_until(lambda: theirs.listing() is None, "it goes by itself")
+            theirs.close()
+
+
+class TestAliases:
+    """The server has one runner for all names of a model, and lists it under one of them."""
+
+    @pytest.fixture(autouse=True)
+    def _alias(self, ollama: EmbeddedOllama) -> Iterator[None]:
+        with alias_of_ours(ollama) as self.alias:
+            yield
+
+    @pytest.fixture
+    def theirs(self, ollama: EmbeddedOllama) -> Iterator[OllamaManager]:
+        """Somebody else who knows our model by its alias."""
+        it = manager(ollama, self.alias)
+        yield it
+        it.close()
+
+    def test_ours_that_somebody_loaded_by_its_alias_is_loaded(
+        self, ollama: EmbeddedOllama, vlm: OllamaManager, theirs: OllamaManager
+    ) -> None:
+        theirs.load()
+        assert loaded(ollama) == [self.alias]
+        assert vlm.listing() is not None
+        assert vlm.others == ()
+
+    def test_it_is_used_as_it_is(self, ollama: EmbeddedOllama, vlm: OllamaManager, theirs: OllamaManager) -> None:
+        theirs.load()
+        before = [runner.pid for runner in runners(ollama)]
+        vlm.load()
+        assert put(vlm, images=(picture(),), options=VlmOptions(max_tokens=3)).text
+        assert [runner.pid for runner in runners(ollama)] == before
+        assert loaded(ollama) == [self.alias]
+
+    def test_unloading_ours_unloads_it(self, ollama: EmbeddedOllama, vlm: OllamaManager, theirs: OllamaManager) -> None:
+        theirs.load()
+        vlm.unload()
+        assert loaded(ollama) == []
+        wait_until(lambda: not runners(ollama), "the runner is gone")
+
+    def test_it_stays_ours_under_whatever_name_other_options_load_it_anew(
+        self, ollama: EmbeddedOllama, vlm: OllamaManager
+    ) -> None:
+        load(ollama, self.alias)
+        listed = []
+        for act in (lambda: put(vlm), lambda: load(ollama, self.alias), vlm.load, lambda: load(ollama, self.alias)):
+            act()
+            listed += loaded(ollama)
+            assert vlm.listing() is not None
+            assert vlm.others == ()
+        assert listed == [ollama.model, self.alias] * 2
+
+    def test_another_model_is_none_of_ours_by_its_side(self, ollama: EmbeddedOllama, vlm: OllamaManager) -> None:
+        load(ollama, self.alias)
+        with another_model(ollama) as name:
+            load(ollama, name)
+            assert vlm.listing() is not None
+            assert [other.name for other in vlm.others] == [f"{name}:latest"]
+            vlm.unload_other(name)
+        assert loaded(ollama) == [self.alias]
 
 
 class TestServer:

@@ -15,7 +15,7 @@ import pytest
 
 from singletrack import Client
 from singletrack_ops.errors import AlreadyServed, OpsError, PartEnded
-from singletrack_ops.net import free_port
+from singletrack_ops.net import free_port, get_text
 from singletrack_ops.services import flower_page
 from singletrack_ops.stack import CLIENT_FILE, Stack
 from tests.integration.ops.waiting import runs, wait_for
@@ -136,6 +136,9 @@ def test_up_starts_all_of_it_and_ctrl_c_ends_all_of_it(run: Run) -> None:
     found = re.search(r"^Flower +(\S+)", program.output, re.MULTILINE)
     assert found
     assert flower_page(found[1], "/healthcheck") is not None
+    served = re.search(r"^Metrics +(\S+)", program.output, re.MULTILINE)
+    assert served
+    assert "singletrack_worker_info{" in (get_text(served[1], 5) or "")
     tree = program.tree()
     assert len(users_of(program.folder)) >= 4
 
@@ -259,6 +262,8 @@ def test_the_demo_runs_from_nothing_to_its_end(run: Run) -> None:
     assert program.wait(DEMO_S) == 0, program.output
     assert "Verified in" in program.output
     assert "NOT SO" not in program.output
+    assert re.search(r"the GPU page at http://127\.0\.0\.1:\d+/gpu tells of [1-9]\d* mode changes", program.output)
+    assert re.search(r"the metrics at http://127\.0\.0\.1:\d+/metrics count [1-9]\d* operations", program.output)
     assert "\x1b" not in program.output
     assert max(map(len, program.output.splitlines())) <= 100
     assert users_of(program.folder) == []

@@ -13,7 +13,8 @@ from singletrack import Client, JobState
 from singletrack_ops.ollama_server import EmbeddedOllama
 from singletrack_ops.stack import Stack
 from singletrack_tasks.errors import AnswerOutsideSchema, DeadlinePassed, InvalidRequest, JobCancelled, UnknownModel
-from tests.integration.worker_tools import submit_endless, wait_until_quiet
+from tests.integration.ops.waiting import wait_for
+from tests.integration.worker_tools import ENDLESS, submit_endless, wait_until_quiet
 
 pytestmark = pytest.mark.ollama
 
@@ -32,6 +33,41 @@ def test_an_answer_has_the_figures_of_the_server(client: Client) -> None:
     assert result.generate_s is not None
     assert result.device == "gpu"
     assert result.tries == 1
+
+
+def test_an_answer_is_read_while_it_is_written(client: Client) -> None:
+    long = {"type": "array", "items": {"type": "boolean"}, "minItems": 300, "maxItems": 300}
+    with client.ask_stream("Toss a coin.", schema=long) as stream:
+        first = next(iter(stream))
+        rest = list(stream)
+    assert len(rest) > 1
+    assert first.text + "".join(piece.text for piece in rest) == stream.answer.text
+    assert {piece.attempt for piece in (first, *rest)} == {1}
+    assert len(stream.answer.value) == 300
+
+
+def test_leaving_an_answer_breaks_it_off(client: Client, ollama: EmbeddedOllama) -> None:
+    with client.ask_stream("Write.", schema=ENDLESS, timeout_s=60) as stream:
+        next(iter(stream))
+        wait_for(lambda: stream.job.state is JobState.RUNNING, "the status shows it while it is read")
+    with pytest.raises(JobCancelled):
+        stream.job.result()
+    wait_until_quiet(ollama)
+
+
+def test_a_job_says_what_it_is_at_and_why_it_waits(client: Client, ollama: EmbeddedOllama) -> None:
+    running = submit_endless(client, ollama)
+    waiting = client.submit_ask("What?", options={"max_tokens": 1}, timeout_s=60)
+    wait_for(lambda: (at := running.progress.operation) is not None and (at.answer_tokens or 0) > 5, "it writes")
+    at = running.progress
+    assert (at.place, at.before) == (0, ())
+    assert at.operation is not None
+    assert at.operation.stage == "generate"
+    behind = waiting.progress
+    assert (behind.place, behind.before, behind.loads_vlm) == (1, ("ask",), False)
+    running.cancel()
+    waiting.result()
+    assert waiting.progress.place is None
 
 
 def test_images_of_every_kind_are_seen(client: Client) -> None:

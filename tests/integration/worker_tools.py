@@ -1,6 +1,9 @@
 """What tests of a running worker share: its environment, a look at Ollama itself, work that does not end."""
 
+import functools
+import hashlib
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +19,7 @@ from singletrack import Client, Job
 from singletrack_ops.child import Child
 from singletrack_ops.ollama_server import EmbeddedOllama
 from singletrack_ops.services import start_worker, wait_for_clip
+from singletrack_ops.tiny_vlm import write_tiny_vlm
 from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.keys import QUEUE, Keys
 from singletrack_tasks.schema import JsonSchema
@@ -26,6 +30,8 @@ from tests.integration.ops.waiting import wait_for
 # More strings than any model gets through in the time of a test.
 ENDLESS: JsonSchema = {"type": "array", "items": {"type": "string"}, "minItems": 100_000}
 NO_SERVER = "http://127.0.0.1:9"
+# Any but that of the tiny model.
+THEIR_SEED = 8
 # What the desktop takes of a simulated GPU, MiB.
 BASE_MB = 300
 BUSY_PERCENT = 20.0
@@ -40,7 +46,8 @@ def clean_environ() -> dict[str, str]:
 
 def worker_environ(redis_url: str, track: str, ollama: EmbeddedOllama | None, /, **settings: object) -> dict[str, str]:
     """The whole environment of a worker; `settings` are named as the fields of `GPUResourceConfig` are."""
-    given: dict[str, object] = {"redis_url": redis_url, "track": track, "ollama_url": NO_SERVER}
+    # Many workers run at once: those that are to be scraped name a port of their own.
+    given: dict[str, object] = {"redis_url": redis_url, "track": track, "ollama_url": NO_SERVER, "metrics_port": 0}
     if ollama is not None:
         given |= {"ollama_url": ollama.url, "vlm_model": ollama.model}
     return clean_environ() | {f"SINGLETRACK_{name.upper()}": str(value) for name, value in (given | settings).items()}
@@ -62,22 +69,74 @@ def running_worker(folder: Path, environ: dict[str, str]) -> Iterator[tuple[Chil
             worker.stop(1)
 
 
+def loaded(ollama: EmbeddedOllama) -> list[str]:
+    """The names, without tags, that the server itself lists as loaded."""
+    listed = requests.get(f"{ollama.url}/api/ps", timeout=10).json()["models"]
+    return [model["name"].partition(":")[0] for model in listed]
+
+
 def is_loaded(ollama: EmbeddedOllama) -> bool:
     """Whether the server itself lists its model as loaded."""
-    listed = requests.get(f"{ollama.url}/api/ps", timeout=10).json()["models"]
-    return any(model["name"].partition(":")[0] == ollama.model for model in listed)
+    return ollama.model in loaded(ollama)
+
+
+def load(ollama: EmbeddedOllama, model: str | None) -> None:
+    """Load a model as somebody else would."""
+    answer = requests.post(f"{ollama.url}/api/generate", json={"model": model, "keep_alive": 60}, timeout=30)
+    answer.raise_for_status()
+
+
+def unload(ollama: EmbeddedOllama, model: str | None) -> None:
+    """Unload a model as somebody else would."""
+    requests.post(f"{ollama.url}/api/generate", json={"model": model, "keep_alive": 0}, timeout=30)
+    wait_for(lambda: model not in loaded(ollama), "the model is gone")
+
+
+@contextmanager
+def another_model(ollama: EmbeddedOllama) -> Iterator[str]:
+    """A model of other weights, by its name at the server, which is not loaded any more afterwards."""
+    name = _their_model(ollama.url)
+    try:
+        yield name
+    finally:
+        unload(ollama, name)
+
+
+@functools.cache
+def _their_model(url: str) -> str:
+    """Give the server, once, the text part of the tiny model with other numbers in it; returns its name."""
+    name = "somebodys-model"
+    with tempfile.TemporaryDirectory() as folder:
+        weights = (write_tiny_vlm(Path(folder), THEIR_SEED).parent / "text.gguf").read_bytes()
+    digest = f"sha256:{hashlib.sha256(weights).hexdigest()}"
+    requests.post(f"{url}/api/blobs/{digest}", data=weights, timeout=30).raise_for_status()
+    model = {"model": name, "files": {"text.gguf": digest}, "template": "{{ .Prompt }}", "stream": False}
+    requests.post(f"{url}/api/create", json=model, timeout=30).raise_for_status()
+    return name
+
+
+@contextmanager
+def alias_of_ours(ollama: EmbeddedOllama) -> Iterator[str]:
+    """Another name of the server's model, which is gone again afterwards, as is the model from memory."""
+    name = "alias"
+    copy = {"source": ollama.model, "destination": name}
+    requests.post(f"{ollama.url}/api/copy", json=copy, timeout=30).raise_for_status()
+    try:
+        yield name
+    finally:
+        unload(ollama, name)
+        requests.delete(f"{ollama.url}/api/delete", json={"model": name}, timeout=30).raise_for_status()
 
 
 def load_behind_its_back(ollama: EmbeddedOllama) -> None:
     """Load the model as somebody else would."""
-    requests.post(f"{ollama.url}/api/generate", json={"model": ollama.model, "keep_alive": 60}, timeout=30)
+    load(ollama, ollama.model)
     wait_for(lambda: is_loaded(ollama), "the model is listed")
 
 
 def unload_behind_its_back(ollama: EmbeddedOllama) -> None:
     """Unload the model as somebody else would."""
-    requests.post(f"{ollama.url}/api/generate", json={"model": ollama.model, "keep_alive": 0}, timeout=30)
-    wait_for(lambda: not is_loaded(ollama), "the model is gone")
+    unload(ollama, ollama.model)
 
 
 def runner_percent(ollama: EmbeddedOllama) -> float:

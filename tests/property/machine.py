@@ -12,7 +12,7 @@ from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm
 from singletrack_tasks.wire import Blob
 from singletrack_worker.gpu.fakes import IMAGE_SIZE
 from tests.property.checks import Check
-from tests.property.world import Alter, Setup, World
+from tests.property.world import TICK_INTERVAL_S, Alter, Setup, World
 
 SCHEMA = {
     "type": "object",
@@ -31,6 +31,8 @@ SETUPS = st.builds(
     overhead_mb=st.sampled_from([0, 400]),
     clip_configured_mb=st.sampled_from([800, 1100, 1500]),
     idle_timeout_s=st.sampled_from([0.0, 20.0, 300.0]),
+    foreign_models=st.sampled_from(["report", "unload"]),
+    strangers_are_named=st.booleans(),
 )
 CLIENTS = st.sampled_from(["agent", "bench", "cli"])
 MODES = st.sampled_from(ExecutionMode)
@@ -52,6 +54,7 @@ VLM_FAULTS = (
     "unload_failures",
     "ask_failures",
     "bad_answers",
+    "guest_stays",
 )
 
 
@@ -104,6 +107,11 @@ class Machine(RuleBasedStateMachine):
         self.world.submit(BEAT, Tick())
         self._drain()
 
+    @rule(times=st.integers(2, 3))
+    def checks_go_by(self, times: int) -> None:
+        for _ in range(times):
+            self.tick(TICK_INTERVAL_S)
+
     @precondition(lambda self: self.world.queue)
     @rule(pick=st.integers(0, 100))
     def cancel_one_that_waits(self, pick: int) -> None:
@@ -147,6 +155,13 @@ class Machine(RuleBasedStateMachine):
             self.world.load_by_somebody()
         else:
             self.world.vlm.evict()
+
+    @rule(name=st.sampled_from(["their:1b", "other:7b"]), size_mb=st.sampled_from([None, None, 0, 700, 3000]))
+    def somebody_uses_another_model(self, name: str, size_mb: int | None) -> None:
+        if size_mb is None or self.world.vlm.faults.down:
+            self.world.vlm.guest_leaves(name)
+        else:
+            self.world.vlm.guest_comes(name, size_mb)
 
     @precondition(lambda self: self.world.setup.total_mb is not None)
     @rule(part=st.sampled_from([0.0, 0.3, 0.7, 1.0]), amid_a_move=st.booleans())

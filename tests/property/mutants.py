@@ -9,6 +9,7 @@ from singletrack_tasks.status import GPUResourceStatus, ModelState, StepName
 from singletrack_tasks.wire import Vector
 from singletrack_worker.gpu.gpu_resource_manager import GPUResourceManager
 from singletrack_worker.gpu.planner import Plan
+from singletrack_worker.gpu.shares import Share
 from tests.property.world import Alter
 
 
@@ -86,6 +87,22 @@ def unloads_in_name_only(manager: GPUResourceManager) -> None:
 
 def does_not_ask_the_encoder_where_it_is(manager: GPUResourceManager) -> None:
     put(manager._clip, "find", lambda: "cuda:0")
+
+
+def never_looks_for_strangers(manager: GPUResourceManager) -> None:
+    put(manager._drift, "_take_in", lambda _: None)
+
+
+def takes_its_tenants_for_strangers(manager: GPUResourceManager) -> None:
+    put(manager._drift, "_share", lambda *_: Share())
+
+
+def makes_up_its_mind_too_late(manager: GPUResourceManager) -> None:
+    put(manager._drift._judge, "_confirm_s", 3600.0)
+
+
+def overlooks_what_has_no_name(manager: GPUResourceManager) -> None:
+    put(manager._drift._judge, "_rest", lambda _: ())
 
 
 def has_no_mutex(manager: GPUResourceManager) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.property import checks, mutants
+from tests.property import checks, drift_checks, mutants
 from tests.property.checks import Check
 from tests.property.crowd import WORK, Crowd
 from tests.property.machine import machine_for
@@ -29,6 +29,10 @@ CASES: tuple[tuple[Check, Alter], ...] = (
     (checks.p10_loaded_means_listed, mutants.loads_in_name_only),
     (checks.p11_unloaded_means_gone, mutants.unloads_in_name_only),
     (checks.p12_clip_is_where_it_is_said_to_be, mutants.does_not_ask_the_encoder_where_it_is),
+    (drift_checks.drift_is_told, mutants.never_looks_for_strangers),
+    (drift_checks.drift_is_told, mutants.takes_its_tenants_for_strangers),
+    (drift_checks.drift_is_told, mutants.makes_up_its_mind_too_late),
+    (drift_checks.drift_is_told, mutants.overlooks_what_has_no_name),
 )
 
 

@@ -2,7 +2,7 @@
 
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.property import checks
+from tests.property import checks, drift_checks
 from tests.property.machine import machine_for
 
 
@@ -56,3 +56,7 @@ def test_p12_clip_device() -> None:
 
 def test_p13_one_at_a_time_in_order() -> None:
     run_state_machine_as_test(machine_for(checks.p13_one_at_a_time_in_order))
+
+
+def test_drift_is_told_and_nothing_else_is() -> None:
+    run_state_machine_as_test(machine_for(drift_checks.drift_is_told))

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from singletrack_tasks.embedding import EmbedImages, EmbedTexts
 from singletrack_tasks.errors import SingletrackError
@@ -22,6 +23,8 @@ BASE_MB = 300
 # The skew of the GPU's embeddings moves them by half its square.
 SKEW = 1e-3
 TICK_INTERVAL_S = 15.0
+# No pid that a fake encoder makes up.
+STRANGER_PID = 4_194_304
 # Who sends the tick with which a worker starts.
 STARTER = "the worker itself"
 
@@ -30,7 +33,10 @@ Alter = Callable[[GPUResourceManager], None]
 
 @dataclass(frozen=True)
 class Setup:
-    """The machine that a world is on: sizes in MiB (`total_mb` None: no GPU), the idle timeout in seconds."""
+    """The machine that a world is on: sizes in MiB (`total_mb` None: no GPU), the idle timeout in seconds.
+
+    `strangers_are_named` where the driver lists a stranger's process.
+    """
 
     total_mb: int | None = 8192
     vlm_mb: int = 5600
@@ -38,6 +44,8 @@ class Setup:
     clip_mb: int = 1100
     clip_configured_mb: int = 1100
     idle_timeout_s: float = 300.0
+    foreign_models: Literal["report", "unload"] = "report"
+    strangers_are_named: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,8 +60,12 @@ class Sent:
 
 @dataclass
 class Done:
-    """An operation that ended: what came of it, and what was recorded from outside while it ran."""
+    """An operation that ended: what came of it, and what was recorded from outside while it ran.
 
+    `worker` counts the workers of its world.
+    """
+
+    worker: int
     sent: Sent
     mode_before: ExecutionMode
     mode: ExecutionMode
@@ -126,7 +138,10 @@ class World:
         self.figures_are_blurred = False
         self._disturbed = False
         if isinstance(self.vram, SimulatedGpu):
-            self.vram.add_tenant("stranger", lambda: self.stranger_mb)
+            pid = STRANGER_PID if setup.strangers_are_named else None
+            self.vram.add_tenant("stranger", lambda: self.stranger_mb, pid=lambda: pid)
+        self.workers = 0
+        self.events_before = 0
         self.queue: deque[Sent] = deque()
         self.done: list[Done] = []
         self.mode = ExecutionMode.IDLE
@@ -147,6 +162,7 @@ class World:
             idle_timeout_s=setup.idle_timeout_s,
             tick_interval_s=TICK_INTERVAL_S,
             clip_mb=setup.clip_configured_mb,
+            foreign_models=setup.foreign_models,
         )
 
     def scene(self) -> Scene:
@@ -162,6 +178,8 @@ class World:
             vlm_reachable=not self.vlm.faults.down,
             clip_device=self.clip.device,
             clip_held_mb=self.clip.held_mb,
+            guests=self.vlm.guests,
+            stranger_mb=self.stranger_mb,
         )
 
     def submit(self, client: str, request: Request) -> Sent:
@@ -217,6 +235,7 @@ class World:
         self.clip = FakeClip(self.vram, self.clock, self.history, size_mb=self.setup.clip_mb, skew=SKEW)
         self.history.look = self.scene
         stores = self.stores
+        self.workers, self.events_before = self.workers + 1, len(stores.publisher.events)
         self.manager = GPUResourceManager(
             self.config,
             Tenants(self.vram, self.vlm, self.clip),
@@ -254,6 +273,7 @@ class World:
         if isinstance(sent.request, SetMode) and result is not None:
             self.mode = sent.request.mode
         return Done(
+            worker=self.workers,
             sent=sent,
             mode_before=mode_before,
             mode=self.mode,

@@ -19,6 +19,7 @@ CONFIGURED_IN_ENV = {
     "SINGLETRACK_CLIP_WEIGHTS",
     "SINGLETRACK_IDLE_TIMEOUT_S",
     "FLOWER_BASIC_AUTH",
+    "GRAFANA_ADMIN_PASSWORD",
 }
 VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?P<default>:?-)?")
 
@@ -35,8 +36,8 @@ def gpus_of(service: str) -> list[Any]:
     return devices
 
 
-def test_the_services_are_the_five_of_the_design() -> None:
-    assert set(SERVICES) >= {"redis", "ollama", "worker", "beat", "flower"}
+def test_the_services_are_the_seven_of_the_design() -> None:
+    assert set(SERVICES) >= {"redis", "ollama", "worker", "beat", "flower", "prometheus", "grafana"}
 
 
 @each_service
@@ -81,6 +82,26 @@ def test_worker_and_ollama_are_given_the_same_gpu() -> None:
     assert gpus_of("worker")[0]["driver"] == "nvidia"
 
 
+def test_prometheus_finds_the_worker_and_nobody_else_does() -> None:
+    scraped = yaml.safe_load((ROOT / "ops/prometheus/prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
+    worker = SERVICES["worker"]["environment"]
+    assert [job["static_configs"][0]["targets"] for job in scraped] == [
+        [f"worker:{worker['SINGLETRACK_METRICS_PORT']}"]
+    ]
+    assert worker["SINGLETRACK_METRICS_HOST"] == "0.0.0.0"
+    assert "ports" not in SERVICES["worker"]
+
+
+@pytest.mark.parametrize("name", ["prometheus", "grafana"])
+def test_what_is_provisioned_is_there_and_cannot_be_written(name: str) -> None:
+    mounts = [mount for mount in SERVICES[name]["volumes"] if mount.startswith(".")]
+    assert mounts
+    for mount in mounts:
+        source, _, how = mount.split(":")
+        assert (ROOT / source).is_dir()
+        assert how == "ro"
+
+
 def test_redis_keeps_what_it_was_given() -> None:
     settings = dict(line.split(" ", 1) for line in COMPOSE["configs"]["redis"]["content"].splitlines())
     assert settings["appendonly"] == "yes"
@@ -104,7 +125,14 @@ def test_our_services_read_the_one_env_file_but_use_the_addresses_of_the_network
     assert service["env_file"] == ".env"
     assert service["environment"]["SINGLETRACK_REDIS_URL"].endswith("@redis:6379/0")
     assert service["environment"]["SINGLETRACK_OLLAMA_URL"] == "http://ollama:11434"
-    assert service["command"].startswith(f"celery -A singletrack_worker {name} ")
+    assert service["command"].replace("celery --quiet", "celery").startswith(f"celery -A singletrack_worker {name} ")
+
+
+@pytest.mark.parametrize("name", ["worker", "beat", "flower"])
+def test_our_services_are_told_no_password_that_is_not_theirs(name: str) -> None:
+    told = SERVICES[name]["environment"]
+    assert told["GRAFANA_ADMIN_PASSWORD"] == ""
+    assert bool(told["FLOWER_BASIC_AUTH"]) is (name == "flower")
 
 
 def test_named_volumes_are_declared() -> None:

@@ -9,6 +9,7 @@ from kombu.transport import TRANSPORT_ALIASES
 from singletrack_tasks import embedding, mode, upkeep, vlm
 from singletrack_tasks.errors import InvalidConfiguration
 from singletrack_tasks.keys import QUEUE, RESULT_TTL_S
+from singletrack_worker import logs
 from singletrack_worker.settings import GPUResourceConfig
 from singletrack_worker.steps import STEPS
 
@@ -16,7 +17,7 @@ from singletrack_worker.steps import STEPS
 CONTRACT = (mode, vlm, embedding, upkeep)
 
 SOCKET_TIMEOUT_S = 5.0
-RESULT_SHOWN_CHARS = 60
+RESULT_SHOWN_CHARS = 200
 # By a short name of its own, which logs and Flower show.
 TRANSPORT = "singletrack"
 TRANSPORT_ALIASES[TRANSPORT] = "singletrack_worker.transport:Transport"
@@ -43,7 +44,8 @@ def make_app(config: GPUResourceConfig) -> TrackApp:
     app = TrackApp("singletrack", set_as_current=True)
     app.gpu_config = config
     app.conf.update(_settings(config))
-    # What the log shows of a result: enough to see what it is, and no answer about anybody's screen.
+    logs.set_up(config.track, config.log_format)
+    # A result shows itself as a summary (`Outcome`); whatever else it may be is cut off.
     app.Task.resultrepr_maxsize = RESULT_SHOWN_CHARS
     for step in STEPS:
         app.steps["worker"].add(step)

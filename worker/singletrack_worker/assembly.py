@@ -12,7 +12,9 @@ import redis
 from singletrack_tasks.events import WorkerStarted, WorkerStopped
 from singletrack_tasks.status import GPUResourceStatus, LeaseInfo, WorkerInfo
 from singletrack_worker.answers import RedisAnswers
+from singletrack_worker.flights import Flights
 from singletrack_worker.gpu.clip_manager import CLIPManager
+from singletrack_worker.gpu.flight_recorder import FlightRecorder
 from singletrack_worker.gpu.gpu_resource_manager import GPUResourceManager, Tenants
 from singletrack_worker.gpu.ollama_manager import OllamaManager
 from singletrack_worker.gpu.ports import Clock, Stores, SystemClock, Telemetry, Vlm, Vram
@@ -25,9 +27,11 @@ from singletrack_worker.stores import (
     RedisCancellations,
     RedisMemory,
     RedisPublisher,
+    RedisRecordings,
     RedisVectorCache,
     Writer,
 )
+from singletrack_worker.telemetry import Fanout
 
 SET_CLOCK_EVERY_S = 30.0
 # How late a call to break off is heard that came while the worker was cut off from its remote control.
@@ -54,6 +58,13 @@ class Worker:
         self._set_again_s = self._look_again_s = 0.0
         self._info = _describe(self._clock)
         self._publisher = RedisPublisher(config.keys, writer)
+        self.recorder = FlightRecorder(
+            config.track,
+            vram,
+            self._clock,
+            write=Flights(config.flight_dir, config.track).write,
+            deliver=RedisRecordings(config.keys, writer).put,
+        )
         self.manager = GPUResourceManager(
             config,
             build_tenants(config, self._clock, vram),
@@ -64,7 +75,7 @@ class Worker:
                 publisher=self._publisher,
                 cancellations=RedisCancellations(client, config.keys),
                 answers=RedisAnswers(config.keys, writer),
-                telemetry=telemetry,
+                telemetry=Fanout((self.recorder, telemetry)),
                 lease=lease,
             ),
             self._clock,
@@ -80,12 +91,14 @@ class Worker:
         self._publisher.emit(WorkerStarted(at_unix_s=at, host=host, pid=pid))
         self._publisher.publish(self.manager.status())
         self._publisher.start(self._snapshot)
+        self.recorder.start(self.manager.sample)
         if after_a_death:
             self.manager.settle()
         self.manager.start_in_background()
 
     def stop(self) -> None:
         """End the encoders, and say so."""
+        self.recorder.stop()
         self.manager.stop()
         self._publisher.stop()
         at, host, pid = self._clock.time(), self._info.host, self._info.pid
@@ -123,7 +136,8 @@ def build_tenants(config: GPUResourceConfig, clock: Clock, vram: Vram) -> Tenant
     )
     if isinstance(vram, SimulatedGpu):
         vlm = SimulatedVlm(vlm, vram, config.simulated_vlm_mb)
-        vram.add_tenant("clip", lambda: config.simulated_clip_mb if clip.pids[1] is not None else 0)
+        taken_mb = config.simulated_clip_mb
+        vram.add_tenant("clip", lambda: taken_mb if clip.pids[1] is not None else 0, pid=lambda: clip.pids[1])
     return Tenants(vram, vlm, clip)
 
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from singletrack_tasks.keys import QUEUE
 from singletrack_tasks.model import describe
+from singletrack_tasks.outline import outline
 
 # Images travel as keys, and 256 texts of a request are a few MB at most.
 MESSAGE_MAX_BYTES = 16 * 1024 * 1024
@@ -56,8 +57,6 @@ class _Headers(_Lenient):
     expires: str | None = None
     compression: None = None
     ignore_result: bool | None = None
-    argsrepr: str | None = None
-    kwargsrepr: str | None = None
     origin: str | None = None
 
 
@@ -91,7 +90,7 @@ def read(raw: bytes, tasks: Container[str]) -> Envelope:
     job_id, task = _identity(data)
     try:
         message = _Message.model_validate(data)
-        body = _body(message)
+        body, kwargs = _body(message)
         expires = _expires(message.headers.expires)
     except ValidationError as error:
         raise Unreadable(describe("the message", error), job_id, task) from None
@@ -103,7 +102,7 @@ def read(raw: bytes, tasks: Container[str]) -> Envelope:
     if task is None or task not in tasks:
         raise Unreadable(f"{str(task)[:_SHOWN_CHARS]!r} is no task of this worker", job_id, task)
     tag = uuid.uuid4().hex
-    return Envelope(job_id, task, tag, _payload(message, body, expires, tag))
+    return Envelope(job_id, task, tag, _payload(message, body, outline(task, kwargs.get("request")), expires, tag))
 
 
 def _decode(raw: bytes) -> Any:
@@ -125,8 +124,8 @@ def _identity(data: Any) -> tuple[str | None, str | None]:
     return job_id if named else None, task if isinstance(task, str) else None
 
 
-def _body(message: _Message) -> str:
-    """Give the body, [args, kwargs, embed] as JSON, in base64; raises `ValueError`."""
+def _body(message: _Message) -> tuple[str, dict[str, Any]]:
+    """Give the body, [args, kwargs, embed] as JSON, in base64, and its kwargs; raises `ValueError`."""
     encoding = message.properties.body_encoding
     if encoding not in (None, "base64", "utf-8"):
         raise ValueError(f"{encoding[:_SHOWN_CHARS]!r} is no encoding of a body")
@@ -137,8 +136,8 @@ def _body(message: _Message) -> str:
         kombu_json.loads(body.decode("utf-8"))
     except (binascii.Error, ValueError) as error:
         raise ValueError(f"its body is no JSON: {error}") from None
-    _Body.validate_python(parts)
-    return base64.b64encode(body).decode("ascii")
+    _, kwargs, _ = _Body.validate_python(parts)
+    return base64.b64encode(body).decode("ascii"), kwargs
 
 
 def _expires(text: str | None) -> str | None:
@@ -157,7 +156,7 @@ def _shown(text: str) -> str:
     return text[:_SHOWN_CHARS].encode("utf-8", "replace").decode("utf-8")
 
 
-def _payload(message: _Message, body: str, expires: str | None, tag: str) -> dict[str, Any]:
+def _payload(message: _Message, body: str, summary: str, expires: str | None, tag: str) -> dict[str, Any]:
     headers = message.headers
     return {
         "body": body,
@@ -175,8 +174,9 @@ def _payload(message: _Message, body: str, expires: str | None, tag: str) -> dic
             "retries": 0,
             "timelimit": [None, None],
             "ignore_result": bool(headers.ignore_result),
-            "argsrepr": _shown(headers.argsrepr or "()"),
-            "kwargsrepr": _shown(headers.kwargsrepr or "{}"),
+            # What logs and Flower show: our own summary, since a plain Celery app writes whole prompts here.
+            "argsrepr": "()",
+            "kwargsrepr": summary or "{}",
             "origin": _shown(headers.origin or ""),
         },
         "properties": {

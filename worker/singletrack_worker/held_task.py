@@ -7,6 +7,7 @@ from celery.exceptions import Reject
 
 from singletrack_tasks.errors import SingletrackError
 from singletrack_worker import inbox as inboxes
+from singletrack_worker import logs
 
 
 class HeldTask(Task):  # type: ignore[type-arg] # generic in the stubs only
@@ -20,7 +21,8 @@ class HeldTask(Task):  # type: ignore[type-arg] # generic in the stubs only
         if inbox is None or not inbox.claim(self.request.id or ""):
             raise Reject("the worker ends, or the message is not in its hands", requeue=True)
         try:
-            return self.run(*args, **kwargs)
+            with logs.doing(self.request.id or "", self.name):
+                return self.run(*args, **kwargs)
         except SingletrackError as error:
             if inbox.giving_back:
                 # It was broken off for the worker's end: the next worker does it, and its caller hears of nothing else.

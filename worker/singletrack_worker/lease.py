@@ -2,7 +2,6 @@
 
 import json
 import logging
-import time
 from collections.abc import Callable
 
 import redis
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from singletrack_tasks.keys import HOLDERS_MAX, LEASE_TTL_S, STATE_TTL_S, Keys
 from singletrack_tasks.status import LeaseInfo
 from singletrack_worker.host_lock import Holder, HostLock
+from singletrack_worker.redis_client import server_time_unix_s
 from singletrack_worker.scripts import Scripts
 
 _log = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class Lease:
     def take(self) -> Holder | None:
         """Take the lease if it is free; returns None then, else who has it. Raises `redis.RedisError`."""
         self.token = 0
+        now_unix_s = server_time_unix_s(self._redis)
         taken, value = self._scripts.take_lease(
             keys=[self._keys.lease, self._keys.fence, self._keys.holders],
             args=[
@@ -63,7 +64,7 @@ class Lease:
         if not taken:
             return _holder(value)
         self.token = int(value)
-        self._since_unix_s = time.time()
+        self._since_unix_s = now_unix_s
         self._lock.note_token(self.token)
         _log.info("this worker has the lease on the track, token %d", self.token)
         return None

@@ -19,6 +19,9 @@ MIB = 1024 * 1024
 KEEP_ALIVE_MARGIN_S = 120.0
 # With idle unloading off (R4.3) the model stays for a day after each question, never for ever.
 KEEP_ALIVE_WITHOUT_TIMEOUT_S = 24 * 3600.0
+METRICS_PORT = 9808
+
+LogFormat = Literal["auto", "json", "text"]
 
 
 class GPUResourceConfig(BaseSettings):
@@ -26,8 +29,10 @@ class GPUResourceConfig(BaseSettings):
 
     `gpu` is `auto` (NVML's GPU of `gpu_index`, the CPU where there is no driver), `none` (the CPU, whatever is
     there) or `simulated`, whose sizes are the `simulated_*` figures. `clip_mb` is what CLIP is taken to need until
-    its first migration was measured. `lock_dir` has to be the same for all workers of a host. `grace_s` is what the
-    operation in flight has to finish when the worker is told to end.
+    its first migration was measured. `foreign_models` is what is done about models that somebody else loads at the
+    Ollama server: they are reported in either case. `lock_dir` has to be the same for all workers of a host. `grace_s`
+    is what the operation in flight has to finish when the worker is told to end. `metrics_port` 0 means that no metrics
+    are served. `log_format` `auto` is text on a terminal and JSON elsewhere.
     """
 
     model_config = SettingsConfigDict(
@@ -57,6 +62,7 @@ class GPUResourceConfig(BaseSettings):
     vram_release_timeout_s: float = Field(default=10.0, gt=0)
     retry_attempts: int = Field(default=3, ge=1, le=3)
     retry_pause_s: float = Field(default=1.0, ge=0)
+    foreign_models: Literal["report", "unload"] = "report"
 
     clip_weights: str = Field(default="ViT-B-32/laion2b_s34b_b79k", min_length=1)
     clip_resize_mode: ResizeMode = ResizeMode.SQUASH
@@ -64,11 +70,16 @@ class GPUResourceConfig(BaseSettings):
     clip_mb: int = Field(default=1100, gt=0)
     encode_timeout_s: float = Field(default=60.0, gt=0)
 
+    log_format: LogFormat = "auto"
     standby: bool = False
     lock_dir: Path | None = None
+    flight_dir: Path | None = None
     grace_s: float = Field(default=45.0, ge=0)
     queue_max: int = Field(default=QUEUE_MAX, ge=1)
     payloads_max_mb: int = Field(default=PAYLOAD_BYTES_MAX // MIB, ge=1)
+
+    metrics_host: str = Field(default="127.0.0.1", min_length=1)
+    metrics_port: int = Field(default=METRICS_PORT, ge=0, le=65535)
 
     @classmethod
     def from_environment(cls) -> Self:

@@ -6,6 +6,7 @@ builds the manager, gives it to the tasks, and takes it away after the last of t
 """
 
 import logging
+import re
 from typing import Any, NoReturn
 
 import redis
@@ -15,13 +16,14 @@ from celery.worker.state import maybe_shutdown
 
 from singletrack_tasks import gpu
 from singletrack_tasks.errors import RedisUnavailable, SingletrackError
-from singletrack_worker import inbox
+from singletrack_worker import flower_stats, inbox
 from singletrack_worker.host_lock import EX_HELD
 from singletrack_worker.settings import GPUResourceConfig
 from singletrack_worker.stopping import Stopping
 
 _log = logging.getLogger(__name__)
 
+_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _CELERYS_REVOKE: Any = Panel.data["revoke"]
 
 # Each of these could make two operations run at once, or take the worker off its queue.
@@ -56,6 +58,7 @@ class OneAtATime(bootsteps.StartStopStep):
         for command in REFUSED_COMMANDS:
             Panel.data.pop(command, None)
         Panel.data["revoke"] = _revoke
+        Panel.data.update(stats=flower_stats.stats, reserved=flower_stats.reserved)
 
 
 class LockHost(bootsteps.StartStopStep):
@@ -145,27 +148,30 @@ class Manage(bootsteps.StartStopStep):
 
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)
-        worker.gpu_worker = worker.gpu_stopping = None
+        worker.gpu_worker = worker.gpu_stopping = worker.gpu_metrics = None
 
     def start(self, worker: Any) -> None:
         """Build the manager, let it see what there is, and give it to the tasks."""
         from singletrack_worker.assembly import Worker
+        from singletrack_worker.metrics_server import MetricsServer
         from singletrack_worker.telemetry import Fanout
 
         config: GPUResourceConfig = worker.app.gpu_config
         tenure = worker.gpu_tenure
+        worker.gpu_metrics = MetricsServer(config)
         try:
             worker.gpu_worker = Worker(
                 config,
                 worker.gpu_redis,
                 worker.gpu_vram,
                 tenure.writer,
-                telemetry=Fanout(()),
+                telemetry=Fanout((worker.gpu_metrics.metrics,)),
                 lease=lambda: tenure.lease,
             )
         except SingletrackError as error:
             raise SystemExit(f"The worker cannot start: {error}") from error
         manager = worker.gpu_worker.manager
+        worker.gpu_metrics.start(manager.glance)
         worker.gpu_stopping = Stopping(config.grace_s, manager, tenure.inbox.give_back, tenure.abandon)
         worker.gpu_stopping.hear_signals()
         worker.gpu_worker.start(after_a_death=tenure.inherited > 0)
@@ -181,6 +187,9 @@ class Manage(bootsteps.StartStopStep):
             worker.gpu_stopping.over()
             worker.gpu_stopping = None
         gpu.provide(None)
+        if worker.gpu_metrics is not None:
+            worker.gpu_metrics.stop()
+            worker.gpu_metrics = None
         if worker.gpu_worker is not None:
             worker.gpu_worker.stop()
             worker.gpu_worker = None
@@ -196,6 +205,16 @@ def gpu_cancel(state: Any, job_id: str) -> dict[str, str]:
     running = state.consumer.controller.gpu_worker
     done = running is not None and running.manager.cancel(job_id)
     return {"ok": f"job {job_id} {'was told to stop' if done else 'is not in flight'}"}
+
+
+@control_command(args=[("request_id", str)], signature="<request_id>")
+def gpu_record(state: Any, request_id: str) -> dict[str, str]:
+    """Have what the flight recorder holds written to Redis, for whoever sent the request."""
+    running = state.consumer.controller.gpu_worker
+    if running is None or not _REQUEST_ID.fullmatch(request_id):
+        return {"error": f"no recording for the request {request_id!r:.80}"}
+    running.recorder.ask(request_id)
+    return {"ok": f"the recording {request_id} is on its way"}
 
 
 def _revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **options: Any) -> Any:

@@ -11,7 +11,16 @@ import redis
 
 from singletrack_tasks.errors import RedisUnavailable
 from singletrack_tasks.events import AnyEvent
-from singletrack_tasks.keys import EVENTS_MAX, EVENTS_TTL_S, STATE_TTL_S, STATUS_TTL_S, VECTOR_TTL_S, Keys
+from singletrack_tasks.keys import (
+    EVENTS_MAX,
+    EVENTS_TTL_S,
+    RECORDING_TTL_S,
+    STATE_TTL_S,
+    STATUS_TTL_S,
+    VECTOR_TTL_S,
+    Keys,
+)
+from singletrack_tasks.recording import Recording
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus
 from singletrack_tasks.wire import Blob, BlobStore, Vector
 from singletrack_worker.gpu.ports import SavedState
@@ -117,6 +126,22 @@ class RedisCancellations:
         except redis.RedisError as error:
             _log.warning("cannot see whether job %s was cancelled: %s", job_id, error)
             return False
+
+
+class RedisRecordings:
+    """Recordings for those who asked; one that cannot be written is asked for again."""
+
+    def __init__(self, keys: Keys, writer: Writer) -> None:
+        self._keys = keys
+        self._writer = writer
+
+    def put(self, request_id: str, recording: Recording) -> None:
+        """Write one, as long as this worker has the track: another's GPU is none of the asker's business."""
+        try:
+            key = self._keys.recording(request_id)
+            self._writer.write(("SET", key, recording.pack_text(), "EX", RECORDING_TTL_S))
+        except redis.RedisError as error:
+            _log.warning("the recording %s was not delivered: %s", request_id, error)
 
 
 class RedisPublisher:

@@ -1,8 +1,15 @@
 """The command line `singletrack`."""
 
+import io
+import sys
+
 
 def main() -> None:
     """Run the command line."""
     from singletrack.cli.commands import app
 
+    for stream in (sys.stdout, sys.stderr):
+        # A pipe on Windows, or an old locale, has no letters for a good deal of what is said.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     app()

@@ -1,14 +1,20 @@
 """`singletrack ask`."""
 
 import json
+import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from singletrack.cli.context import JsonOption, TimeoutOption, client_of
-from singletrack.cli.output import console, print_json, print_reasons
-from singletrack_tasks.errors import InvalidSchema
+from singletrack.cli.output import answer_text, print_json, print_reasons
+from singletrack.cli.progress import watched, watched_until_first
+from singletrack_tasks.errors import InvalidRequest, InvalidSchema, SingletrackError
+
+if TYPE_CHECKING:
+    from singletrack.answer_stream import AnswerStream
+    from singletrack.answers import Answer
 
 
 def ask(
@@ -16,19 +22,49 @@ def ask(
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="The question.")],
     image: Annotated[list[Path] | None, typer.Option(help="An image file; may be given up to 16 times.")] = None,
     schema: Annotated[Path | None, typer.Option(help="A file with the JSON schema that the answer has to fit.")] = None,
+    stream: Annotated[bool, typer.Option("--stream", help="Print the answer while it is written.")] = False,
     as_json: JsonOption = False,
     timeout_s: TimeoutOption = 120.0,
 ) -> None:
     """Put a question to the VLM."""
+    if stream and as_json:
+        raise InvalidRequest("--stream prints the answer as it comes, and --json one object at the end: give one")
     json_schema = None if schema is None else _read_schema(schema)
     with client_of(context) as client:
-        answer = client.ask(prompt, image or [], schema=json_schema, timeout_s=timeout_s)
+        if stream:
+            with client.ask_stream(prompt, image or [], schema=json_schema, timeout_s=timeout_s) as pieces:
+                _print_pieces(pieces)
+            return
+        answer = watched(lambda: client.ask(prompt, image or [], schema=json_schema, timeout_s=timeout_s))
     if as_json:
         print_json(answer.result.dump())
         return
-    text = answer.text.strip() if schema is None else json.dumps(answer.value, ensure_ascii=False, indent=2)
-    console().print(text, markup=False)
+    _print_answer(answer, schema is not None)
+
+
+def _print_answer(answer: "Answer[Any]", has_value: bool) -> None:
+    text = json.dumps(answer.value, ensure_ascii=False, indent=2) if has_value else answer.text.strip()
+    typer.echo(answer_text(text))
     print_reasons(answer.result.reasons)
+
+
+def _print_pieces(stream: "AnswerStream[Any]") -> None:
+    """Print pieces as they come; an answer that begins anew begins on a line of its own."""
+    attempt = 0
+    try:
+        for piece in watched_until_first(stream):
+            if attempt and piece.attempt != attempt:
+                sys.stdout.write("\n(once more)\n")
+            attempt = piece.attempt
+            sys.stdout.write(answer_text(piece.text))
+            sys.stdout.flush()
+    except SingletrackError:
+        if attempt:
+            # What is wrong is told below what there is of the answer.
+            sys.stdout.write("\n")
+        raise
+    sys.stdout.write("\n")
+    print_reasons(stream.answer.result.reasons)
 
 
 def _read_schema(file: Path) -> Any:

@@ -14,6 +14,7 @@ from singletrack.cli.events import events
 from singletrack.cli.failure import Commands
 from singletrack.cli.mode import mode
 from singletrack.cli.ping import ping
+from singletrack.cli.record import record
 from singletrack.cli.stack import demo, up
 from singletrack.cli.status import status
 
@@ -52,6 +53,6 @@ def target(
     context.obj = Target(redis_url, track)
 
 
-for command in (status, mode, ask, embed, events, ping, doctor, up, demo):
+for command in (status, mode, ask, embed, events, record, ping, doctor, up, demo):
     app.command()(command)
 app.add_typer(dead, name="dead")

@@ -6,7 +6,7 @@ import typer
 from rich.text import Text
 
 from singletrack.cli.context import JsonOption, Target
-from singletrack.cli.output import console, print_json
+from singletrack.cli.output import console, one_line, print_json
 
 _STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
 
@@ -21,8 +21,8 @@ def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
         print_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            line = Text.assemble((f"{finding.verdict:8}", _STYLES[finding.verdict]), f"{finding.what}: {finding.text}")
-            console().print(line)
+            verdict = (f"{finding.verdict:8}", _STYLES[finding.verdict])
+            console().print(Text.assemble(verdict, f"{finding.what}: {one_line(finding.text)}"))
             if finding.advice:
                 console().print(Text(f"        {finding.advice}"))
     if any(finding.verdict == "problem" for finding in findings):

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from singletrack.cli.context import JsonOption, TimeoutOption, client_of
-from singletrack.cli.output import console, print_json
+from singletrack.cli.output import console, one_line, print_json
+from singletrack.cli.progress import watched
 from singletrack_tasks.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -30,8 +32,8 @@ def embed(
     if not texts and not images:
         raise InvalidRequest("there is nothing to embed: give --text or --image")
     with client_of(context) as client:
-        parts = [client.embed_texts(texts, timeout_s=timeout_s)] if texts else []
-        parts += [client.embed_images(images, timeout_s=timeout_s)] if images else []
+        parts = [watched(lambda: client.embed_texts(texts, timeout_s=timeout_s))] if texts else []
+        parts += [watched(lambda: client.embed_images(images, timeout_s=timeout_s))] if images else []
     vectors = np.concatenate([part.vectors for part in parts])
     if out is not None:
         _save(out, vectors)
@@ -64,7 +66,8 @@ def _save(file: Path, vectors: "np.ndarray[tuple[int, ...], np.dtype[np.float32]
 
 
 def _similarities(names: list[str], vectors: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]") -> Table:
-    table = Table("cosine similarity", *(name[:20] for name in names))
-    for name, row in zip(names, vectors @ vectors.T, strict=True):
-        table.add_row(name[:20], *(f"{value:.3f}" for value in row))
+    shown = [Text(one_line(name)[:20]) for name in names]
+    table = Table("cosine similarity", *map(Column, shown))
+    for name, row in zip(shown, vectors @ vectors.T, strict=True):
+        table.add_row(name, *(f"{value:.3f}" for value in row))
     return table

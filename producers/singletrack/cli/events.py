@@ -5,13 +5,10 @@ from typing import Annotated
 import typer
 
 from singletrack.cli.context import JsonOption, client_of
+from singletrack.cli.event_line import event_line
 from singletrack.cli.failure import end_interrupted_line
 from singletrack.cli.output import clock_time, console, print_json
 from singletrack_tasks.errors import InvalidRequest
-from singletrack_tasks.events import AnyEvent
-
-# Enough to find a job again; JSON has all of it.
-_ID_CHARS = 8
 
 
 def events(
@@ -30,24 +27,7 @@ def events(
                 if as_json:
                     print_json({"id": entry_id, **event.dump()})
                 else:
-                    console().print(f"{entry_id}  {clock_time(event.at_unix_s)}  {_line(event)}", markup=False)
+                    console().print(f"{entry_id}  {clock_time(event.at_unix_s)}  {event_line(event)}", markup=False)
         except KeyboardInterrupt:
             # Ctrl-C is how following ends.
             end_interrupted_line()
-
-
-def _line(event: AnyEvent) -> str:
-    shown = event.model_dump(mode="json", exclude={"version", "at_unix_s", "kind", "receipts", "receipt"})
-    if (reason := shown.pop("reason", None)) is not None:
-        shown |= {"code": reason["code"], "message": reason["message"]}
-    return " ".join(
-        [event.kind, *(f"{name}={_short(name, value)}" for name, value in shown.items() if value is not None)]
-    )
-
-
-def _short(name: str, value: object) -> str:
-    """Show a value in one line."""
-    if isinstance(value, float):
-        return f"{value:.1f}"
-    text = " ".join(str(value).split())
-    return text[:_ID_CHARS] if name == "job_id" else text

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
+from singletrack.cli.output import one_line
 from singletrack_tasks.errors import InvalidConfiguration, InvalidRequest, SingletrackError
 
 # As in BSD's sysexits: 75 try again, 69 unavailable.
@@ -47,5 +48,5 @@ def end_interrupted_line() -> None:
 
 def show_error(message: str) -> None:
     """Print one red line on stderr."""
-    line = Text(" ".join(message.split()), style="bold red")
+    line = Text(one_line(message), style="bold red")
     Console(stderr=True, soft_wrap=True).print(line)

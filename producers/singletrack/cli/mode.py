@@ -7,6 +7,7 @@ import typer
 from singletrack.cli.context import JsonOption, TimeoutOption, client_of
 from singletrack.cli.failure import EXIT_TRANSIENT
 from singletrack.cli.output import console, print_json, print_receipts
+from singletrack.cli.progress import watched
 
 
 def mode(
@@ -17,7 +18,7 @@ def mode(
 ) -> None:
     """Change the execution mode, and see what it moved; exit status 75 if a step of it failed."""
     with client_of(context) as client:
-        result = client.set_mode(to.upper(), timeout_s=timeout_s)
+        result = watched(lambda: client.set_mode(to.upper(), timeout_s=timeout_s))
     if as_json:
         print_json(result.dump())
     else:

@@ -1,30 +1,69 @@
 """How results are shown: for people with rich, for programs as JSON."""
 
 import json
+import re
+import sys
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from singletrack_tasks.status import Degradation, OperationResult, StepReceipt
+
+# What a terminal obeys, but for tabs and the ends of lines.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 def console() -> Console:
     """Return a console on the stdout of now."""
-    return Console(soft_wrap=True, highlight=False)
+    return Console(soft_wrap=True, highlight=False, emoji=False)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody reads there; a program may be started without a stream."""
+    return stream is not None and stream.isatty()
+
+
+def has_colours(console: Console) -> bool:
+    """Whether colours show on a console."""
+    return console.color_system is not None and not console.no_color
 
 
 def print_json(value: Any) -> None:
     """Print one JSON value in one line."""
-    typer.echo(json.dumps(value, ensure_ascii=False))
+    every_letter = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
+    typer.echo(json.dumps(value, ensure_ascii=not every_letter))
 
 
 def clock_time(unix_s: float) -> str:
     """Show a moment in this machine's time zone."""
     return datetime.fromtimestamp(unix_s).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def duration(seconds: float) -> str:
+    """Show how long something takes."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, left_s = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {left_s:02} s"
+
+
+def one_line(text: str) -> str:
+    """Show a text that others wrote in one line, without what a terminal would obey."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in " ".join(text.split()))
+
+
+def answer_text(text: str) -> str:
+    """Show what a model wrote; on a terminal without what that would obey, since a picture may have asked for it."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text) if is_terminal(sys.stdout) else text
 
 
 def megabytes(value: int | None) -> str:
@@ -44,12 +83,12 @@ def receipt_table(receipts: Iterable[StepReceipt]) -> Table:
     table = Table("step", "ok", "VRAM before", "VRAM after", "took")
     for receipt in receipts:
         before, after = megabytes(receipt.vram_before_mb), megabytes(receipt.vram_after_mb)
-        done = "yes" if receipt.ok else f"no: {receipt.detail}"
-        table.add_row(receipt.step, done, before, after, f"{receipt.duration_s:.2f} s")
+        done = "yes" if receipt.ok else f"no: {one_line(receipt.detail)}"
+        table.add_row(receipt.step, Text(done), before, after, f"{receipt.duration_s:.2f} s")
     return table
 
 
 def print_reasons(reasons: Iterable[Degradation]) -> None:
     """Show why the system is degraded."""
     for reason in reasons:
-        console().print(f"degraded ({reason.code}): {reason.message}", style="yellow", markup=False)
+        console().print(f"degraded ({reason.code}): {one_line(reason.message)}", style="yellow", markup=False)

@@ -3,6 +3,7 @@
 import pytest
 
 from singletrack_worker.gpu.fakes import FakeClip, FakeClock, FakeVlm
+from singletrack_worker.gpu.ports import Vlm
 from singletrack_worker.gpu.simulated import SimulatedGpu
 from tests.unit.gpu.clip_conformance import ClipConformance
 from tests.unit.gpu.vlm_conformance import VlmConformance
@@ -12,6 +13,11 @@ class TestFakeVlm(VlmConformance):
     @pytest.fixture
     def vlm(self) -> FakeVlm:
         return FakeVlm(SimulatedGpu(8192), FakeClock())
+
+    def load_other(self, vlm: Vlm) -> str:
+        assert isinstance(vlm, FakeVlm)
+        vlm.guest_comes("their:1b")
+        return "their:1b"
 
 
 class TestFakeClip(ClipConformance):

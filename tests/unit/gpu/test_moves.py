@@ -44,7 +44,9 @@ def test_a_load_that_works_at_last_counts_its_attempts() -> None:
 def test_what_stays_wrong_is_not_tried_again() -> None:
     rig = Rig()
     rig.vlm.faults.model_missing = True
-    assert isinstance(failure(rig.move("load_vlm", attempts=3)), ModelMissing)
+    move = rig.move("load_vlm", attempts=3)
+    assert isinstance(failure(move), ModelMissing)
+    assert move.receipt.attempts == 1
     assert [deed.what for deed in rig.history.deeds].count("load") == 1
 
 

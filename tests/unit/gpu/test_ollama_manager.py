@@ -13,8 +13,8 @@ from singletrack_tasks.errors import (
     OllamaUnreachable,
     VlmUnloadFailed,
 )
-from singletrack_worker.gpu.ollama_manager import OllamaManager
-from singletrack_worker.gpu.ports import SystemClock, VlmListing
+from singletrack_worker.gpu.ollama_manager import OTHER_GONE_S, OllamaManager
+from singletrack_worker.gpu.ports import OtherModel, SystemClock, VlmListing
 from tests.unit.gpu.ollama_script import (
     LISTED,
     LOADED,
@@ -29,6 +29,8 @@ from tests.unit.gpu.ollama_script import (
     sends,
 )
 from tests.unit.gpu.vlm_conformance import PATIENCE_S
+
+EAR = says({"models": [{"name": "ear:latest", "size": MIB, "size_vram": MIB}]})
 
 
 @pytest.fixture
@@ -96,6 +98,35 @@ class TestListing:
         own = {"name": "eye:latest", "size": 3 * MIB + MIB // 2 + 1, "size_vram": 2 * MIB}
         script.on("/api/ps", says({"models": [*others, own]}))
         assert vlm.listing() == VlmListing(size_mb=4, vram_mb=2)
+
+    @pytest.mark.parametrize(
+        ("configured", "listed", "others"),
+        [
+            ("eye", ["eye:latest"], []),
+            ("Eye:latest", ["eye"], []),
+            ("eye", ["eye:7b", "eye:latest", "ear:latest"], ["eye:7b", "ear:latest"]),
+            ("eye:7b", ["eye:latest"], ["eye:latest"]),
+            ("hub:5000/me/eye", ["hub:5000/me/eye:latest", "eye:latest"], ["eye:latest"]),
+        ],
+    )
+    def test_others_are_those_of_another_name_or_tag(
+        self, script: Script, clock: SteppedClock, configured: str, listed: list[str], others: list[str]
+    ) -> None:
+        script.on("/api/ps", says({"models": [{"name": name, "size": MIB, "size_vram": 0} for name in listed]}))
+        with managed(script.url, clock, configured) as vlm:
+            vlm.listing()
+            assert [other.name for other in vlm.others] == others
+        assert len(script.requests) == 1, "one answer tells both"
+
+    def test_others_are_of_the_last_answer(self, script: Script, vlm: OllamaManager) -> None:
+        theirs = {"name": "ear:latest", "size": 3 * MIB, "size_vram": 2 * MIB}
+        script.on("/api/ps", says({"models": [theirs]}), Handler.reset, UNLISTED)
+        vlm.listing()
+        with pytest.raises(OllamaUnreachable):
+            vlm.listing()
+        assert vlm.others == (OtherModel("ear:latest", size_mb=3, vram_mb=2),)
+        vlm.listing()
+        assert not vlm.others
 
     @pytest.mark.parametrize(
         "body",
@@ -279,6 +310,37 @@ class TestUnload:
         loading.join(PATIENCE_S)
         unloading.join(PATIENCE_S)
         assert order == ["loaded", "sent away"]
+
+
+class TestUnloadOther:
+    def test_it_returns_when_the_other_model_is_no_longer_listed(
+        self, script: Script, vlm: OllamaManager, clock: SteppedClock
+    ) -> None:
+        script.on("/api/generate", SENT_AWAY)
+        script.on("/api/ps", EAR, EAR, LISTED)
+        vlm.unload_other("ear:latest")
+        (body,) = script.bodies("/api/generate")
+        assert (body["model"], body["keep_alive"]) == ("ear:latest", 0)
+        assert clock.pauses_s == [0.01, 0.02]
+
+    def test_one_that_answers_somebody_is_not_waited_for_long(
+        self, script: Script, vlm: OllamaManager, clock: SteppedClock
+    ) -> None:
+        script.on("/api/generate", SENT_AWAY)
+        script.on("/api/ps", EAR)
+        with pytest.raises(VlmUnloadFailed, match=r"ear:latest is still loaded .* it may be answering"):
+            vlm.unload_other("ear:latest")
+        assert clock.now_s == pytest.approx(OTHER_GONE_S)
+
+    def test_one_that_was_deleted_while_it_was_loaded(self, script: Script, vlm: OllamaManager) -> None:
+        script.on("/api/generate", says({"error": "model 'ear' not found"}, 404))
+        script.on("/api/ps", EAR)
+        with pytest.raises(VlmUnloadFailed, match="ear:latest is still loaded"):
+            vlm.unload_other("ear:latest")
+
+    def test_nobody_at_the_address(self, free_port: int, clock: SteppedClock) -> None:
+        with managed(f"http://127.0.0.1:{free_port}", clock) as vlm, pytest.raises(OllamaUnreachable):
+            vlm.unload_other("ear:latest")
 
 
 class TestServer:

@@ -102,3 +102,30 @@ def test_a_cancelled_question_is_not_tried_again() -> None:
     with pytest.raises(JobCancelled):
         interview.put()
     assert interview.vlm.faults.unreachable_calls == 2
+
+
+def test_an_answer_is_told_while_it_is_written() -> None:
+    interview = Interview()
+    interview.put(Ask(prompt="two words", stream=True))
+    pieces = interview.answers.pieces["j-1"]
+    assert "".join(text for _, text in pieces) == "an answer to: two words"
+    assert len(pieces) > 1
+    assert interview.answers.flushed == ["j-1"]
+    assert interview.turn.operation.answer_tokens == len(pieces)
+
+
+def test_an_answer_that_nobody_reads_is_not_told() -> None:
+    interview = Interview()
+    interview.put(Ask(prompt="two words"))
+    assert interview.answers.pieces == {}
+    assert interview.answers.flushed == []
+
+
+def test_a_question_that_is_put_again_is_told_from_its_beginning() -> None:
+    interview = Interview()
+    interview.vlm.faults.bad_answers = 1
+    interview.put(QUESTION.model_copy(update={"stream": True}))
+    pieces = interview.answers.pieces["j-1"]
+    assert [attempt for attempt, _ in pieces] == sorted(attempt for attempt, _ in pieces)
+    assert {attempt for attempt, _ in pieces} == {1, 2}
+    assert interview.turn.retries == 1

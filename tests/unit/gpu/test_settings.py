@@ -63,6 +63,7 @@ def test_ollama_is_found_by_its_own_variable_and_ours_comes_first(monkeypatch: p
         ("SINGLETRACK_REDIS_URL", "http://localhost"),
         ("SINGLETRACK_REDIS_URL", "redis://host:port"),
         ("SINGLETRACK_CLIP_RESIZE_MODE", "crop"),
+        ("SINGLETRACK_METRICS_PORT", "65536"),
     ],
 )
 def test_an_error_names_the_variable(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:

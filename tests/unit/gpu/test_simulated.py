@@ -3,9 +3,10 @@
 import pytest
 
 from singletrack_tasks.errors import OllamaUnreachable
+from singletrack_tasks.recording import GpuProcess
 from singletrack_tasks.vlm import VlmOptions
 from singletrack_worker.gpu.fakes import FakeClock, FakeVlm
-from singletrack_worker.gpu.ports import Cancellation, VlmListing
+from singletrack_worker.gpu.ports import Cancellation, OtherModel, Vlm, VlmListing
 from singletrack_worker.gpu.simulated import SimulatedGpu, SimulatedVlm
 from singletrack_worker.gpu.vram_monitor import NoGpu
 from tests.unit.gpu.vlm_conformance import VlmConformance
@@ -27,7 +28,12 @@ def used_mb(gpu: SimulatedGpu) -> int:
 class TestSimulatedVlm(VlmConformance):
     @pytest.fixture
     def vlm(self) -> SimulatedVlm:
-        return SimulatedVlm(on_cpu(), SimulatedGpu(8192), size_mb=5600)
+        self.server = on_cpu()
+        return SimulatedVlm(self.server, SimulatedGpu(8192), size_mb=5600)
+
+    def load_other(self, vlm: Vlm) -> str:
+        self.server.guest_comes("their:1b")
+        return "their:1b"
 
 
 def test_it_says_that_it_is_simulated() -> None:
@@ -85,9 +91,23 @@ def test_a_server_that_is_away_holds_nothing_that_anybody_could_see() -> None:
     gpu, server = SimulatedGpu(8192, DESKTOP_MB), on_cpu()
     vlm = SimulatedVlm(server, gpu, size_mb=5000)
     vlm.load()
+    server.guest_comes("their:1b", 2000)
+    assert vlm.listing() is not None
     server.faults.down = True
     with pytest.raises(OllamaUnreachable):
         vlm.listing()
+    assert used_mb(gpu) == DESKTOP_MB
+
+
+def test_another_model_takes_its_size_whatever_the_server_does_with_it() -> None:
+    gpu, server = SimulatedGpu(8192, DESKTOP_MB), on_cpu()
+    vlm = SimulatedVlm(server, gpu, size_mb=5000)
+    server.guest_comes("their:1b", 2000)
+    vlm.listing()
+    assert list(vlm.others) == [OtherModel("their:1b", 2000, vram_mb=2000)]
+    assert used_mb(gpu) == DESKTOP_MB + 2000
+    vlm.unload_other("their:1b")
+    assert not vlm.others
     assert used_mb(gpu) == DESKTOP_MB
 
 
@@ -96,3 +116,15 @@ def test_a_question_goes_to_the_server() -> None:
     vlm = SimulatedVlm(server, SimulatedGpu(8192), size_mb=5000)
     answer = vlm.ask("what is this?", [], None, VlmOptions(), Cancellation())
     assert (vlm.model, answer.text) == (server.model, server.answers[-1])
+
+
+def test_tenants_on_the_gpu_are_processes_where_their_pid_is_known() -> None:
+    gpu = SimulatedGpu(8192, DESKTOP_MB)
+    held_mb = {"clip": 1400, "away": 0}
+    gpu.add_tenant("vlm", lambda: 5600)
+    gpu.add_tenant("clip", lambda: held_mb["clip"], pid=lambda: 12)
+    gpu.add_tenant("away", lambda: held_mb["away"], pid=lambda: 11)
+    gpu.add_tenant("ended", lambda: 100, pid=lambda: None)
+    assert gpu.processes() == (GpuProcess(pid=12, name="clip", vram_mb=1400),)
+    held_mb["away"] = 50
+    assert [process.name for process in gpu.processes()] == ["away", "clip"]

@@ -151,3 +151,57 @@ def test_threads_take_turns() -> None:
         thread.join(PATIENCE_S)
     assert len(most) == 200
     assert set(most) == {1}
+
+
+def test_a_turn_says_what_it_is_at() -> None:
+    clock, told = FakeClock(), 0
+
+    def changed() -> None:
+        nonlocal told
+        told += 1
+
+    taker = turns(clock, changed=changed)
+    with taker.take("ask", Request(), JOB) as turn:
+        begun = taker.operation
+        assert begun is not None
+        assert (begun.kind, begun.stage, begun.answer_tokens) == ("ask", "work", None)
+        clock.sleep(2.0)
+        turn.enter("read")
+        reading = taker.operation
+        assert reading is not None
+        assert (reading.stage, reading.stage_since_unix_s) == ("read", begun.since_unix_s + 2.0)
+        turn.heard_token()
+        turn.heard_token()
+        writing = taker.operation
+        assert writing is not None
+        assert (writing.stage, writing.answer_tokens) == ("generate", 2)
+        told_so_far = told
+        clock.sleep(1.0)
+        turn.heard_token()
+        assert told == told_so_far + 1
+        turn.enter("read")
+        again = taker.operation
+        assert again is not None
+        assert again.answer_tokens is None
+    assert taker.operation is None
+
+
+def test_a_turn_says_since_when_it_is_at_its_own_work() -> None:
+    clock = FakeClock()
+    taker = turns(clock)
+
+    def since() -> float | None:
+        assert taker.operation is not None
+        return taker.operation.work_since_unix_s
+
+    with taker.take("ask", Request(), JOB) as turn:
+        assert since() == clock.time()
+        turn.enter("load_vlm")
+        assert since() is None
+        clock.sleep(5.0)
+        turn.enter("work")
+        began_unix_s = clock.time()
+        clock.sleep(2.0)
+        turn.enter("read")
+        turn.heard_token()
+        assert since() == began_unix_s

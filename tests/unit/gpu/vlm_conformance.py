@@ -84,6 +84,10 @@ class VlmConformance:
             assert asking.error is None, f"the question ended with {asking.error!r}"
             assert time.monotonic() < deadline_s, "the question never reached the model"
 
+    def load_other(self, vlm: Vlm) -> str:
+        """Load another model at the server, as somebody else would; returns the name that it is listed under."""
+        raise NotImplementedError
+
     def test_it_has_a_name(self, vlm: Vlm) -> None:
         assert vlm.model
 
@@ -164,6 +168,32 @@ class VlmConformance:
         asking.cancellation.cancel()
         assert asking.answer is answer
         assert put(vlm).text
+
+    def test_ours_is_none_of_the_others(self, vlm: Vlm) -> None:
+        vlm.load()
+        assert vlm.listing() is not None
+        assert vlm.others == ()
+
+    def test_what_somebody_else_loads_is_one_of_the_others_and_none_of_ours(self, vlm: Vlm) -> None:
+        name = self.load_other(vlm)
+        assert vlm.listing() is None
+        (other,) = vlm.others
+        assert other.name == name
+        assert other.size_mb > 0
+        assert 0 <= other.vram_mb <= other.size_mb
+
+    def test_another_model_is_no_longer_listed_once_it_is_unloaded(self, vlm: Vlm) -> None:
+        name = self.load_other(vlm)
+        vlm.unload_other(name)
+        assert vlm.listing() is None
+        assert vlm.others == ()
+
+    def test_unloading_another_model_that_is_not_loaded_is_unloading(self, vlm: Vlm) -> None:
+        name = self.load_other(vlm)
+        vlm.unload_other(name)
+        vlm.unload_other(name)
+        assert vlm.listing() is None
+        assert vlm.others == ()
 
     def test_unloading_ends_after_a_cancelled_question(self, vlm: Vlm) -> None:
         vlm.load()

@@ -20,6 +20,12 @@ def test_it_is_the_same_each_time(tmp_path: Path) -> None:
         assert (first / name).read_bytes() == (second / name).read_bytes()
 
 
+def test_another_seed_makes_another_model(tmp_path: Path) -> None:
+    first, second = (write_tiny_vlm(tmp_path / str(seed), seed).parent for seed in (1, 2))
+    for name in ("text.gguf", "vision.gguf"):
+        assert (first / name).read_bytes() != (second / name).read_bytes()
+
+
 def test_it_is_about_a_megabyte(tmp_path: Path) -> None:
     folder = write_tiny_vlm(tmp_path).parent
     assert 500_000 < sum((folder / name).stat().st_size for name in NAMES) < 2_000_000

@@ -1,12 +1,14 @@
 """A real Celery worker in a process of its own, whose GPU is a few lines: enough to answer a client.
 
 `python -m tests.unit.producers.small_worker URL TRACK`. Prompts tell it what to do: `json:...` is answered with that
-JSON, `too big` and `crash` fail, `wait` runs until it is cancelled. A mode that moves CLIP to the GPU fails at that. It
-notes each operation in the list `TRACK:ran`, and its CLIP's fingerprint is the value of `TRACK:fingerprint`.
+JSON, `too big` and `crash` fail, `wait` runs until it is cancelled. A question with `stream` is told word by word. A
+mode that moves CLIP to the GPU fails at that. It notes each operation in the list `TRACK:ran`, and its CLIP's
+fingerprint is the value of `TRACK:fingerprint`.
 """
 
 import hashlib
 import json
+import re
 import sys
 import threading
 import time
@@ -23,8 +25,9 @@ from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts
 from singletrack_tasks.errors import InvalidRequest, JobCancelled, NotEnoughVram
 from singletrack_tasks.gpu import Job
 from singletrack_tasks.images import decode_image, prepare
-from singletrack_tasks.keys import QUEUE, STATUS_TTL_S, Keys
+from singletrack_tasks.keys import QUEUE, RECORDING_TTL_S, STATUS_TTL_S, Keys
 from singletrack_tasks.mode import ModeResult, SetMode
+from singletrack_tasks.recording import Recording
 from singletrack_tasks.status import (
     ClipModel,
     ClipStatus,
@@ -112,7 +115,18 @@ class SmallGpu:
         sizes = [decode_image(data).size for data in BlobStore(self.client, self.keys).get(request.images)]
         text = request.prompt.removeprefix("json:")
         value = json.loads(text) if request.json_schema else None
+        if request.stream:
+            self.tell(job.id, text)
         return AskResult(text=f"{text}{sizes or ''}", value=value, model=MODEL)
+
+    def tell(self, job_id: str, text: str) -> None:
+        """Tell an answer word by word; `again:` is told twice, of `gap:` the second word is left out."""
+        for _ in range(2 if text.startswith("again:") else 1):
+            at = 0
+            for number, word in enumerate(re.findall(r"\S+\s*", text)):
+                if not (text.startswith("gap:") and number == 1):
+                    self.client.xadd(self.keys.answer(job_id), {"at": at, "text": word})
+                at += len(word)
 
     def load_vlm(self, request: LoadVlm, job: Job) -> VlmResult:
         self.begin("load", job)
@@ -177,6 +191,11 @@ def main(url: str, track: str) -> None:
     @control_command(args=[("job_id", str)])
     def gpu_cancel(state: object, job_id: str) -> None:
         small.cancelled.setdefault(job_id, threading.Event()).set()
+
+    @control_command(args=[("request_id", str)])
+    def gpu_record(state: object, request_id: str) -> None:
+        recording = Recording(track=track, reason="on_demand", taken_unix_s=time.time())
+        client.set(small.keys.recording(request_id), recording.pack_text(), ex=RECORDING_TTL_S)
 
     threading.Thread(target=small.publish, daemon=True).start()
     app.worker_main(

@@ -2,7 +2,6 @@
 
 import importlib
 import inspect
-import io
 import json
 import subprocess
 import sys
@@ -11,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
 import singletrack
@@ -20,7 +18,7 @@ from singletrack.cli.commands import app
 from singletrack.client import Client
 from singletrack_ops.net import free_port
 from singletrack_tasks.events import Degraded, IdleUnload, WorkerStarted
-from singletrack_tasks.status import ClipStatus, Degradation, DegradedCode, ExecutionMode, GpuInfo
+from singletrack_tasks.status import Degradation, DegradedCode, ExecutionMode
 from singletrack_tasks.upkeep import Ping
 from tests.unit.producers.conftest import LONELY_TRACK, TRACK, Backstage
 from tests.unit.producers.pictures import png
@@ -181,28 +179,15 @@ def test_watching_goes_on_without_a_worker_and_without_redis(
 ) -> None:
     _interrupt_after(monkeypatch, 2)
     assert lonely_shell("status", "--watch").stdout.count("no worker serves") == 2
-    screen = Console(file=io.StringIO(), force_terminal=True)
-    monkeypatch.setattr(status_command, "console", lambda: screen)
     _interrupt_after(monkeypatch, 2)
-    Shell(f"redis://127.0.0.1:{free_port()}/0", TRACK)("status", "--watch")
-    assert "cannot be reached" in screen.file.getvalue()  # type: ignore[attr-defined] # it is the StringIO above
+    unreached = Shell(f"redis://127.0.0.1:{free_port()}/0", TRACK)("status", "--watch")
+    assert unreached.stdout.count("cannot be reached") == 2
 
 
 def test_a_status_says_no_more_than_is_known(shell: Shell) -> None:
     shown = shell("status").stdout
     assert "small-vlm: unloaded " in shown
     assert "of VRAM" not in shown
-
-
-@pytest.mark.parametrize(
-    ("name", "shown"), [("simulated 8 GiB GPU", "simulated 8 GiB GPU"), ("another", "another (simulated)")]
-)
-def test_a_simulated_gpu_says_so_once(client: Client, name: str, shown: str) -> None:
-    now = client.status().model_copy(
-        update={"gpu": GpuInfo(name=name, uuid="GPU-0", simulated=True), "clip": ClipStatus()}
-    )
-    rows = status_command._rows(now)
-    assert (rows["GPU"], rows["CLIP"]) == (shown, "not loaded")
 
 
 def test_ctrl_c_ends_the_line(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

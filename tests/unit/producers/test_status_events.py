@@ -7,11 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from singletrack.client import Client
-from singletrack_tasks.errors import NoWorker, UnsupportedVersion, WorkerFailure
+from singletrack_tasks.errors import EventsLost, NoWorker, UnsupportedVersion, WorkerFailure
 from singletrack_tasks.events import Event, ModeChanged, WorkerStarted
 from singletrack_tasks.status import ExecutionMode
 from singletrack_tasks.upkeep import Ping
 from tests.unit.producers.conftest import TRACK, Backstage, wait_until
+from tests.unit.producers.statuses import publish
+from tests.unit.producers.statuses import status as published
 
 
 def _emit(stage: Backstage, event: Event | str) -> str:
@@ -35,6 +37,16 @@ def test_a_status_comes_with_the_length_of_the_queue(client: Client, backstage: 
     running.cancel()
     for job in waiting:
         job.result()
+
+
+def test_a_status_names_what_waits_next(lonely: Client, lonely_backstage: Backstage) -> None:
+    publish(lonely_backstage, published())
+    lonely.submit_mode(ExecutionMode.RECORDING)
+    for _ in range(7):
+        lonely.submit(Ping())
+    queue = lonely.status().queue
+    assert queue is not None
+    assert (queue.length, queue.next_up) == (8, ("mode RECORDING", "ping", "ping", "ping", "ping"))
 
 
 def test_a_status_of_a_worker_that_is_gone_must_be_asked_for(
@@ -86,6 +98,31 @@ def test_events_come_in_order_and_after_an_id(lonely: Client, lonely_backstage: 
     assert list(lonely.events()) == [(first, _started(1)), (second, changed)]
     assert list(lonely.events(since=first)) == [(second, changed)]
     assert list(lonely.events(since="$")) == []
+
+
+def test_going_on_from_the_last_event_misses_none(lonely: Client, lonely_backstage: Backstage) -> None:
+    ids = [_emit(lonely_backstage, _started(number)) for number in range(5)]
+    seen: list[str] = []
+    since: str | None = None
+    for _ in range(5):
+        since, _event = next(iter(lonely.events(since)))
+        seen.append(since)
+        ids.append(_emit(lonely_backstage, _started(9)))
+    assert seen + [entry_id for entry_id, _ in lonely.events(since)] == ids
+
+
+def test_events_that_were_trimmed_away_are_not_passed_over_in_silence(
+    lonely: Client, lonely_backstage: Backstage
+) -> None:
+    ids = [_emit(lonely_backstage, _started(number)) for number in range(10)]
+    lonely_backstage.redis.xtrim(lonely_backstage.keys.events, maxlen=4, approximate=False)
+    assert [entry_id for entry_id, _ in lonely.events(ids[6])] == ids[7:]
+    for follow in (False, True):
+        with pytest.raises(EventsLost, match="Leave `since` out") as lost:
+            next(iter(lonely.events(ids[2], follow=follow, timeout_s=5)))
+        assert lost.value.details == {"since": ids[2], "oldest": ids[6]}
+    assert [entry_id for entry_id, _ in lonely.events()] == ids[6:]
+    assert [entry_id for entry_id, _ in lonely.events("0")] == ids[6:]
 
 
 def test_events_that_are_not_known_are_skipped_with_a_warning(

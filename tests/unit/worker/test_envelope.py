@@ -106,9 +106,24 @@ def test_an_expiry_stays() -> None:
     assert read(raw(changed(GOOD, moment, "headers", "expires")), TASKS).payload["headers"]["expires"] == moment
 
 
-def test_what_is_shown_can_be_written_anywhere() -> None:
-    envelope = read(raw(changed(GOOD, "\ud800" * 500, "headers", "kwargsrepr")), TASKS)
-    shown = envelope.payload["headers"]["kwargsrepr"]
+def test_what_is_shown_is_the_workers_own_summary_whatever_the_sender_wrote() -> None:
+    question = body([], {"request": {"prompt": "secret"}}, FOLLOWS)
+    sent = changed(changed(GOOD, question, "body"), "gpu.vlm.ask", "headers", "task")
+    for name in ("argsrepr", "kwargsrepr"):
+        sent = changed(sent, "{'prompt': 'secret'}", "headers", name)
+    headers = read(raw(sent), TASKS).payload["headers"]
+    assert headers["argsrepr"] == "()"
+    assert headers["kwargsrepr"] == "prompt of 6 characters, images=0"
+
+
+def test_what_has_no_summary_is_shown_as_nothing_since_celery_would_show_all_of_it() -> None:
+    sent = changed(GOOD, body(["secret"], {"other": "secret"}, FOLLOWS), "body")
+    headers = read(raw(sent), TASKS).payload["headers"]
+    assert (headers["argsrepr"], headers["kwargsrepr"]) == ("()", "{}")
+
+
+def test_where_it_came_from_can_be_written_anywhere() -> None:
+    shown = read(raw(changed(GOOD, "\ud800" * 500, "headers", "origin")), TASKS).payload["headers"]["origin"]
     assert len(shown) == 200
     shown.encode("utf-8")
 

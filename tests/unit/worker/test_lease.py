@@ -46,6 +46,17 @@ def test_it_is_taken_for_a_time_and_renewed(host: Host, connection: redis.Redis)
     assert lease.ttl_ms() > 500
 
 
+def test_it_is_dated_by_the_clock_of_redis(
+    host: Host, connection: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = host("a")
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    before_unix_s = connection.time()[0]
+    assert lease.take() is None
+    assert lease.info.token == lease.token
+    assert before_unix_s <= lease.info.since_unix_s <= connection.time()[0] + 1
+
+
 def test_another_host_is_told_who_has_it(host: Host) -> None:
     assert host("a").take() is None
     holder = host("b").take()

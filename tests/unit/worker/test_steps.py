@@ -9,7 +9,16 @@ import pytest
 from celery.concurrency import prefork, solo, thread
 from celery.worker.control import Panel
 
-from singletrack_worker.steps import REFUSED_COMMANDS, STEPS, HoldTrack, LockHost, Manage, OneAtATime, gpu_cancel
+from singletrack_worker.steps import (
+    REFUSED_COMMANDS,
+    STEPS,
+    HoldTrack,
+    LockHost,
+    Manage,
+    OneAtATime,
+    gpu_cancel,
+    gpu_record,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +42,7 @@ def test_one_thread_is_accepted_and_takes_the_commands_off_that_could_change_it(
     assert "ping" in Panel.data
     assert "gpu_cancel" in Panel.data
     assert Panel.data["revoke"].__module__ == "singletrack_worker.steps"
+    assert {Panel.data[name].__module__ for name in ("stats", "reserved")} == {"singletrack_worker.flower_stats"}
     assert worker.options == {"without_gossip": True, "without_mingle": True}
 
 
@@ -71,3 +81,15 @@ def test_stopping_what_never_started_does_nothing() -> None:
 def test_cancel_says_what_it_did(gpu_worker: Any, told: str) -> None:
     state = SimpleNamespace(consumer=SimpleNamespace(controller=SimpleNamespace(gpu_worker=gpu_worker)))
     assert gpu_cancel(state, "job") == {"ok": f"job job {told}"}
+
+
+def test_a_recording_is_asked_for_under_an_id_that_can_be_a_key() -> None:
+    asked: list[str] = []
+    running = SimpleNamespace(recorder=SimpleNamespace(ask=asked.append))
+    state = SimpleNamespace(consumer=SimpleNamespace(controller=SimpleNamespace(gpu_worker=running)))
+    assert "ok" in gpu_record(state, "5f0c-1")
+    for wrong in ("", "a b", "x" * 65, "a:b", "a\n"):
+        assert "error" in gpu_record(state, wrong)
+    state.consumer.controller.gpu_worker = None
+    assert "error" in gpu_record(state, "5f0c-1")
+    assert asked == ["5f0c-1"]

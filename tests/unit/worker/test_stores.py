@@ -12,7 +12,16 @@ import redis
 
 from singletrack_tasks.errors import BlobMissing, RedisUnavailable
 from singletrack_tasks.events import WorkerStarted, parse_event
-from singletrack_tasks.keys import CANCEL_TTL_S, EVENTS_TTL_S, STATE_TTL_S, STATUS_TTL_S, VECTOR_TTL_S, Keys
+from singletrack_tasks.keys import (
+    CANCEL_TTL_S,
+    EVENTS_TTL_S,
+    RECORDING_TTL_S,
+    STATE_TTL_S,
+    STATUS_TTL_S,
+    VECTOR_TTL_S,
+    Keys,
+)
+from singletrack_tasks.recording import Recording
 from singletrack_tasks.status import (
     ClipStatus,
     ExecutionMode,
@@ -30,6 +39,7 @@ from singletrack_worker.stores import (
     RedisCancellations,
     RedisMemory,
     RedisPublisher,
+    RedisRecordings,
     RedisVectorCache,
 )
 from tests.integration.ops.waiting import wait_for
@@ -275,3 +285,24 @@ class TestPublisher:
         assert pids(connection) == []
         publisher.publish(snapshot())
         assert pids(connection) == [1, 2]
+
+
+class TestRecordings:
+    recording = Recording(track="unit", reason="on_demand", taken_unix_s=1.0)
+
+    def test_one_lies_there_for_a_while(self, connection: redis.Redis, writer: FencedWriter) -> None:
+        RedisRecordings(KEYS, writer).put("r-1", self.recording)
+        found: Any = connection.get(KEYS.recording("r-1"))
+        assert Recording.unpack_text(found) == self.recording
+        assert 0 < connection.ttl(KEYS.recording("r-1")) <= RECORDING_TTL_S
+
+    def test_a_worker_that_lost_the_track_delivers_nothing(self, connection: redis.Redis, writer: FencedWriter) -> None:
+        connection.set(KEYS.fence, TOKEN + 1)
+        RedisRecordings(KEYS, writer).put("r-1", self.recording)
+        assert connection.exists(KEYS.recording("r-1")) == 0
+
+    def test_a_redis_that_is_away_is_logged(
+        self, away: redis.Redis, scripts: Scripts, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        RedisRecordings(KEYS, FencedWriter(away, KEYS, scripts, lambda: TOKEN)).put("r-1", self.recording)
+        assert "r-1 was not delivered" in caplog.text

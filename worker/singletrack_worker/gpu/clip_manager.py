@@ -79,6 +79,7 @@ class CLIPManager:
         self._cpu: Encoder | None = None
         self._gpu: Encoder | None = None
         self._spare: Encoder | None = None
+        self._given_up: EncoderFailure | None = None
 
     @property
     def model(self) -> ClipModel | None:
@@ -94,6 +95,11 @@ class CLIPManager:
     def pids(self) -> tuple[int | None, int | None]:
         """The process ids of the CPU's and the GPU's encoder, None for one that does not run."""
         return _pid(self._cpu), _pid(self._gpu)
+
+    @property
+    def given_up(self) -> EncoderFailure | None:
+        """Why the last encoder on the GPU was given up, None where it was not."""
+        return self._given_up
 
     def start(self) -> None:
         """Start the CPU's encoder, and the spare where there is a GPU; harmless when repeated.
@@ -113,8 +119,7 @@ class CLIPManager:
         """
         with self._lock:
             if self._gpu is not None and not self._gpu.alive:
-                _log.warning("the GPU's encoder process %d has died; CLIP is on the CPU", self._gpu.pid)
-                self._drop_gpu()
+                self._give_up_gpu(EncoderFailure(f"The GPU's encoder process {self._gpu.pid} has died"))
             self._working_cpu()
             self._refill_spare()
 
@@ -135,6 +140,7 @@ class CLIPManager:
                 ) from error
             finally:
                 self._refill_spare()
+            self._given_up = None
 
     def demote(self) -> None:
         """Migrate to the CPU by ending the GPU's encoder; returns when it is gone."""
@@ -174,8 +180,7 @@ class CLIPManager:
                 try:
                     return operation(self._gpu)
                 except EncoderFailure as error:
-                    _log.warning("CLIP falls back to the CPU: %s", error.message)
-                    self._drop_gpu()
+                    self._give_up_gpu(error)
             cpu = self._working_cpu()
             try:
                 return operation(cpu)
@@ -253,6 +258,11 @@ class CLIPManager:
                 {"device": device, "distance": distance, "tolerance": self._canary_tolerance},
             )
         _log.info("CLIP is on %s: 1 - cosine to the CPU is %.2g at worst", device, distance)
+
+    def _give_up_gpu(self, error: EncoderFailure) -> None:
+        _log.warning("CLIP falls back to the CPU: %s", error.message)
+        self._given_up = EncoderFailure(error.message, error.details)
+        self._drop_gpu()
 
     def _drop_gpu(self) -> None:
         """Serve from the CPU from now on, then end the GPU's encoder."""

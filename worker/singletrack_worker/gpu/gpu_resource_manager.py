@@ -11,6 +11,7 @@ from singletrack_tasks.errors import JobCancelled, OllamaUnreachable, Singletrac
 from singletrack_tasks.events import AnyEvent, Degraded, IdleUnload, ModeChanged, Recovered
 from singletrack_tasks.gpu import Job
 from singletrack_tasks.mode import ModeResult, SetMode
+from singletrack_tasks.recording import GpuProcess, Sample
 from singletrack_tasks.status import (
     Degradation,
     DegradedCode,
@@ -23,6 +24,7 @@ from singletrack_tasks.status import (
 from singletrack_tasks.upkeep import FindClip, FindClipResult, Ping, PingResult, Tick, TickResult
 from singletrack_tasks.vlm import Ask, AskResult, LoadVlm, UnloadVlm, VlmOptions, VlmResult
 from singletrack_tasks.wire import Vectors
+from singletrack_worker.gpu.drift_watch import DriftWatch
 from singletrack_worker.gpu.embedder import Embedder
 from singletrack_worker.gpu.footprints import Footprints
 from singletrack_worker.gpu.journal import Journal
@@ -86,6 +88,16 @@ class GPUResourceManager:
             footprints=self._footprints,
             reasons=self._reasons,
         )
+        self._drift = DriftWatch(
+            config,
+            self._vram,
+            self._vlm,
+            self._clip,
+            clock,
+            observer=self._observer,
+            footprints=self._footprints,
+            emit=self._emit,
+        )
         self._transitions = Transitions(
             config,
             self._vlm,
@@ -96,6 +108,7 @@ class GPUResourceManager:
             mover=Mover(config, self._vram, self._vlm, self._clip, clock, life=self._life, footprints=self._footprints),
             reasons=self._reasons,
             journal=self._journal,
+            drift=self._drift,
             emit=self._emit,
         )
         self._turns = Turns(clock, self._reasons, stores.cancellations, self._journal, stores.publisher.changed)
@@ -116,6 +129,7 @@ class GPUResourceManager:
             reasons=self._reasons,
             turns=self._turns,
             journal=self._journal,
+            drift=self._drift,
             lease=stores.lease,
             emit=self._emit,
         )
@@ -265,7 +279,10 @@ class GPUResourceManager:
             return FindClipResult(device=self._clip.find(), **turn.outcome())
 
     def tick(self, request: Tick, job: Job) -> TickResult:
-        """Unload an idle VLM (P8), replace encoders that died, and mend what differs from the mode's contract."""
+        """Unload an idle VLM (P8), replace encoders that died, and mend what differs from the mode's contract.
+
+        What is on the GPU that is none of ours is looked for before anything moves.
+        """
         with self._turns.take("tick", request, job) as turn:
             self._check_clip()
             self._transitions.note_fallback(turn)
@@ -317,6 +334,14 @@ class GPUResourceManager:
         """Take a snapshot (P5) without waiting for the operation in flight; safe from any thread."""
         return self._snapshots.take()
 
+    def glance(self) -> GPUResourceStatus:
+        """Take a snapshot likewise, without telling of what changed: whoever only looks waits for no Redis."""
+        return self._snapshots.take(tell=False)
+
+    def sample(self, processes: tuple[GpuProcess, ...]) -> Sample:
+        """Take what the flight recorder keeps of a moment, likewise; `processes` are those on the GPU."""
+        return self._snapshots.sample(processes)
+
     def _enter(self, mode: ExecutionMode) -> None:
         """Make the mode the contract, before anything moves: a worker that dies on the way knows where to go on."""
         self._saved.mode = mode
@@ -364,10 +389,12 @@ class GPUResourceManager:
 
     def _wait_for_clip(self, turn: Turn) -> None:
         """Wait while CLIP is being started for the first time, as long as somebody waits for the result."""
+        began_s = self._clock.monotonic()
         while not self._clip_started.wait(0.1):
             turn.refuse_if_stale()
             if turn.cancellation.cancelled or self._stopped.is_set():
                 raise JobCancelled(f"job {turn.job.id} was cancelled while CLIP was starting")
+        turn.held_up_s += self._clock.monotonic() - began_s
 
     def _refuse_other_model(self, request: Ask) -> None:
         if request.model is not None and request.model != self._vlm.model:

@@ -1,12 +1,16 @@
 """What operations took and how they ended, for the status and for whoever counts them."""
 
+from typing import get_args
+
 from singletrack_tasks.errors import DeadlinePassed, JobCancelled, SingletrackError
-from singletrack_tasks.status import LastError, StepReceipt
+from singletrack_tasks.status import LastError, StepName, StepReceipt
 from singletrack_worker.gpu.ports import Clock, EndedOperation, Outcome, SavedState, Telemetry
 
 # How much the newest of a kind counts in its mean.
 NEWEST_PART = 0.3
 _SHOWN_CHARS = 300
+# Operations that are called after their one step, which is what is learned of them.
+_STEPS = frozenset(get_args(StepName))
 
 
 class Journal:
@@ -31,7 +35,7 @@ class Journal:
 
     def ended(self, operation: EndedOperation, error: BaseException | None) -> None:
         """Note an operation, and the error that it ended with."""
-        if error is None:
+        if error is None and operation.kind not in _STEPS:
             self._learn(operation.kind, operation.work_s)
         elif operation.outcome == "failed":
             self.last_error = LastError(
@@ -39,7 +43,7 @@ class Journal:
                 job_id=operation.job_id or None,
                 kind=operation.kind,
                 error=type(error).__name__,
-                message=" ".join(str(error).split())[:_SHOWN_CHARS],
+                message=_shown(str(error)),
             )
         self._telemetry.ended(operation)
 
@@ -48,6 +52,11 @@ class Journal:
         mean_s = known_s + NEWEST_PART * (duration_s - known_s)
         # A new dict, not a change in place: the status thread may be reading the old one.
         self._saved.durations_s = {**self._saved.durations_s, name: float(f"{mean_s:.3g}")}
+
+
+def _shown(text: str) -> str:
+    """Cut it to one line that can be written as JSON: an error may name what a caller sent, half a character too."""
+    return " ".join(text.split())[:_SHOWN_CHARS].encode("utf-8", "replace").decode("utf-8")
 
 
 def outcome_of(error: BaseException | None) -> Outcome:

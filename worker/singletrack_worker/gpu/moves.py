@@ -50,22 +50,24 @@ class Mover:
         self._footprints = footprints
         # What our last load took of this GPU by the driver (MiB): the server's figure may be of several GPUs.
         self._took_mb: int | None = None
+        # How often the step that is made was tried.
+        self._attempts = 1
         # VRAM in use before the unload that is still waited for, and what the model took of it (MiB).
         self._unreleased: tuple[int | None, int] = (None, 0)
 
     def make(self, step: StepName, *, attempts: int, cancellation: Cancellation) -> Move:
         """Make one step; a step that fails returns its error beside the receipt instead of raising it."""
-        actions: dict[StepName, Callable[[int], int]] = {
-            "unload_vlm": lambda _: self._unload_vlm(),
-            "load_vlm": lambda most: self._load_vlm(most, cancellation),
-            "demote_clip": lambda _: self._demote_clip(),
-            "promote_clip": lambda _: self._promote_clip(),
+        actions: dict[StepName, Callable[[], None]] = {
+            "unload_vlm": self._unload_vlm,
+            "load_vlm": lambda: self._load_vlm(attempts, cancellation),
+            "demote_clip": self._demote_clip,
+            "promote_clip": self._clip.promote,
         }
         before_mb, started = self._used_mb(), self._clock.monotonic()
         error: SingletrackError | None = None
-        made = attempts
+        self._attempts = 1
         try:
-            made = actions[step](attempts)
+            actions[step]()
         except SingletrackError as failure:
             _log.warning("%s failed: %s", step, failure)
             error = failure
@@ -77,7 +79,7 @@ class Mover:
             vram_before_mb=before_mb,
             vram_after_mb=after_mb,
             duration_s=max(0.0, self._clock.monotonic() - started),
-            attempts=made,
+            attempts=self._attempts,
             detail=str(error or ""),
         )
         return Move(receipt, error)
@@ -88,7 +90,7 @@ class Mover:
         if step != "unload_vlm" and unreleased_mb is not None and before_mb is not None and after_mb is not None:
             self._unreleased = (unreleased_mb + after_mb - before_mb, taken_mb)
 
-    def _load_vlm(self, attempts: int, cancellation: Cancellation) -> int:
+    def _load_vlm(self, attempts: int, cancellation: Cancellation) -> None:
         self._life.to(ModelState.LOADING)
         before_mb = self._used_mb()
         tries = retrying(self._clock, attempts=attempts, pause_s=self._config.retry_pause_s, cancellation=cancellation)
@@ -97,10 +99,11 @@ class Mover:
         except BaseException:
             self._life.to(ModelState.FAILED)
             raise
+        finally:
+            self._attempts = int(tries.statistics.get("attempt_number", 1))
         self._life.to(ModelState.LOADED)
         after_mb = self._used_mb()
         self._took_mb = None if before_mb is None or after_mb is None else max(0, after_mb - before_mb)
-        return int(tries.statistics.get("attempt_number", 1))
 
     def _load_once(self) -> None:
         self._vlm.load()
@@ -109,7 +112,7 @@ class Mover:
                 f"the server loaded {self._vlm.model} and no longer lists it: it did not fit, or was evicted"
             )
 
-    def _unload_vlm(self) -> int:
+    def _unload_vlm(self) -> None:
         listing = self._vlm.listing()
         before_mb = self._used_mb()
         self._life.to(ModelState.UNLOADING)
@@ -119,7 +122,6 @@ class Mover:
         self._wait_until_released(self._vlm.model, *self._unreleased)
         self._unreleased, self._took_mb = (None, 0), None
         self._life.to(ModelState.UNLOADED)
-        return 1
 
     def _releasable_mb(self, listing: VlmListing) -> int:
         """What the driver can be expected to see come back: never more than it saw the model take.
@@ -129,15 +131,10 @@ class Mover:
         seen_mb = max(self._took_mb or 0, self._footprints.vlm_mb or 0)
         return min(listing.vram_mb, seen_mb) if seen_mb else listing.vram_mb
 
-    def _demote_clip(self) -> int:
+    def _demote_clip(self) -> None:
         before_mb = self._used_mb()
         self._clip.demote()
         self._wait_until_released("CLIP", before_mb, self._footprints.clip_mb or 0)
-        return 1
-
-    def _promote_clip(self) -> int:
-        self._clip.promote()
-        return 1
 
     def _wait_until_released(self, tenant: str, before_mb: int | None, taken_mb: int) -> None:
         """Read the driver until the memory is free, two readings in a row (R1.4, R5.2).

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, NonNegativeInt, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from singletrack_tasks.errors import (
     AnswerTimeout,
@@ -24,58 +24,20 @@ from singletrack_tasks.errors import (
 from singletrack_tasks.schema import JsonSchema
 from singletrack_tasks.vlm import VlmOptions
 from singletrack_worker.gpu.ollama_http import Hangup, OllamaHttp, excerpt
-from singletrack_worker.gpu.ports import Cancellation, Clock, VlmAnswer, VlmListing, ignore_text
+from singletrack_worker.gpu.ollama_replies import Chunk, Done, Loaded, Named, Ps, Show, Tags, Version, full_name
+from singletrack_worker.gpu.ports import Cancellation, Clock, OtherModel, VlmAnswer, VlmListing, ignore_text
 
-_MIB = 1024 * 1024
-_NS_PER_S = 1_000_000_000
 _MAX_KEEP_ALIVE_S = 365 * 24 * 3600
 _FIRST_PAUSE_S = 0.01
 _LONGEST_PAUSE_S = 0.25
 _ASK_AGAIN_S = 1.0
+# How long another's model may take to go while everybody waits for the GPU.
+OTHER_GONE_S = 2.0
 
 # Seen: "failed to process inputs: unable to make llava embedding from image", "... received zero length image",
 # "illegal base64 data"; newer servers: "failed to decode image", "image: unknown format", "does not support images".
 _ABOUT_SCHEMA = re.compile(r"invalid (JSON )?(schema|format)|grammar", re.IGNORECASE)
 _ABOUT_IMAGES = re.compile(r"failed to process inputs|illegal base64|\bimages?\b", re.IGNORECASE)
-
-
-class _Loaded(BaseModel):
-    name: str
-    size: NonNegativeInt
-    size_vram: NonNegativeInt
-
-
-class _Ps(BaseModel):
-    models: list[_Loaded]
-
-
-class _Done(BaseModel):
-    done: bool
-
-
-class _Show(BaseModel):
-    capabilities: list[str] | None = None
-
-
-class _Version(BaseModel):
-    version: str
-
-
-class _Text(BaseModel):
-    content: str = ""
-
-
-class _Chunk(BaseModel):
-    """One line of a streamed answer; the last one is `done` and has the figures, its durations in ns."""
-
-    error: str | None = None
-    message: _Text = _Text()
-    done: bool = False
-    prompt_eval_count: int | None = None
-    eval_count: int | None = None
-    load_duration: int | None = None
-    eval_duration: int | None = None
-
 
 _Reply = TypeVar("_Reply", bound=BaseModel)
 
@@ -117,24 +79,30 @@ class OllamaManager:
         self._runner_options = {name: value for name, value in runner_options.items() if value is not None}
         self._http = OllamaHttp(url, connect_timeout_s)
         self._moving = threading.Lock()
+        self._others: tuple[OtherModel, ...] = ()
+        self._digest: str | None = None
 
     @property
     def model(self) -> str:
         """Return the name of the model, as it was given."""
         return self._model
 
+    @property
+    def others(self) -> tuple[OtherModel, ...]:
+        """Return the other models that the server listed when `listing` was last answered."""
+        return self._others
+
     def listing(self) -> VlmListing | None:
-        """Return what the server lists of the model, None if it is not loaded.
+        """Return what the server lists of the model, None if it is not loaded; another name of it is as good as ours.
 
         Some servers (0.9) list a model while it is loading, others (0.32) do not. Raises `OllamaUnreachable`,
         `OllamaFailure`.
         """
-        listed = self._read(_Ps, self._http.get("/api/ps", self._request_timeout_s))
-        wanted = _full_name(self._model)
-        for loaded in listed.models:
-            if _full_name(loaded.name) == wanted:
-                return VlmListing(round(loaded.size / _MIB), round(loaded.size_vram / _MIB))
-        return None
+        listed = self._read(Ps, self._http.get("/api/ps", self._request_timeout_s)).models
+        digest = self._own_digest(listed)
+        ours = [it for it in listed if it.is_called(self._model) or (it.digest and it.digest == digest)]
+        self._others = tuple(loaded.as_other() for loaded in listed if loaded not in ours)
+        return ours[0].as_ours() if ours else None
 
     def load(self) -> None:
         """Load the model, one attempt; returns when it is listed.
@@ -142,9 +110,10 @@ class OllamaManager:
         Raises `OllamaUnreachable`, `ModelMissing`, `OllamaFailure`.
         """
         with self._moving:
+            self._digest = None  # the model may have been pulled anew
             # Hanging up cancels the load, so nothing shorter than the load's own time-out will do.
-            reply = self._read(_Done, self._generate(self._keep_alive_s, self._load_timeout_s))
-            if not reply.done or not self._comes_to_be(listed=True, timeout_s=self._request_timeout_s):
+            reply = self._read(Done, self._generate(self._model, self._keep_alive_s, self._load_timeout_s))
+            if not reply.done or not self._comes_to_be(self._is_listed, timeout_s=self._request_timeout_s):
                 raise OllamaFailure(
                     f"The Ollama server at {self._http.url} says it loaded {self._model}, but does not list it: "
                     "something else may have taken its place. Look at `ollama ps` there.",
@@ -159,11 +128,23 @@ class OllamaManager:
         with self._moving:
             deadline_s = self._clock.monotonic() + self._unload_timeout_s
             # Sent without a look at the list, which some servers leave empty while a model is loading.
-            self._send_away(self._unload_timeout_s)
-            while not self._comes_to_be(listed=False, timeout_s=min(_ASK_AGAIN_S, self._left_s(deadline_s))):
+            self._send_away(self._model, self._is_listed, self._unload_timeout_s)
+            while not self._comes_to_be(self._is_gone, timeout_s=min(_ASK_AGAIN_S, self._left_s(deadline_s))):
                 if self._left_s(deadline_s) <= _FIRST_PAUSE_S:
-                    raise self._still_there(f"{self._unload_timeout_s:g} s after it was asked to go")
-                self._send_away(self._left_s(deadline_s))  # what comes during a load is lost by some servers
+                    raise self._still_there(self._model, f"{self._unload_timeout_s:g} s after it was asked to go")
+                # What comes during a load is lost by some servers.
+                self._send_away(self._model, self._is_listed, self._left_s(deadline_s))
+
+    def unload_other(self, name: str) -> None:
+        """Unload a model that is none of ours; returns when it is no longer listed, at once if it was not loaded.
+
+        One that is at work for somebody goes when it has answered, and is waited for a moment only. Raises
+        `OllamaUnreachable`, `OllamaFailure`, `VlmUnloadFailed`.
+        """
+        with self._moving:
+            self._send_away(name, lambda: self._lists_other(name), OTHER_GONE_S)
+            if not self._comes_to_be(lambda: not self._lists_other(name), timeout_s=OTHER_GONE_S):
+                raise self._still_there(name, f"{OTHER_GONE_S:g} s after it was asked to go: it may be answering")
 
     def ask(
         self,
@@ -218,18 +199,18 @@ class OllamaManager:
 
     def version(self) -> str:
         """Return the server's version; raises `OllamaUnreachable`, `OllamaFailure`."""
-        return self._read(_Version, self._http.get("/api/version", self._request_timeout_s)).version
+        return self._read(Version, self._http.get("/api/version", self._request_timeout_s)).version
 
     def close(self) -> None:
         """End connections; harmless when repeated."""
         self._http.close()
 
-    def _show(self) -> _Show:
-        return self._read(_Show, self._http.post("/api/show", {"model": self._model}, self._request_timeout_s))
+    def _show(self) -> Show:
+        return self._read(Show, self._http.post("/api/show", {"model": self._model}, self._request_timeout_s))
 
-    def _generate(self, keep_alive_s: int, timeout_s: float) -> bytes:
-        """Send a request without a prompt, which loads the model or, kept alive for 0 s, unloads it."""
-        return self._http.post("/api/generate", self._body(keep_alive_s, stream=False), timeout_s)
+    def _generate(self, name: str, keep_alive_s: int, timeout_s: float) -> bytes:
+        """Send a request without a prompt, which loads a model or, kept alive for 0 s, unloads it."""
+        return self._http.post("/api/generate", self._body(keep_alive_s, stream=False) | {"model": name}, timeout_s)
 
     def _body(self, keep_alive_s: int, *, stream: bool, **options: Any) -> dict[str, Any]:
         """Return what all requests that reach the model have in common."""
@@ -258,13 +239,13 @@ class OllamaManager:
         # Closed here and not by the garbage collector: the server goes on for as long as the connection stands.
         with contextlib.closing(self._http.stream("/api/chat", question, self._answer_timeout_s, hangup)) as lines:
             for line in lines:
-                chunk = self._read(_Chunk, line)
+                chunk = self._read(Chunk, line)
                 if chunk.error is not None:
                     raise self._failed(chunk.error, {"error": chunk.error})
                 texts.append(chunk.message.content)
                 on_text(chunk.message.content)
                 if chunk.done:
-                    return _with_figures("".join(texts), chunk)
+                    return chunk.answer("".join(texts))
                 if self._left_s(deadline_s) <= 0:
                     raise AnswerTimeout(
                         f"{self._model} was still answering after {self._answer_timeout_s:g} s and was broken off. Set "
@@ -272,18 +253,40 @@ class OllamaManager:
                     )
         raise self._failed("an answer ended in the middle", {"text": "".join(texts)[-200:]})
 
-    def _send_away(self, timeout_s: float) -> None:
+    def _send_away(self, name: str, is_listed: Callable[[], bool], timeout_s: float) -> None:
+        """Ask the server to let a model go."""
         try:
-            self._generate(0, timeout_s)
+            self._generate(name, 0, timeout_s)
         except (ModelMissing, OllamaFailure) as error:  # missing: it was deleted, which leaves it loaded
-            if self.listing() is not None:
-                raise self._still_there(f"and could not be sent away ({error.message})") from error
+            if is_listed():
+                raise self._still_there(name, f"and could not be sent away ({error.message})") from error
 
-    def _comes_to_be(self, *, listed: bool, timeout_s: float) -> bool:
-        """Return whether the model is listed, or no longer is, within the time; looks at least once."""
+    def _own_digest(self, listed: Sequence[Loaded]) -> str | None:
+        """Return what tells our model under any name; asks the server where only other names are listed."""
+        digest = self._digest_among(listed) or self._digest
+        if digest is None and any(it.digest for it in listed):
+            digest = self._digest_among(self._read(Tags, self._http.get("/api/tags", self._request_timeout_s)).models)
+        self._digest = digest
+        return digest
+
+    def _digest_among(self, named: Sequence[Named]) -> str | None:
+        return next((it.digest for it in named if it.is_called(self._model) and it.digest), None)
+
+    def _is_listed(self) -> bool:
+        return self.listing() is not None
+
+    def _is_gone(self) -> bool:
+        return self.listing() is None
+
+    def _lists_other(self, name: str) -> bool:
+        self.listing()
+        return any(full_name(other.name) == full_name(name) for other in self._others)
+
+    def _comes_to_be(self, condition: Callable[[], bool], *, timeout_s: float) -> bool:
+        """Return whether the server's list comes to be as it should within the time; looks at least once."""
         deadline_s = self._clock.monotonic() + timeout_s
         for pause_s in _growing_pauses():
-            if (self.listing() is not None) is listed:
+            if condition():
                 return True
             left_s = self._left_s(deadline_s)
             if left_s <= 0:
@@ -309,9 +312,9 @@ class OllamaManager:
     def _failed(self, what: str, details: dict[str, Any]) -> OllamaFailure:
         return OllamaFailure(f"The Ollama server at {self._http.url} failed: {what}", details)
 
-    def _still_there(self, why: str) -> VlmUnloadFailed:
+    def _still_there(self, name: str, why: str) -> VlmUnloadFailed:
         return VlmUnloadFailed(
-            f"{self._model} is still loaded at {self._http.url} {why}. Look at `ollama ps` and the server's log "
+            f"{name} is still loaded at {self._http.url} {why}. Look at `ollama ps` and the server's log "
             "there; a restart of the server ends it for certain.",
         )
 
@@ -324,12 +327,6 @@ class OllamaManager:
 
     def _called_off(self) -> JobCancelled:
         return JobCancelled(f"The question to {self._model} was cancelled while it was being answered.")
-
-
-def _full_name(name: str) -> str:
-    """Return a model's name with its tag, in the form in which names are compared."""
-    tagged = ":" in name.rpartition("/")[2]  # a colon further left belongs to the port of a registry
-    return (name if tagged else f"{name}:latest").casefold()
 
 
 def _whole_keep_alive_s(keep_alive_s: float) -> int:
@@ -353,20 +350,6 @@ def _ollama_options(options: VlmOptions) -> dict[str, Any]:
         "stop": list(options.stop) or None,
     }
     return {name: value for name, value in named.items() if value is not None}
-
-
-def _with_figures(text: str, last: _Chunk) -> VlmAnswer:
-    return VlmAnswer(
-        text=text,
-        prompt_tokens=last.prompt_eval_count,
-        answer_tokens=last.eval_count,
-        load_s=_seconds(last.load_duration),
-        generate_s=_seconds(last.eval_duration),
-    )
-
-
-def _seconds(duration_ns: int | None) -> float | None:
-    return None if duration_ns is None else duration_ns / _NS_PER_S
 
 
 def _growing_pauses() -> Iterator[float]:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from singletrack_tasks.errors import SingletrackError
+from singletrack_tasks.errors import EncoderFailure, SingletrackError
 from singletrack_tasks.events import AnyEvent
+from singletrack_tasks.recording import GpuProcess
 from singletrack_tasks.schema import JsonSchema
 from singletrack_tasks.status import (
     ClipModel,
@@ -102,6 +103,15 @@ class VlmListing:
 
 
 @dataclass(frozen=True)
+class OtherModel:
+    """A model that somebody else has loaded at the server: its size, and how much of it is on the GPU, MiB."""
+
+    name: str
+    size_mb: int
+    vram_mb: int
+
+
+@dataclass(frozen=True)
 class VlmAnswer:
     """One raw answer with the server's own figures."""
 
@@ -126,6 +136,10 @@ class Vlm(Protocol):
     def listing(self) -> VlmListing | None:
         """Return what the server lists of the model, None if it is not loaded; raises `OllamaUnreachable`."""
 
+    @property
+    def others(self) -> tuple[OtherModel, ...]:
+        """Return the other models that the server listed when `listing` was last answered."""
+
     def load(self) -> None:
         """Load the model, one attempt; returns when it is listed.
 
@@ -136,6 +150,13 @@ class Vlm(Protocol):
         """Unload the model; returns when it is no longer listed.
 
         A model that is still loading is waited for first. Raises `OllamaUnreachable`, `VlmUnloadFailed`.
+        """
+
+    def unload_other(self, name: str) -> None:
+        """Unload a model that is none of ours; returns when it is no longer listed, at once if it was not loaded.
+
+        One that is at work for somebody is waited for a moment only. Raises `OllamaUnreachable`, `OllamaFailure`,
+        `VlmUnloadFailed`.
         """
 
     def ask(
@@ -171,6 +192,10 @@ class Clip(Protocol):
     @property
     def pids(self) -> tuple[int | None, int | None]:
         """Return the process ids of the CPU's and the GPU's encoder."""
+
+    @property
+    def given_up(self) -> EncoderFailure | None:
+        """Return why the last encoder on the GPU was given up, None where it was not."""
 
     def start(self) -> None:
         """Start the CPU encoder; raises `ClipUnavailable` if there are no weights, `EncoderFailure`."""
@@ -214,6 +239,9 @@ class Vram(Protocol):
     def read(self) -> VRAMInfo | None:
         """Read the memory now, None where there is no GPU."""
 
+    def processes(self) -> tuple[GpuProcess, ...]:
+        """List the processes that have memory on the GPU, by pid; empty where the driver does not say."""
+
     def close(self) -> None:
         """Let go of the driver."""
 
@@ -252,7 +280,7 @@ class Answers(Protocol):
         """Add a piece of the answer to a job's question, which begins anew with each attempt."""
 
     def flush(self, job_id: str) -> None:
-        """Write what was gathered of it."""
+        """Write what was gathered of it: this answer has ended, and the job's next one, if any, begins anew."""
 
 
 Outcome = Literal["ok", "failed", "cancelled", "expired"]
@@ -262,8 +290,9 @@ Outcome = Literal["ok", "failed", "cancelled", "expired"]
 class EndedOperation:
     """One operation that had its turn: how it ended and what it took (seconds).
 
-    `work_s` leaves out the steps that made the GPU ready, of which there were `moves`. `waited_s` is None for a
-    request that does not say when it was sent, `retries` counts the questions that were put again.
+    `work_s` leaves out a wait for CLIP to start and the steps that made the GPU ready, of which there were `moves`.
+    `waited_s` is None for a request that does not say when it was sent, `retries` counts the questions that were put
+    again, `answer_tokens` the tokens that were heard of their answers.
     """
 
     kind: str
@@ -275,6 +304,8 @@ class EndedOperation:
     work_s: float
     moves: int
     retries: int
+    out_of_memory: bool = False
+    answer_tokens: int = 0
 
 
 class Telemetry(Protocol):

@@ -68,7 +68,8 @@ class Questions:
             raise
         except ValueError as error:
             again = _prompt_after(request.prompt, error)
-            _log.info("the answer did not fit its schema (%s): asking again", error)
+            # Not how: that tells of the schema, and of names in the answer.
+            _log.info("the answer did not fit its schema: asking again")
         answer = self._ask_once(asked, again)
         try:
             return Answered(answer, read_answer(answer.text, request.json_schema), 2)

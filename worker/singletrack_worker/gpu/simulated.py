@@ -4,12 +4,20 @@ Chosen by name (`SINGLETRACK_GPU=simulated`), never by default, and it says so w
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from singletrack_tasks.errors import SingletrackError
+from singletrack_tasks.recording import GpuProcess
 from singletrack_tasks.schema import JsonSchema
 from singletrack_tasks.status import GpuInfo, VRAMInfo
 from singletrack_tasks.vlm import VlmOptions
-from singletrack_worker.gpu.ports import Cancellation, Vlm, VlmAnswer, VlmListing, ignore_text
+from singletrack_worker.gpu.ports import Cancellation, OtherModel, Vlm, VlmAnswer, VlmListing, ignore_text
+
+
+@dataclass(frozen=True)
+class _Tenant:
+    takes_mb: Callable[[], int]
+    pid: Callable[[], int | None]
 
 
 class SimulatedGpu:
@@ -18,7 +26,7 @@ class SimulatedGpu:
     def __init__(self, total_mb: int, base_mb: int = 300) -> None:
         self._total_mb = total_mb
         self._base_mb = base_mb
-        self._tenants: dict[str, Callable[[], int]] = {}
+        self._tenants: dict[str, _Tenant] = {}
 
     @property
     def gpu(self) -> GpuInfo | None:
@@ -31,14 +39,20 @@ class SimulatedGpu:
         """Empty: as far as anybody can tell, there is a GPU."""
         return ""
 
-    def add_tenant(self, name: str, takes_mb: Callable[[], int]) -> None:
-        """Account for a tenant by what `takes_mb` says at each reading."""
-        self._tenants[name] = takes_mb
+    def add_tenant(self, name: str, takes_mb: Callable[[], int], pid: Callable[[], int | None] = lambda: None) -> None:
+        """Account for a tenant by what `takes_mb` says at each reading; one that has a `pid` is listed as a process."""
+        self._tenants[name] = _Tenant(takes_mb, pid)
 
     def read(self) -> VRAMInfo | None:
         """Add up."""
-        used = min(self._total_mb, self._base_mb + sum(takes() for takes in self._tenants.values()))
+        used = min(self._total_mb, self._base_mb + sum(tenant.takes_mb() for tenant in self._tenants.values()))
         return VRAMInfo(total_mb=self._total_mb, used_mb=used, free_mb=self._total_mb - used)
+
+    def processes(self) -> tuple[GpuProcess, ...]:
+        """List the tenants that are on the GPU, those whose pid is known."""
+        found = ((name, tenant.pid(), tenant.takes_mb()) for name, tenant in self._tenants.items())
+        listed = (GpuProcess(pid=pid, name=name, vram_mb=mb) for name, pid, mb in found if pid is not None and mb > 0)
+        return tuple(sorted(listed, key=lambda process: process.pid))
 
     def close(self) -> None:
         """Nothing is held."""
@@ -56,20 +70,28 @@ class SimulatedVlm:
         self._size_mb = size_mb
         self._vram_mb: int | None = None
         self._listed = False
+        self._others: tuple[OtherModel, ...] = ()
         gpu.add_tenant("vlm", self._takes_mb)
+        gpu.add_tenant("other models", lambda: sum(other.vram_mb for other in self._others))
 
     @property
     def model(self) -> str:
         """The name of the model."""
         return self._server.model
 
+    @property
+    def others(self) -> tuple[OtherModel, ...]:
+        """The other models at the server, all of them on the simulated GPU."""
+        return self._others
+
     def listing(self) -> VlmListing | None:
         """The size that was configured, and the part of it that found room."""
         try:
             self._listed = self._server.listing() is not None
+            self._others = tuple(OtherModel(it.name, it.size_mb, vram_mb=it.size_mb) for it in self._server.others)
         except SingletrackError:
             # A server that does not answer holds no memory that anybody could see.
-            self._listed = False
+            self._listed, self._others = False, ()
             raise
         if not self._listed:
             return None
@@ -88,6 +110,11 @@ class SimulatedVlm:
         """Unload the model and give its memory back."""
         self._server.unload()
         self._listed, self._vram_mb = False, None
+
+    def unload_other(self, name: str) -> None:
+        """Unload another model and give its memory back."""
+        self._server.unload_other(name)
+        self._others = tuple(other for other in self._others if other.name != name)
 
     def ask(
         self,

@@ -4,7 +4,9 @@ import threading
 from collections.abc import Callable
 
 from singletrack_tasks.events import AnyEvent, ResourceChanged
+from singletrack_tasks.recording import GpuProcess, Sample
 from singletrack_tasks.status import ClipStatus, GPUResourceStatus, LeaseInfo, VlmStatus, VRAMInfo, WorkerInfo
+from singletrack_worker.gpu.drift_watch import DriftWatch
 from singletrack_worker.gpu.footprints import Footprints
 from singletrack_worker.gpu.journal import Journal
 from singletrack_worker.gpu.observer import Observer
@@ -35,6 +37,7 @@ class Snapshots:
         reasons: Reasons,
         turns: Turns,
         journal: Journal,
+        drift: DriftWatch,
         lease: Callable[[], LeaseInfo | None],
         emit: Callable[[AnyEvent], None],
     ) -> None:
@@ -51,16 +54,20 @@ class Snapshots:
         self._reasons = reasons
         self._turns = turns
         self._journal = journal
+        self._drift = drift
         self._lease = lease
         self._emit = emit
         self._changes = ChangeDetector()
         self._changes_lock = threading.Lock()
 
-    def take(self) -> GPUResourceStatus:
-        """Take one, without waiting for the operation in flight; emits `resource_changed` if it is time to (R2.2)."""
+    def take(self, *, tell: bool = True) -> GPUResourceStatus:
+        """Take one, without waiting for the operation in flight.
+
+        To `tell` is to emit `resource_changed` if it is time to (R2.2), which waits for the store of the events.
+        """
         vram = self._vram.read()
         gpu = self._vram.gpu if vram is not None else None
-        if vram is not None:
+        if tell and vram is not None:
             self._tell_change(vram)
         reasons = self._reasons.current()
         return GPUResourceStatus(
@@ -77,9 +84,39 @@ class Snapshots:
             degraded=bool(reasons),
             reasons=reasons,
             operation=self._turns.operation,
+            drift=self._drift.current,
             durations_s=self._journal.durations_s,
             last_error=self._journal.last_error,
         )
+
+    def sample(self, processes: tuple[GpuProcess, ...]) -> Sample:
+        """Take what the flight recorder keeps of a moment, given the processes on the GPU; emits nothing."""
+        vram, operation = self._vram.read(), self._turns.operation
+        return Sample(
+            at_unix_s=round(self._clock.time(), 2),
+            used_mb=None if vram is None else vram.used_mb,
+            vlm_mb=None if vram is None else self._vlm_mb(),
+            clip_mb=None if vram is None else self._clip_mb(processes),
+            processes=processes,
+            mode=self._saved.mode,
+            vlm=self._life.state,
+            clip_device=self._clip.device,
+            operation=operation.kind if operation else None,
+            stage=operation.stage if operation else None,
+            job_id=operation.job_id if operation else None,
+        )
+
+    def _vlm_mb(self) -> int:
+        listing = self._observer.listing if self._life.state in RESIDENT else None
+        return listing.vram_mb if listing else 0
+
+    def _clip_mb(self, processes: tuple[GpuProcess, ...]) -> int | None:
+        """What CLIP takes on the GPU: as the driver lists its process, or else as it was measured."""
+        pid = self._clip.pids[1]
+        listed = next((process.vram_mb for process in processes if process.pid == pid), None)
+        if listed is not None:
+            return listed
+        return self._footprints.clip_mb if self._clip.device != "cpu" else 0
 
     def _vlm_status(self) -> VlmStatus:
         state = self._life.state

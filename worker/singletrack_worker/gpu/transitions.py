@@ -12,9 +12,11 @@ from singletrack_tasks.errors import (
 )
 from singletrack_tasks.events import AnyEvent, ClipMigrated, VlmLoaded, VlmUnloaded
 from singletrack_tasks.status import DegradedCode, ExecutionMode, ModelState, StepName, StepReceipt
+from singletrack_worker.gpu.drift_watch import DriftWatch
 from singletrack_worker.gpu.journal import Journal
 from singletrack_worker.gpu.moves import Move, Mover
 from singletrack_worker.gpu.observer import Observer
+from singletrack_worker.gpu.out_of_memory import is_out_of_memory
 from singletrack_worker.gpu.planner import Demand, Observed, Plan, plan
 from singletrack_worker.gpu.ports import Clip, Clock, Vlm
 from singletrack_worker.gpu.reasons import Reasons
@@ -44,10 +46,12 @@ class Transitions:
         mover: Mover,
         reasons: Reasons,
         journal: Journal,
+        drift: DriftWatch,
         emit: Callable[[AnyEvent], None],
     ) -> None:
         self._config = config
         self._journal = journal
+        self._drift = drift
         self._vlm = vlm
         self._clip = clip
         self._clock = clock
@@ -73,6 +77,7 @@ class Transitions:
             self._pauses.end("load_vlm")
         if demand is not Demand.UPKEEP:
             return self._plan(mode, demand, observed)
+        observed = self._drift.look(observed, mode)
         self._forget_what_nobody_misses(mode, observed)
         try:
             return self._pauses.leave_out(plan(mode, demand, observed))
@@ -104,7 +109,10 @@ class Transitions:
         before, self._clip_device = self._clip_device, self._clip.device
         if self._clip_device == before:
             return
+        why = self._clip.given_up
+        turn.out_of_memory |= is_out_of_memory(why)
         what = f"CLIP's encoder on {before} failed: CLIP works on {self._clip_device} until it migrates again"
+        what = what if why is None else f"{what}. {why.message}"
         self._reasons.add(DegradedCode.CLIP_MIGRATION_FAILED, what)
         receipt = StepReceipt(step="demote_clip", ok=True, duration_s=0, detail=what)
         self._emit(

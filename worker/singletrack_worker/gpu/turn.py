@@ -9,9 +9,10 @@ from typing import TypedDict
 from singletrack_tasks.errors import DeadlinePassed, JobCancelled
 from singletrack_tasks.gpu import Job
 from singletrack_tasks.model import Request
-from singletrack_tasks.status import Degradation, OperationInFlight, Stage, StepReceipt
+from singletrack_tasks.status import AT_WORK, Degradation, OperationInFlight, Stage, StepReceipt
 from singletrack_worker.gpu.journal import Journal, outcome_of
 from singletrack_worker.gpu.moves import Move
+from singletrack_worker.gpu.out_of_memory import is_out_of_memory
 from singletrack_worker.gpu.ports import Cancellation, Cancellations, Clock, EndedOperation
 from singletrack_worker.gpu.reasons import Reasons
 
@@ -48,14 +49,19 @@ class Turn:
         self.cancellation = Cancellation()
         self.moves: tuple[Move, ...] = ()
         self.retries = 0
+        self.out_of_memory = False
+        # Seconds in which it could not begin its work, its steps left out.
+        self.held_up_s = 0.0
         self._request = request
         self._clock = clock
         self._reasons = reasons
         self._changed = changed
         self._started_s = clock.monotonic()
         self._started_unix_s = self._stage_unix_s = clock.time()
+        self._work_unix_s: float | None = self._started_unix_s
         self._stage: Stage = "work"
         self._tokens: int | None = None
+        self._all_tokens = 0
         self._told_s = self._started_s
 
     @property
@@ -79,12 +85,18 @@ class Turn:
             since_unix_s=self._started_unix_s,
             stage=self._stage,
             stage_since_unix_s=self._stage_unix_s,
+            work_since_unix_s=self._work_unix_s,
             answer_tokens=self._tokens,
         )
 
     def enter(self, stage: Stage) -> None:
         """Say what the operation is at now."""
-        self._stage, self._stage_unix_s = stage, self._clock.time()
+        now_unix_s = self._clock.time()
+        if stage not in AT_WORK:
+            self._work_unix_s = None
+        elif self._work_unix_s is None:
+            self._work_unix_s = now_unix_s
+        self._stage, self._stage_unix_s = stage, now_unix_s
         self._tokens = None
         self._changed()
 
@@ -93,6 +105,7 @@ class Turn:
         if self._stage != "generate":
             self.enter("generate")
         self._tokens = (self._tokens or 0) + 1
+        self._all_tokens += 1
         now_s = self._clock.monotonic()
         if now_s - self._told_s >= TOKENS_TOLD_EVERY_S:
             self._told_s = now_s
@@ -109,9 +122,11 @@ class Turn:
             error=None if error is None else type(error).__name__,
             waited_s=None if sent is None else self.waited_s,
             duration_s=duration_s,
-            work_s=max(0.0, duration_s - sum(move.receipt.duration_s for move in self.moves)),
+            work_s=max(0.0, duration_s - self.held_up_s - sum(move.receipt.duration_s for move in self.moves)),
             moves=len(self.moves),
             retries=self.retries,
+            out_of_memory=self.out_of_memory or is_out_of_memory(error),
+            answer_tokens=self._all_tokens,
         )
 
     def outcome(self) -> Outcome:

@@ -1,11 +1,15 @@
 """The memory of the GPU as the driver tells it, over NVML."""
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
+import psutil
+
 from singletrack_tasks.errors import InvalidConfiguration
+from singletrack_tasks.recording import GpuProcess
 from singletrack_tasks.status import GpuInfo, VRAMInfo
 
 _MIB = 1024 * 1024
@@ -56,6 +60,21 @@ class VRAMMonitor:
         # 'used' leaves out what the driver keeps for itself on newer drivers; what is not free is not to be had.
         return VRAMInfo(total_mb=total, used_mb=total - free, free_mb=free)
 
+    def processes(self) -> tuple[GpuProcess, ...]:
+        """List the processes that have memory on the GPU (MiB), by pid.
+
+        Empty where the driver does not list them, as in WSL; a container sees its own only, or none.
+        """
+        nvml = self._nvml
+        if nvml is None:
+            return ()
+        used_mb: dict[int, int | None] = {}
+        for ask in (nvml.nvmlDeviceGetComputeRunningProcesses, nvml.nvmlDeviceGetGraphicsRunningProcesses):
+            for process in self._listed(nvml, ask):
+                # A process that computes and draws is in both lists, each time with all that it has.
+                used_mb[process.pid] = _mb(process.usedGpuMemory) or used_mb.get(process.pid)
+        return tuple(GpuProcess(pid=pid, name=_name(nvml, pid), vram_mb=mb) for pid, mb in sorted(used_mb.items()))
+
     def close(self) -> None:
         """Let go of the driver; harmless when repeated, and from any thread."""
         nvml, self._nvml = self._nvml, None
@@ -95,6 +114,13 @@ class VRAMMonitor:
             index=index,
         )
 
+    def _listed(self, nvml: ModuleType, ask: Callable[[Any], list[Any]]) -> list[Any]:
+        try:
+            return ask(self._handle)
+        except (nvml.NVMLError, nvml.NVMLLibraryMismatchError) as error:
+            _log.debug("the driver does not list processes: %s", error)
+            return []
+
     def _lose(self, reason: str) -> None:
         _log.error(reason)
         self._reason, self._gpu = reason, None
@@ -103,6 +129,24 @@ class VRAMMonitor:
 
 def _text(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value
+
+
+def _mb(used_bytes: int | None) -> int | None:
+    return None if used_bytes is None else used_bytes // _MIB
+
+
+def _name(nvml: ModuleType, pid: int) -> str:
+    """Name a process without its arguments, which may hold secrets."""
+    try:
+        # A program may call itself what is no UTF-8, and what is no UTF-8 cannot be told to anybody.
+        return psutil.Process(pid).name().encode("utf-8", "replace").decode("utf-8")
+    except psutil.Error:
+        pass  # another user's on Windows, or of another pid namespace: the driver may know it
+    try:
+        path = _text(nvml.nvmlSystemGetProcessName(pid))
+    except (nvml.NVMLError, UnicodeDecodeError):
+        return "unknown"
+    return path.replace("\\", "/").rpartition("/")[2] or "unknown"
 
 
 class NoGpu:
@@ -124,6 +168,10 @@ class NoGpu:
     def read(self) -> VRAMInfo | None:
         """None."""
         return None
+
+    def processes(self) -> tuple[GpuProcess, ...]:
+        """None are on it."""
+        return ()
 
     def close(self) -> None:
         """Nothing is held."""

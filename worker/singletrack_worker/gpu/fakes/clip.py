@@ -61,8 +61,9 @@ class FakeClip:
         self._pids = itertools.count(1)
         self._cpu_pid: int | None = None
         self._gpu_pid: int | None = None
+        self.given_up: EncoderFailure | None = None
         if isinstance(vram, SimulatedGpu):
-            vram.add_tenant("clip", lambda: self.held_mb)
+            vram.add_tenant("clip", lambda: self.held_mb, pid=lambda: self._gpu_pid)
 
     @property
     def held_mb(self) -> int:
@@ -113,7 +114,7 @@ class FakeClip:
             if self.faults.promote_failures:
                 self.faults.promote_failures -= 1
                 raise MigrationFailed("CLIP stays on the CPU, as it was told to")
-            self._gpu_pid = next(self._pids)
+            self._gpu_pid, self.given_up = next(self._pids), None
 
     def demote(self) -> None:
         """End the GPU's encoder."""
@@ -146,7 +147,7 @@ class FakeClip:
 
     def gpu_encoder_dies(self) -> None:
         """Kill the GPU's encoder, as the driver or the kernel may."""
-        self._gpu_pid = None
+        self._gpu_pid, self.given_up = None, EncoderFailure("the GPU's encoder died")
 
     def cpu_encoder_dies(self) -> None:
         """Kill the CPU's encoder."""

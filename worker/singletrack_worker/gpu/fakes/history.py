@@ -15,7 +15,8 @@ class Scene:
     """How things really are at one moment: VRAM (MiB, None without a GPU), and who is where.
 
     `vlm_taken_mb` is what the loaded model takes, `vlm_held_mb` that and what earlier ones have not given back yet,
-    `vlm_owed_mb` the part of that which went by an unload that the worker asked for.
+    `vlm_owed_mb` the part of that which went by an unload that the worker asked for. `guests` are others' models at the
+    server, `stranger_mb` what somebody else has.
     """
 
     free_mb: int | None = None
@@ -27,6 +28,8 @@ class Scene:
     vlm_reachable: bool = True
     clip_device: str = "cpu"
     clip_held_mb: int = 0
+    guests: tuple[str, ...] = ()
+    stranger_mb: int = 0
 
 
 @dataclass

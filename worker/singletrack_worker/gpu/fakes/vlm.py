@@ -10,7 +10,7 @@ from singletrack_tasks.schema import JsonSchema
 from singletrack_tasks.vlm import VlmOptions
 from singletrack_worker.gpu.fakes.history import History
 from singletrack_worker.gpu.fakes.instances import minimal_instance
-from singletrack_worker.gpu.ports import Cancellation, Clock, VlmAnswer, VlmListing, Vram, ignore_text
+from singletrack_worker.gpu.ports import Cancellation, Clock, OtherModel, VlmAnswer, VlmListing, Vram, ignore_text
 from singletrack_worker.gpu.simulated import SimulatedGpu
 
 # An answer of more items than this is endless for a test: it ends when it is cancelled, or fails after a while.
@@ -34,6 +34,7 @@ class VlmFaults:
     unload_failures: int = 0
     ask_failures: int = 0
     bad_answers: int = 0
+    guest_stays: int = 0
     cpu_mb: int = 0
     silent_cpu_mb: int = 0
     release_delay_s: float = 0.0
@@ -68,13 +69,26 @@ class FakeVlm:
         self.taken_mb = 0
         # What was not given back yet: when it will be, how much it is, and whether the worker asked for it.
         self._late: list[tuple[float, int, bool]] = []
+        self._guests: dict[str, OtherModel] = {}
+        self._others: tuple[OtherModel, ...] = ()
         if isinstance(vram, SimulatedGpu):
             vram.add_tenant("vlm", lambda: self.held_mb)
+            vram.add_tenant("guests", lambda: sum(guest.vram_mb for guest in self._guests.values()))
 
     @property
     def model(self) -> str:
         """The name of the model."""
         return self._model
+
+    @property
+    def others(self) -> tuple[OtherModel, ...]:
+        """The guests, as of the last look."""
+        return self._others
+
+    @property
+    def guests(self) -> tuple[str, ...]:
+        """The names of the other models that are really loaded."""
+        return tuple(self._guests)
 
     @property
     def listed(self) -> bool:
@@ -97,6 +111,7 @@ class FakeVlm:
         """What the server lists."""
         with self.history.deed("vlm", "listing"):
             self._reach()
+            self._others = tuple(self._guests.values())
             return self._listing
 
     def load(self) -> None:
@@ -119,6 +134,14 @@ class FakeVlm:
             if self._take("unload_failures"):
                 raise VlmUnloadFailed("the model is still listed, as it was told to")
             self._let_go(asked=True)
+
+    def unload_other(self, name: str) -> None:
+        """Unload a guest."""
+        with self.history.deed("vlm", "unload_other"):
+            self._reach()
+            if self._take("guest_stays"):
+                raise VlmUnloadFailed(f"{name} is still listed, as it was told to")
+            self.guest_leaves(name)
 
     def ask(
         self,
@@ -160,6 +183,16 @@ class FakeVlm:
         on_gpu_mb = min(self.size_mb - self.faults.cpu_mb, room_mb if room_mb > self.size_mb // 10 else 0)
         self._listing = VlmListing(self.size_mb, on_gpu_mb)
         self.taken_mb = max(0, on_gpu_mb + self.overhead_mb - self.faults.silent_cpu_mb) if on_gpu_mb else 0
+
+    def guest_comes(self, name: str, size_mb: int = 1000) -> None:
+        """Load another model as another client of the server would; what finds no room is on the CPU."""
+        vram = self._vram.read()
+        self._guests[name] = OtherModel(name, size_mb, vram_mb=min(size_mb, 0 if vram is None else vram.free_mb))
+
+    def guest_leaves(self, name: str) -> None:
+        """Let another model go."""
+        if self._guests.pop(name, None) is not None:
+            self.owe_nothing()
 
     def evict(self) -> None:
         """Let the model go, as another client, the keep-alive or a crash of the server would."""

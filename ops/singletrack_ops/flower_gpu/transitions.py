@@ -1,0 +1,63 @@
+"""What was moved on and off the GPU, step by step, as the receipts tell it."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from singletrack.cli.facts import time_of_day
+from singletrack.cli.output import duration, one_line
+from singletrack_tasks.events import AnyEvent, ClipMigrated, IdleUnload, ModeChanged, VlmLoaded, VlmUnloaded
+from singletrack_tasks.status import StepReceipt
+
+_UNKNOWN = "?"
+_ID_CHARS = 8
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One step: when it ended, why it was made, VRAM in use before and after, how long it took, how it ended."""
+
+    at: str
+    why: str
+    step: str
+    vram: str
+    took: str
+    ok: bool
+    detail: str
+
+
+def transitions(events: Iterable[AnyEvent]) -> Iterator[Transition]:
+    """Give the steps, the newest first; one that belongs to a change of mode is told there and not by itself."""
+    newest_first = sorted(events, key=lambda event: event.at_unix_s, reverse=True)
+    told = {receipt for event in newest_first if isinstance(event, ModeChanged) for receipt in event.receipts}
+    for event in newest_first:
+        match event:
+            case ModeChanged():
+                why = f"{event.before} → {event.after}"
+                yield from (_transition(event, why, receipt) for receipt in reversed(event.receipts))
+            case IdleUnload() if event.receipt is not None:
+                told.add(event.receipt)
+                yield _transition(event, f"idle for {duration(event.idle_s)}", event.receipt)
+            case VlmLoaded() | VlmUnloaded() | ClipMigrated() if event.receipt not in told:
+                yield _transition(event, _cause(event), event.receipt)
+            case _:
+                continue
+
+
+def _cause(event: AnyEvent) -> str:
+    return f"job {one_line(event.job_id)[:_ID_CHARS]}" if event.job_id else "by itself"
+
+
+def _transition(event: AnyEvent, why: str, receipt: StepReceipt) -> Transition:
+    return Transition(
+        time_of_day(event.at_unix_s),
+        why,
+        receipt.step,
+        f"{_figure(receipt.vram_before_mb)} → {_figure(receipt.vram_after_mb)}",
+        duration(receipt.duration_s),
+        receipt.ok,
+        one_line(receipt.detail),
+    )
+
+
+def _figure(mb: int | None) -> str:
+    return _UNKNOWN if mb is None else f"{mb:,}"

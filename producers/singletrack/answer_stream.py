@@ -1,0 +1,168 @@
+"""An answer that is read while it is written."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from types import TracebackType
+from typing import Any, Generic, NamedTuple, Self, TypeVar
+
+from singletrack.answers import Answer
+from singletrack.job import Job
+from singletrack.link import RedisLink, stream_entries
+from singletrack_tasks.errors import RedisUnavailable
+from singletrack_tasks.vlm import AskResult
+
+T = TypeVar("T")
+
+_BLOCK_MS = 100
+_RETRY_S = 0.2
+
+
+class Piece(NamedTuple):
+    """A piece of an answer, about a token; `attempt` grows when the question had to be put again from its beginning."""
+
+    text: str
+    attempt: int
+
+
+class AnswerStream(Generic[T]):
+    """The pieces of an answer as they come; afterwards `answer` is the whole of it.
+
+    Iterating raises what waiting for the job would raise. Whoever stops before the end, by `close` or by leaving the
+    `with`, calls the job off. One thread reads.
+    """
+
+    def __init__(self, job: Job[AskResult], link: RedisLink, finish: Callable[[AskResult], Answer[T]]) -> None:
+        self.job = job
+        self._finish = finish
+        self._told = _Told(link, job.id)
+        self._waiting = _Waiting(job)
+        self._pieces: deque[Piece] = deque()
+        self._answer: Answer[T] | None = None
+
+    @property
+    def answer(self) -> Answer[T]:
+        """The whole answer; reads to the end if that was not done yet."""
+        for _ in self:
+            pass
+        if self._answer is None:
+            raise RuntimeError("the answer was closed before its end")
+        return self._answer
+
+    def __iter__(self) -> Iterator[Piece]:
+        while self.wait():
+            yield from self.taken()
+
+    def wait(self) -> bool:
+        """Wait a moment for pieces; there may be none. False once all have been taken."""
+        if self._waiting.given_up or (self._answer is not None and not self._pieces):
+            return False
+        if not self._pieces:
+            self._pieces.extend(self._next_pieces())
+        return True
+
+    def taken(self) -> Iterator[Piece]:
+        """Take the pieces that have come; those that are not iterated over stay."""
+        while self._pieces:
+            yield self._pieces.popleft()
+
+    def close(self) -> None:
+        """Call the job off, if it has not ended; harmless when repeated."""
+        if self._answer is None:
+            self._waiting.give_up()
+
+    def _next_pieces(self) -> list[Piece]:
+        ended = self._waiting.ended
+        pieces = self._read(0 if ended else _BLOCK_MS)
+        if ended and not pieces:
+            result = self._waiting.result()
+            pieces = self._told.rest(result.text)
+            self._answer = self._finish(result)
+        return pieces
+
+    def _read(self, block_ms: int) -> list[Piece]:
+        try:
+            return self._told.read(block_ms)
+        except RedisUnavailable:
+            # Who waits for the result bears it or raises it, and has the whole answer in the end.
+            self._waiting.pause(_RETRY_S)
+            return []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Waiting:
+    """Waits for the result in a thread of its own: its rules for time-outs and lost workers are those of every job."""
+
+    def __init__(self, job: Job[AskResult]) -> None:
+        self._job = job
+        self._future: Future[AskResult] = Future()
+        self.given_up = False
+        threading.Thread(target=self._wait, name=f"answer-{job.id}", daemon=True).start()
+
+    @property
+    def ended(self) -> bool:
+        return self._future.done()
+
+    def result(self) -> AskResult:
+        return self._future.result()
+
+    def pause(self, seconds: float) -> None:
+        wait([self._future], seconds)
+
+    def give_up(self) -> None:
+        if not self.given_up and not self.ended:
+            self.given_up = True
+            self._job.cancel()
+
+    def _wait(self) -> None:
+        try:
+            self._future.set_result(self._job.result())
+        except BaseException as error:  # whatever it is, it is the reader's
+            self._future.set_exception(error)
+        finally:
+            self._job.leave_thread()
+
+
+class _Told:
+    """What the worker told so far, by the characters of the answer."""
+
+    def __init__(self, link: RedisLink, job_id: str) -> None:
+        self._link = link
+        self._key = link.keys.answer(job_id)
+        self._after = "0-0"
+        self._attempt = 0
+        self._text = ""
+
+    def read(self, block_ms: int) -> list[Piece]:
+        """Read what came since; raises `RedisUnavailable`."""
+        with self._link.reaching() as client:
+            answer: Any = client.xread({self._key: self._after}, block=block_ms or None)
+        entries = stream_entries(answer)
+        if entries:
+            self._after = entries[-1][0].decode()
+        return [piece for _, fields in entries if (piece := self._take(fields)) is not None]
+
+    def rest(self, whole: str) -> list[Piece]:
+        """What of the whole answer was not told yet."""
+        if not whole.startswith(self._text):
+            self._attempt, self._text = self._attempt + 1, ""
+        left, self._text = whole[len(self._text) :], whole
+        return [Piece(left, max(1, self._attempt))] if left else []
+
+    def _take(self, fields: dict[bytes, bytes]) -> Piece | None:
+        at, text = int(fields[b"at"]), fields[b"text"].decode("utf-8", "replace")
+        if at == 0:
+            self._attempt, self._text = self._attempt + 1, ""
+        elif at != len(self._text):
+            # A piece before it is missing: the whole answer will tell.
+            return None
+        self._text += text
+        return Piece(text, self._attempt)

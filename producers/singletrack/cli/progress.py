@@ -1,0 +1,118 @@
+"""What somebody who waits for a job sees on a terminal: why it waits, and how far it is."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+
+from singletrack.cli.output import is_terminal
+from singletrack.scope import Scope, scope
+from singletrack_tasks.errors import SingletrackError
+from singletrack_tasks.status import OperationInFlight
+
+if TYPE_CHECKING:
+    from singletrack.answer_stream import AnswerStream, Piece
+    from singletrack.progress import Progress
+
+T = TypeVar("T")
+
+LOOK_EVERY_S = 0.2
+_MOST_NAMED = 4
+_STEPS = {
+    "unload_vlm": "unloading the VLM",
+    "load_vlm": "loading the VLM",
+    "demote_clip": "moving CLIP to the CPU",
+    "promote_clip": "moving CLIP to the GPU",
+    "work": "at work",
+    "read": "the VLM is reading",
+    "generate": "the VLM is writing",
+}
+
+
+def watched(call: Callable[[], T]) -> T:
+    """Run a call, and show on stderr how far the job is that it sent; plainly run it where that is no terminal."""
+    if not is_terminal(sys.stderr):
+        return call()
+    jobs = Scope()
+    context = copy_context()
+    context.run(scope.set, jobs)
+    console = Console(stderr=True)
+    with ThreadPoolExecutor(1) as pool, console.status("sending") as shown:
+        future = pool.submit(context.run, call)
+        try:
+            while not wait([future], LOOK_EVERY_S).done:
+                show(shown, jobs)
+        except KeyboardInterrupt:
+            jobs.cancel()
+            raise
+        return future.result()
+
+
+def watched_until_first(stream: "AnswerStream[Any]") -> "Iterator[Piece]":
+    """Give the pieces of an answer, and show on stderr how far its job is until the first of them comes."""
+    first = _first_pieces(stream) if is_terminal(sys.stderr) else []
+    yield from first
+    yield from stream
+
+
+def _first_pieces(stream: "AnswerStream[Any]") -> "list[Piece]":
+    jobs = Scope()
+    jobs.add(stream.job)
+    pieces: list[Piece] = []
+    with Console(stderr=True).status("sending") as shown:
+        show(shown, jobs)
+        while stream.wait() and not (pieces := list(stream.taken())):
+            show(shown, jobs)
+    return pieces
+
+
+def show(shown: Status, jobs: Scope) -> None:
+    """Show how far the newest job is; what cannot be seen at the moment is left as it was."""
+    job = jobs.newest
+    if job is None:
+        return
+    try:
+        text = describe(job.progress)
+    except SingletrackError:
+        # The call itself meets the same trouble, and tells of it.
+        return
+    if text:
+        shown.update(Text(text))
+
+
+def describe(progress: "Progress") -> str:
+    """Say in one line where a job is; empty for one that is not on its way any more."""
+    if progress.operation is not None:
+        return _at_work(progress.operation, progress.stage_s)
+    if progress.place is None:
+        return ""
+    load = ", the VLM has to be loaded" if progress.loads_vlm else ""
+    about = "" if progress.wait_s is None else f", about {progress.wait_s:.0f} s"
+    return f"{_place(progress.place)}{_behind(progress.before)}{about}{load}"
+
+
+def _at_work(operation: OperationInFlight, stage_s: float) -> str:
+    tokens = operation.answer_tokens
+    if tokens is None:
+        return f"{_STEPS[operation.stage]}, {stage_s:.0f} s"
+    rate = f", {tokens / stage_s:.0f} tokens/s" if stage_s >= 1 else ""
+    return f"{_STEPS[operation.stage]}, {tokens} tokens{rate}"
+
+
+def _place(place: int) -> str:
+    return "next in the queue" if place == 1 else f"number {place} in the queue"
+
+
+def _behind(before: tuple[str, ...]) -> str:
+    if not before:
+        return ""
+    if len(before) <= _MOST_NAMED:
+        return f", behind {', '.join(before)}"
+    counts = (f"{count} x {kind}" for kind, count in Counter(before).most_common())
+    return f", behind {', '.join(counts)}"

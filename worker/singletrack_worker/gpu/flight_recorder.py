@@ -1,0 +1,183 @@
+"""Remembers the last minutes of the GPU, and has them written down when something fails."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from singletrack_tasks.errors import SingletrackError
+from singletrack_tasks.recording import KEPT_S, MARKS_MAX, RATE_HZ, SAMPLES_MAX, GpuProcess, Mark, Recording, Sample
+from singletrack_tasks.status import StepReceipt
+from singletrack_worker.gpu.out_of_memory import is_out_of_memory
+from singletrack_worker.gpu.ports import Clock, EndedOperation, Vram
+
+PERIOD_S = 1 / RATE_HZ
+# To list processes takes the driver much longer than to tell its memory.
+PROCESSES_EVERY_S = 2.0
+# Failures that follow each other faster than this are written together.
+WRITE_EVERY_S = 30.0
+COMPLAIN_EVERY_S = 60.0
+ON_DEMAND = "on_demand"
+OUT_OF_MEMORY = "out_of_memory"
+# Recordings that may be asked for at the same time; who asks for more asks again.
+_ASKED_MAX = 8
+_SHOWN_CHARS = 300
+# A driver or a disk that hangs must not keep the worker from ending.
+_END_S = 2.0
+_log = logging.getLogger(__name__)
+
+Look = Callable[[tuple[GpuProcess, ...]], Sample]
+
+
+@dataclass(frozen=True)
+class _Failure:
+    reason: str
+    detail: str
+
+
+class FlightRecorder:
+    """A ring of samples, filled by a thread of its own, that ends with the worker.
+
+    It hears of failures as a `Telemetry` and has them written by `write`; recordings that are asked for go to
+    `deliver` under the id of the request. All of that happens in its thread, and nothing in that of an operation.
+    """
+
+    def __init__(
+        self,
+        track: str,
+        vram: Vram,
+        clock: Clock,
+        *,
+        write: Callable[[Recording], object],
+        deliver: Callable[[str, Recording], None],
+    ) -> None:
+        self._track = track
+        self._vram = vram
+        self._clock = clock
+        self._write = write
+        self._deliver = deliver
+        self._gpu = vram.gpu
+        memory = vram.read()
+        self._total_mb = None if memory is None else memory.total_mb
+        self._samples: deque[Sample] = deque(maxlen=SAMPLES_MAX)
+        self._marks: deque[Mark] = deque(maxlen=MARKS_MAX)
+        self._processes: tuple[GpuProcess, ...] = ()
+        self._asked: deque[str] = deque(maxlen=_ASKED_MAX)
+        self._failures: deque[_Failure] = deque(maxlen=_ASKED_MAX)
+        self._owed: _Failure | None = None
+        self._sample_due_s = self._processes_due_s = self._write_due_s = self._complain_due_s = clock.monotonic()
+        self._wake = threading.Event()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, look: Look) -> None:
+        """Start to sample; `look` takes a sample, given the processes on the GPU, and waits for nothing."""
+        self._thread = threading.Thread(target=self._run, args=(look,), name="flight-recorder", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, when what is owed is written; calling it again does nothing."""
+        self._stopped.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(_END_S)
+            self._thread = None
+
+    def ask(self, request_id: str) -> None:
+        """Have a recording delivered; returns at once."""
+        if request_id not in self._asked:
+            self._asked.append(request_id)
+        self._wake.set()
+
+    def moved(self, receipt: StepReceipt, error: SingletrackError | None) -> None:
+        """Mark a step of a transition; one that failed is written down."""
+        self._mark(receipt.step, receipt.duration_s, "" if error is None else f"{type(error).__name__}: {error}")
+        if is_out_of_memory(error):
+            self._fail(OUT_OF_MEMORY, f"{receipt.step}: {error}")
+        elif error is not None:
+            self._fail(f"{receipt.step}_failed", str(error))
+
+    def ended(self, operation: EndedOperation) -> None:
+        """Mark an operation that failed; one in which memory ran out is written down."""
+        if operation.out_of_memory:
+            self._fail(OUT_OF_MEMORY, f"{operation.kind} of job {operation.job_id or 'none'}")
+        if operation.out_of_memory or operation.outcome == "failed":
+            error = OUT_OF_MEMORY if operation.out_of_memory else operation.error
+            self._mark(operation.kind, operation.duration_s, error or "failed")
+
+    def _mark(self, what: str, duration_s: float, error: str) -> None:
+        at = round(self._clock.time(), 2)
+        shown = " ".join(error.split())[:_SHOWN_CHARS]
+        self._marks.append(Mark(at_unix_s=at, what=what, duration_s=round(duration_s, 3), error=shown))
+
+    def _fail(self, reason: str, detail: str) -> None:
+        self._failures.append(_Failure(reason, " ".join(detail.split())[:_SHOWN_CHARS]))
+        self._wake.set()
+
+    def _run(self, look: Look) -> None:
+        while True:
+            last = self._stopped.is_set()
+            self._step(look, last=last)
+            if last:
+                return
+            self._wake.wait(max(0.0, self._sample_due_s - self._clock.monotonic()))
+            self._wake.clear()
+
+    def _step(self, look: Look, *, last: bool = False) -> None:
+        """Do what is due, each part whatever becomes of the others."""
+        self._hear_failures()
+        now_s = self._clock.monotonic()
+        if now_s >= self._sample_due_s:
+            # Set first: a sample that fails must not be tried again and again.
+            self._sample_due_s = now_s + PERIOD_S
+            self._survive(lambda: self._samples.append(look(self._list_processes(now_s))))
+        if self._owed is not None and (last or now_s >= self._write_due_s):
+            recording, self._owed = self._recording(self._owed.reason, self._owed.detail), None
+            self._write_due_s = now_s + WRITE_EVERY_S
+            self._survive(partial(self._write, recording))
+        while self._asked:
+            self._survive(partial(self._deliver, self._asked.popleft(), self._recording(ON_DEMAND)))
+
+    def _survive(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except Exception:
+            # A recorder that has a defect must end neither the worker nor itself.
+            now_s = self._clock.monotonic()
+            if now_s >= self._complain_due_s:
+                self._complain_due_s = now_s + COMPLAIN_EVERY_S
+                _log.exception("the flight recorder failed; the worker goes on")
+
+    def _hear_failures(self) -> None:
+        """Owe a recording of what failed, sampled at once; where several did, memory that ran out tells most.
+
+        What is owed already brings no sample of its own: a storm of failures would push out the minutes before it.
+        """
+        while self._failures:
+            failure = self._failures.popleft()
+            if self._owed is None or (failure.reason == OUT_OF_MEMORY and self._owed.reason != OUT_OF_MEMORY):
+                self._owed, self._sample_due_s = failure, self._clock.monotonic()
+
+    def _list_processes(self, now_s: float) -> tuple[GpuProcess, ...]:
+        if now_s >= self._processes_due_s:
+            self._processes_due_s = now_s + PROCESSES_EVERY_S
+            listed = self._vram.processes()
+            # Samples share a list that has not changed.
+            self._processes = self._processes if listed == self._processes else listed
+        return self._processes
+
+    def _recording(self, reason: str, detail: str = "") -> Recording:
+        at = self._clock.time()
+        return Recording(
+            track=self._track,
+            reason=reason,
+            detail=detail,
+            taken_unix_s=at,
+            gpu=self._gpu,
+            total_mb=self._total_mb,
+            samples=tuple(self._samples),
+            # Copied in one go: operations go on marking meanwhile.
+            marks=tuple(mark for mark in self._marks.copy() if mark.at_unix_s >= at - KEPT_S),
+        )

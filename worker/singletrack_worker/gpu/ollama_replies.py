@@ -1,0 +1,109 @@
+"""What an Ollama server answers, as far as it matters here."""
+
+from pydantic import BaseModel, NonNegativeInt
+
+from singletrack_worker.gpu.ports import OtherModel, VlmAnswer, VlmListing
+
+_MIB = 1024 * 1024
+_NS_PER_S = 1_000_000_000
+
+
+class Named(BaseModel):
+    """A name at the server; those with the same digest are the same model. Some servers send no digest."""
+
+    name: str
+    digest: str | None = None
+
+    def is_called(self, name: str) -> bool:
+        """Return whether that is its name, with or without the tag `latest`."""
+        return full_name(self.name) == full_name(name)
+
+
+class Loaded(Named):
+    """A model that is loaded; sizes in bytes, `size_vram` is the part of `size` that is on GPUs.
+
+    The server has one runner for all names of a model, and lists it under the one by which it was loaded.
+    """
+
+    size: NonNegativeInt
+    size_vram: NonNegativeInt
+
+    def as_ours(self) -> VlmListing:
+        """Give its sizes."""
+        return VlmListing(_mb(self.size), _mb(self.size_vram))
+
+    def as_other(self) -> OtherModel:
+        """Give it as a model that is none of ours."""
+        return OtherModel(self.name, _mb(self.size), _mb(self.size_vram))
+
+
+class Ps(BaseModel):
+    """The models that are loaded."""
+
+    models: list[Loaded]
+
+
+class Tags(BaseModel):
+    """The names that the server has."""
+
+    models: list[Named]
+
+
+class Done(BaseModel):
+    """What a load and an unload are answered with."""
+
+    done: bool
+
+
+class Show(BaseModel):
+    """What a model can do; older servers do not tell."""
+
+    capabilities: list[str] | None = None
+
+
+class Version(BaseModel):
+    """The server's version."""
+
+    version: str
+
+
+class Text(BaseModel):
+    """A piece of an answer."""
+
+    content: str = ""
+
+
+class Chunk(BaseModel):
+    """One line of a streamed answer; the last one is `done` and has the figures, its durations in ns."""
+
+    error: str | None = None
+    message: Text = Text()
+    done: bool = False
+    prompt_eval_count: int | None = None
+    eval_count: int | None = None
+    load_duration: int | None = None
+    eval_duration: int | None = None
+
+    def answer(self, text: str) -> VlmAnswer:
+        """Give the whole text with the figures of this last line."""
+        return VlmAnswer(
+            text=text,
+            prompt_tokens=self.prompt_eval_count,
+            answer_tokens=self.eval_count,
+            load_s=_seconds(self.load_duration),
+            generate_s=_seconds(self.eval_duration),
+        )
+
+
+def full_name(name: str) -> str:
+    """Return a model's name with its tag, in the form in which names are compared."""
+    tagged = ":" in name.rpartition("/")[2]  # a colon further left belongs to the port of a registry
+    return (name if tagged else f"{name}:latest").casefold()
+
+
+def _mb(size_bytes: int) -> int:
+    return round(size_bytes / _MIB)
+
+
+def _seconds(duration_ns: int | None) -> float | None:
+    return None if duration_ns is None else duration_ns / _NS_PER_S

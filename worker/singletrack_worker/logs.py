@@ -1,0 +1,104 @@
+"""The worker's log: a line of JSON an entry, or text on a terminal; each says which track, job and action it is of.
+
+What is logged is what happened, with ids and figures: no prompts, images, answers or passwords.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from celery import signals
+
+from singletrack_tasks.queue_survey import KINDS
+from singletrack_worker.settings import LogFormat
+
+
+@dataclass(frozen=True)
+class _Doing:
+    """The job that a thread is at, and its operation."""
+
+    job_id: str
+    action: str
+
+
+_doing: ContextVar[_Doing | None] = ContextVar("singletrack_doing", default=None)
+
+
+@contextmanager
+def doing(job_id: str, task: str) -> Iterator[None]:
+    """Have what this thread logs meanwhile say that it is of this job."""
+    token = _doing.set(_Doing(job_id, KINDS.get(task, task)))
+    try:
+        yield
+    finally:
+        _doing.reset(token)
+
+
+def set_up(track: str, log_format: LogFormat) -> None:
+    """Have Celery's loggers, once it has set them up, write in this format."""
+
+    def take_over(logger: logging.Logger, **_: Any) -> None:
+        for handler in logger.handlers:
+            handler.setFormatter(_formatter(handler, track, log_format))
+
+    for signal in (signals.after_setup_logger, signals.after_setup_task_logger):
+        signal.connect(take_over, weak=False, dispatch_uid=f"{__name__}.take_over")
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: `time` (UTC), `level`, `logger`, `message`, `track`, and if known `job_id`, `action`."""
+
+    def __init__(self, track: str) -> None:
+        super().__init__()
+        self._track = track
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record in one line; a traceback is under `traceback`."""
+        entry = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            "track": self._track,
+        }
+        of = _of(record)
+        if of is not None:
+            entry |= {"job_id": of.job_id, "action": of.action}
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False)
+
+
+class TextFormatter(logging.Formatter):
+    """Text for a terminal, with the same at the end of the line."""
+
+    def __init__(self, track: str) -> None:
+        super().__init__("%(asctime)s %(levelname)-8s %(message)s [%(of)s]")
+        self._track = track
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record, its traceback on the lines after it."""
+        of = _of(record)
+        record.of = self._track if of is None else f"{self._track} {of.action} {of.job_id}"
+        return super().format(record)
+
+
+def _of(record: logging.LogRecord) -> _Doing | None:
+    """What a record is of: as Celery says it of a task that comes and goes, else what its thread is at."""
+    data = getattr(record, "data", None)
+    if isinstance(data, dict) and "id" in data:
+        task = str(data.get("name", ""))
+        return _Doing(str(data["id"]), KINDS.get(task, task))
+    return _doing.get()
+
+
+def _formatter(handler: logging.Handler, track: str, log_format: LogFormat) -> logging.Formatter:
+    if log_format == "auto":
+        stream = getattr(handler, "stream", None)
+        log_format = "text" if stream is not None and stream.isatty() else "json"
+    return JsonFormatter(track) if log_format == "json" else TextFormatter(track)
