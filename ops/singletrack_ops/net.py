@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+import psutil
 import requests
 
 from singletrack_ops.child import Child
@@ -32,6 +33,18 @@ def free_port() -> int:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def listens(pid: int, port: int) -> bool:
+    """Whether the process, or one that it started, listens on this TCP port; one that has ended does not."""
+    try:
+        process = psutil.Process(pid)
+        # On Windows, the Python of a virtual environment starts the one that does the work.
+        family = (process, *process.children(recursive=True))
+        found = [connection for member in family for connection in member.net_connections("tcp")]
+    except psutil.NoSuchProcess:
+        return False
+    return any(connection.status == psutil.CONN_LISTEN and connection.laddr.port == port for connection in found)
 
 
 def is_loopback(url: str) -> bool:

@@ -16,7 +16,7 @@ from singletrack_ops.errors import OpsError
 from singletrack_ops.files import fresh_log
 from singletrack_ops.flower_gpu.access import first_credentials
 from singletrack_ops.flower_gpu.config_file import config_file
-from singletrack_ops.net import LOOPBACK, free_port, get_text, port_is_free, wait_until_ready
+from singletrack_ops.net import LOOPBACK, free_port, get_text, listens, port_is_free, wait_until_ready
 from singletrack_tasks.errors import NoWorker
 from singletrack_tasks.status import DegradedCode, GPUResourceStatus, WorkerInfo
 from singletrack_worker.settings import METRICS_PORT
@@ -146,7 +146,10 @@ def _start_flower_at(folder: Path, env: Mapping[str, str], port: int) -> Flower:
     options = (f"--conf={config_file()}", f"--address={LOOPBACK}", f"--port={port}")
     child = _start_celery("flower", folder, env, "flower", *options)
     url = f"http://{LOOPBACK}:{port}"
-    _wait_or_stop(child, lambda: flower_page(url, "/healthcheck") is not None, _FLOWER_READY_S)
+    # First whose it is: another stack's Flower, which took the port a moment before, answers as well.
+    _wait_or_stop(
+        child, lambda: listens(child.pid, port) and flower_page(url, "/healthcheck") is not None, _FLOWER_READY_S
+    )
     return Flower(child, url)
 
 

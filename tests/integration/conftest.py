@@ -10,7 +10,7 @@ from singletrack_ops.errors import SandboxUnavailable
 from singletrack_ops.ollama_server import EmbeddedOllama
 from singletrack_ops.redis_server import EmbeddedRedis
 from singletrack_ops.stack import Stack
-from tests.integration.worker_tools import worker_environ
+from tests.integration.worker_tools import unload, worker_environ
 
 # Long enough to use a model, short enough to wait for: the tests send the checks that beat would send.
 IDLE_TIMEOUT_S = 2.0
@@ -34,6 +34,14 @@ def ollama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedOllama]
         pytest.skip(str(error))
     with server:
         yield server
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_loaded(request: pytest.FixtureRequest) -> None:
+    """Each module finds the server as if it were its own: what another one left loaded is gone."""
+    if request.node.get_closest_marker("ollama") is not None:
+        server: EmbeddedOllama = request.getfixturevalue("ollama")
+        unload(server, server.model)
 
 
 @pytest.fixture(scope="session")
