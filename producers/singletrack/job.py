@@ -128,7 +128,7 @@ class Job(Generic[R]):
     @property
     def progress(self) -> Progress:
         """Look how far the job is, and why it waits; never waits for the GPU. Raises `RedisUnavailable`."""
-        return Progress.of(self.id, SnapshotReader(self._link).read(self.id))
+        return Progress.of(self.id, SnapshotReader(self._link).look(self.id))
 
     def cancel(self) -> None:
         """Call the job off: it is not started any more, or broken off if it runs; harmless once it has ended.

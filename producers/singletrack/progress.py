@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from singletrack.snapshots import Snapshot
+from singletrack.snapshots import Look
 from singletrack_tasks.queue_survey import Forecast, Survey, forecast
 from singletrack_tasks.status import GPUResourceStatus, OperationInFlight
 
@@ -26,10 +26,11 @@ class Progress:
     stage_s: float = 0.0
 
     @classmethod
-    def of(cls, job_id: str, snapshot: Snapshot | None) -> "Progress":
-        """Read it off a snapshot for which the queue was searched for the job."""
-        if snapshot is None:
+    def of(cls, job_id: str, look: Look | None) -> "Progress":
+        """Read it off a look for which the queue was searched for the job."""
+        if look is None:
             return cls(None)
+        snapshot = look.snapshot
         status = snapshot.parse()
         operation = status.operation if snapshot.fresh else None
         if operation is not None and operation.job_id == job_id:
@@ -37,7 +38,7 @@ class Progress:
             stage_s = max(0.0, snapshot.now_unix_s - since_s)
             loads_vlm = operation.stage == "load_vlm"
             return cls(0, loads_vlm=loads_vlm, wait_s=0.0, operation=operation, stage_s=stage_s)
-        return cls._waiting(snapshot.survey, status, operation, snapshot.now_unix_s)
+        return cls._waiting(look.survey, status, operation, snapshot.now_unix_s)
 
     @classmethod
     def _waiting(

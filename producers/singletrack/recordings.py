@@ -27,7 +27,7 @@ class Recordings:
 
     def fetch(self, timeout_s: float) -> Recording:
         """Ask for the last minutes; raises `NoWorker` at once if there is none, or if it says nothing in time."""
-        self._snapshots.status()
+        self._snapshots.check_worker()
         request_id = str(uuid.uuid4())
         until_s = time.monotonic() + timeout_s
         while (left_s := until_s - time.monotonic()) > 0:

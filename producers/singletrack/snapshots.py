@@ -3,12 +3,13 @@
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from singletrack.link import RedisLink
 from singletrack_tasks.errors import InvalidRequest, NoWorker, UnsupportedVersion, WorkerFailure
-from singletrack_tasks.queue_survey import LOOKED_AT, LOOKED_FOR, SURVEY, Survey
+from singletrack_tasks.queue_survey import Survey
 from singletrack_tasks.status import ClipModel, GPUResourceStatus
 
 STALE_AFTER_S = 5.0
@@ -18,13 +19,11 @@ HOW_TO_START = "Start one with `singletrack up` or `celery -A singletrack_worker
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A status as it lies in Redis, its age in seconds by Redis's clock, the queue, and how many dead letters."""
+    """A status as it lies in Redis, as JSON, and its age in seconds at `now_unix_s`, by Redis's clock."""
 
-    text: bytes
+    data: Any
     age_s: float
     now_unix_s: float
-    survey: Survey
-    dead_letters: int
 
     @property
     def fresh(self) -> bool:
@@ -34,19 +33,29 @@ class Snapshot:
     def parse(self) -> GPUResourceStatus:
         """Read the status; raises `UnsupportedVersion`, or `WorkerFailure` for what is no status."""
         try:
-            status = GPUResourceStatus.parse(json.loads(self.text))
+            status = GPUResourceStatus.parse(self.data)
         except UnsupportedVersion:
             raise
-        except (InvalidRequest, ValueError) as error:
+        except InvalidRequest as error:
             raise WorkerFailure(
                 f"the worker's status cannot be read: {error}. Install the same release of singletrack at both ends."
             ) from error
-        seen = {
-            "queue": self.survey.status(self.now_unix_s, status),
-            "dead_letters": self.dead_letters,
-            "age_s": max(0.0, self.age_s),
-        }
-        return status.model_copy(update=seen)
+        return status.model_copy(update={"age_s": max(0.0, self.age_s)})
+
+
+@dataclass(frozen=True)
+class Look:
+    """A snapshot, the queue as it was then, and how many dead letters there were."""
+
+    snapshot: Snapshot
+    survey: Survey
+    dead_letters: int
+
+    def parse(self) -> GPUResourceStatus:
+        """Read the status, queue and dead letters included; raises as `Snapshot.parse` does."""
+        status = self.snapshot.parse()
+        queue = self.survey.status(self.snapshot.now_unix_s, status)
+        return status.model_copy(update={"queue": queue, "dead_letters": self.dead_letters})
 
 
 class SnapshotReader:
@@ -55,32 +64,51 @@ class SnapshotReader:
     def __init__(self, link: RedisLink) -> None:
         self._link = link
 
-    def read(self, job_id: str = "") -> Snapshot | None:
-        """Fetch status, clock and queue in one round trip; None if there has not been a worker.
+    def read(self) -> Snapshot | None:
+        """Fetch status and clock in one round trip; None if there has not been a worker.
+
+        Whoever waits for a job does so every second: the queue, which is more work for Redis, is left alone.
+        """
+        return self._fetch()[0]
+
+    def look(self, job_id: str = "") -> Look | None:
+        """Fetch the queue and the dead letters in the same round trip; None if there has not been a worker.
 
         With a `job_id` the queue is searched for that job, as far as it is looked at then.
         """
         keys = self._link.keys
-        with self._link.reaching() as client:
-            asked_at_s = time.monotonic()
-            pipe: Any = client.pipeline(transaction=False)
-            pipe.get(keys.status).time().xlen(keys.dead)
-            pipe.eval(SURVEY, 1, keys.queue, job_id, LOOKED_FOR if job_id else LOOKED_AT)
-            text, clock, dead_letters, survey = pipe.execute()
-        now_unix_s = self._link.saw_time(clock, asked_at_s)
-        if text is None:
+        snapshot, rest = self._fetch(lambda pipe: pipe.xlen(keys.dead).eval(*Survey.command(keys.queue, job_id)))
+        if snapshot is None:
             return None
-        return Snapshot(text, now_unix_s - _taken(text), now_unix_s, Survey.read(survey), dead_letters)
+        dead_letters, survey = rest
+        return Look(snapshot, Survey.read(survey), dead_letters)
 
     def status(self, *, stale: bool = False) -> GPUResourceStatus:
         """Read the status.
 
         Raises `NoWorker` if there is none, or if it is older than 5 s and not asked for with `stale`.
         """
+        look = self.look()
+        if look is None or not (look.snapshot.fresh or stale):
+            raise no_worker(self._link.keys.track, look.snapshot if look else None)
+        return look.parse()
+
+    def check_worker(self) -> None:
+        """Raise `NoWorker` if there is none."""
         snapshot = self.read()
-        if snapshot is None or not (snapshot.fresh or stale):
+        if snapshot is None or not snapshot.fresh:
             raise no_worker(self._link.keys.track, snapshot)
-        return snapshot.parse()
+
+    def _fetch(self, also: Callable[[Any], object] = lambda pipe: None) -> tuple[Snapshot | None, list[Any]]:
+        """Fetch a snapshot, and what is `also` put into the pipeline."""
+        with self._link.reaching() as client:
+            asked_at_s = time.monotonic()
+            pipe: Any = client.pipeline(transaction=False)
+            pipe.get(self._link.keys.status).time()
+            also(pipe)
+            text, clock, *rest = pipe.execute()
+        now_unix_s = self._link.saw_time(clock, asked_at_s)
+        return None if text is None else _snapshot(text, now_unix_s), rest
 
 
 class ClipModels:
@@ -116,9 +144,10 @@ def no_worker(track: str, snapshot: Snapshot | None, also: str = "") -> NoWorker
     return NoWorker(f"no worker serves the track {track!r}: {seen}. {also}{HOW_TO_START}")
 
 
-def _taken(text: bytes) -> float:
+def _snapshot(text: bytes, now_unix_s: float) -> Snapshot:
     try:
-        status: Any = json.loads(text)
-        return float(status["taken_unix_s"])
+        data: Any = json.loads(text)
+        age_s = now_unix_s - float(data["taken_unix_s"])
     except (ValueError, KeyError, TypeError) as error:
         raise WorkerFailure("the worker's status in Redis is damaged: restart the worker") from error
+    return Snapshot(data, age_s, now_unix_s)

@@ -82,6 +82,11 @@ class Survey:
     waiting: tuple[Waiting, ...]
     place: int | None = None
 
+    @staticmethod
+    def command(queue: str, job_id: str = "") -> tuple[str, int, str, str, int]:
+        """Give the arguments of EVAL for the script `SURVEY`; with a `job_id` it looks further, for that job."""
+        return SURVEY, 1, queue, job_id, LOOKED_FOR if job_id else LOOKED_AT
+
     @classmethod
     def read(cls, reply: Sequence[Any]) -> "Survey":
         """Read what the script `SURVEY` returned, with strings as bytes."""

@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from singletrack_tasks.keys import Keys
-from singletrack_tasks.queue_survey import LOOKED_AT, SURVEY, Survey
+from singletrack_tasks.queue_survey import Survey
 from singletrack_tasks.status import GPUResourceStatus, QueueStatus
 from singletrack_worker.settings import GPUResourceConfig
 
@@ -52,7 +52,7 @@ class BacklogReader:
     def read(self) -> Backlog | None:
         """Look, in one round trip; None while Redis does not answer."""
         pipe: Any = self._redis.pipeline(transaction=False)
-        pipe.time().get(self._keys.status).xlen(self._keys.dead).eval(SURVEY, 1, self._keys.queue, "", LOOKED_AT)
+        pipe.time().get(self._keys.status).xlen(self._keys.dead).eval(*Survey.command(self._keys.queue))
         try:
             clock, published, dead_letters, survey = pipe.execute()
         except redis.RedisError as error:

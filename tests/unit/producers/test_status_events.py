@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from singletrack.client import Client
-from singletrack_tasks.errors import EventsLost, NoWorker, UnsupportedVersion, WorkerFailure
+from singletrack_tasks.errors import DeadlinePassed, EventsLost, NoWorker, UnsupportedVersion, WorkerFailure
 from singletrack_tasks.events import Event, ModeChanged, WorkerStarted
 from singletrack_tasks.status import ExecutionMode
 from singletrack_tasks.upkeep import Ping
@@ -154,3 +154,20 @@ def test_following_ends_when_its_time_is_up(lonely: Client, lonely_backstage: Ba
 
 def _blocked(stage: Backstage) -> bool:
     return any(client["cmd"] == "xread" for client in stage.redis.client_list())
+
+
+def test_whoever_waits_leaves_the_queue_alone(lonely: Client, lonely_backstage: Backstage) -> None:
+    """A look at the queue is work for Redis, and waiting looks every second."""
+
+    def surveys() -> int:
+        counted = lonely_backstage.redis.info("commandstats").get("cmdstat_eval", {"calls": 0})
+        return int(counted["calls"])
+
+    publish(lonely_backstage, published())
+    job = lonely.submit(Ping(), timeout_s=60)
+    before = surveys()
+    with pytest.raises(DeadlinePassed):
+        job.result(timeout_s=0.2)
+    assert surveys() == before
+    lonely.status()
+    assert surveys() == before + 1
