@@ -56,9 +56,9 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-def get_text(url: str, timeout_s: float) -> str | None:
-    """The text that a GET answers with, or None where nothing answers, or not with 200."""
-    answer = _get(url, timeout_s)
+def get_text(url: str, timeout_s: float, auth: tuple[str, str] | None = None) -> str | None:
+    """The text that a GET answers with, or None where nothing answers, or not with 200; `auth` is user and password."""
+    answer = _get(url, timeout_s, auth)
     return None if answer is None else answer.text
 
 
@@ -86,11 +86,11 @@ def wait_until_ready(child: Child, ready: Callable[[], bool], timeout_s: float) 
         time.sleep(_POLL_S)
 
 
-def _get(url: str, timeout_s: float) -> requests.Response | None:
+def _get(url: str, timeout_s: float, auth: tuple[str, str] | None = None) -> requests.Response | None:
     with requests.Session() as session:
         session.trust_env = not is_loopback(url)  # a proxy cannot reach our own machine
         try:
-            answer = session.get(url, timeout=timeout_s)
+            answer = session.get(url, timeout=timeout_s, auth=auth)
         except requests.RequestException:
-            return None  # as above
+            return None  # 'does not answer' is the answer to the question
     return answer if answer.status_code == requests.codes.ok else None

@@ -1,9 +1,8 @@
 """What the demo shows at its end: the operations, the memory over time, the events, and what others saw of it."""
 
 import json
-import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.padding import Padding
@@ -16,12 +15,6 @@ from singletrack_ops.diary import Diary, Operation, receipt_line
 from singletrack_tasks.events import AnyEvent, ModeChanged
 from singletrack_tasks.upkeep import TICK
 
-_SUCCESS = re.compile(
-    r'^flower_events_total\{(?=[^}]*task="(?P<task>[^"]*)")[^}]*type="task-succeeded"[^}]*\} (?P<count>\S+)'
-)
-_OPERATIONS = re.compile(
-    r'^singletrack_operations_total\{(?=[^}]*kind="(?P<kind>[^"]*)")[^}]*outcome="ok"[^}]*\} (?P<count>\S+)'
-)
 # What a worker does unasked, and whenever beat says so.
 _UNASKED = ("tick", "settle", "resume")
 _CHART_WIDTH = 96
@@ -69,15 +62,21 @@ def count_events(events: Iterable[AnyEvent]) -> str:
 
 
 def count_successes(metrics: str) -> int:
-    """How many tasks Flower saw succeed, the regular checks left out; `metrics` is the text of its `/metrics`."""
-    found = (_SUCCESS.match(line) for line in metrics.splitlines())
-    return sum(int(float(match["count"])) for match in found if match and match["task"] != TICK)
+    """How many tasks Flower saw succeed, the regular checks left out; `metrics` is what it shows at `/metrics`."""
+    return _count(
+        metrics,
+        "flower_events_total",
+        lambda labels: labels.get("type") == "task-succeeded" and labels.get("task") != TICK,
+    )
 
 
 def count_operations(metrics: str) -> int:
     """How many operations that somebody asked for ended well; `metrics` is what the worker serves."""
-    found = (_OPERATIONS.match(line) for line in metrics.splitlines())
-    return sum(int(float(match["count"])) for match in found if match and match["kind"] not in _UNASKED)
+    return _count(
+        metrics,
+        "singletrack_operations_total",
+        lambda labels: labels.get("outcome") == "ok" and labels.get("kind") not in _UNASKED,
+    )
 
 
 def count_mode_changes(told: str) -> int:
@@ -101,3 +100,12 @@ def _heading(console: Console, title: str) -> None:
 
 def _seconds(value: float | None) -> str:
     return "" if value is None else f"{value:.2f} s"
+
+
+def _count(metrics: str, name: str, counts: Callable[[Mapping[str, str]], bool]) -> int:
+    """Add up the samples of a counter whose labels count."""
+    # A part of the worker's packages, which are looked for only when a stack is started.
+    from prometheus_client.parser import text_string_to_metric_families
+
+    samples = (sample for family in text_string_to_metric_families(metrics) for sample in family.samples)
+    return sum(int(sample.value) for sample in samples if sample.name == name and counts(sample.labels))

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import requests
 
 from singletrack import Client
 from singletrack_ops.child import Child
@@ -133,13 +132,7 @@ def start_flower(folder: Path, env: Mapping[str, str], port: int | None) -> Flow
 
 def flower_page(url: str, path: str, env: Mapping[str, str] | None = None) -> str | None:
     """The text of one of Flower's pages, None where it does not answer with 200; `env` has the password, if any."""
-    with requests.Session() as session:
-        session.trust_env = False  # a proxy cannot reach our own machine
-        try:
-            answer = session.get(f"{url}{path}", timeout=_PROBE_TIMEOUT_S, auth=first_credentials(env or {}))
-        except requests.RequestException:
-            return None  # 'does not answer' is the answer to the question
-    return answer.text if answer.status_code == requests.codes.ok else None
+    return get_text(f"{url}{path}", _PROBE_TIMEOUT_S, first_credentials(env or {}))
 
 
 def _start_flower_at(folder: Path, env: Mapping[str, str], port: int) -> Flower:

@@ -34,8 +34,7 @@ class Progress:
         status = snapshot.parse()
         operation = status.operation if snapshot.fresh else None
         if operation is not None and operation.job_id == job_id:
-            since_s = operation.stage_since_unix_s or operation.since_unix_s
-            stage_s = max(0.0, snapshot.now_unix_s - since_s)
+            stage_s = operation.stage_s(snapshot.now_unix_s)
             loads_vlm = operation.stage == "load_vlm"
             return cls(0, loads_vlm=loads_vlm, wait_s=0.0, operation=operation, stage_s=stage_s)
         return cls._waiting(look.survey, status, operation, snapshot.now_unix_s)

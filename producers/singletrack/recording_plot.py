@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from singletrack.recording_spans import Span, spans, stretches
 from singletrack_tasks.errors import InvalidConfiguration, InvalidRequest
 from singletrack_tasks.recording import Mark, Recording, Sample
-from singletrack_tasks.status import ModelState
+from singletrack_tasks.status import ModelState, share_out
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -144,10 +144,7 @@ def _shares(samples: Sequence[Sample]) -> Iterator[tuple[int, int, int, int]]:
     """Divide what is in use (MiB) as `_TENANTS` names it; a listed size may be larger than what the driver sees."""
     others_mb: int | None = None
     for sample in samples:
-        used_mb = sample.used_mb or 0
-        vlm_mb = min(sample.vlm_mb or 0, used_mb)
-        clip_mb = min(sample.clip_mb or 0, used_mb - vlm_mb)
-        rest_mb = used_mb - vlm_mb - clip_mb
+        vlm_mb, clip_mb, rest_mb = share_out(sample.used_mb or 0, sample.vlm_mb or 0, sample.clip_mb or 0)
         # Until the server lists a model, its memory is that of nobody: what came while it was loading is taken for it.
         loading = sample.vlm is ModelState.LOADING and others_mb is not None
         others_mb = min(others_mb or 0, rest_mb) if loading else rest_mb

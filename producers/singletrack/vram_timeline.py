@@ -62,7 +62,7 @@ def point_of(now: GPUResourceStatus, last: Point | None = None) -> Point:
     busy = now.operation is not None
     if now.vram is None:
         return Point(now.taken_unix_s, 0, busy=busy)
-    clip_mb = (now.clip.footprint_mb or 0) if now.clip.device != "cpu" else 0
+    clip_mb = now.clip_on_gpu_mb
     vlm_mb = now.vlm.vram_mb or 0
     if now.vlm.state is ModelState.LOADING and last is not None:
         others_mb = last.used_mb - last.vlm_mb - last.clip_mb

@@ -64,6 +64,18 @@ class VRAMInfo(Message):
         return self
 
 
+def share_out(used_mb: int, *claims_mb: int) -> tuple[int, ...]:
+    """Give to each in turn what it claims of the memory in use (MiB) while there is some, and the rest at the end.
+
+    The parts add up to what is in use: what a server lists of a model may be more than the driver sees.
+    """
+    parts_mb, left_mb = [], used_mb
+    for claim_mb in claims_mb:
+        parts_mb.append(min(claim_mb, left_mb))
+        left_mb -= parts_mb[-1]
+    return (*parts_mb, left_mb)
+
+
 class GpuInfo(Message):
     """Which GPU this is; `simulated` is true for one that is not there."""
 
@@ -137,6 +149,14 @@ class OperationInFlight(Message):
     stage_since_unix_s: float | None = None
     work_since_unix_s: float | None = None
     answer_tokens: int | None = None
+
+    def age_s(self, at_unix_s: float) -> float:
+        """How long it has had the GPU at this moment."""
+        return max(0.0, at_unix_s - self.since_unix_s)
+
+    def stage_s(self, at_unix_s: float) -> float:
+        """How long it has been at its stage at this moment."""
+        return max(0.0, at_unix_s - (self.stage_since_unix_s or self.since_unix_s))
 
 
 class WorkerInfo(Message):
@@ -217,6 +237,16 @@ class GPUResourceStatus(Message):
     queue: QueueStatus | None = None
     dead_letters: int | None = None
     age_s: float | None = None
+
+    @property
+    def read_unix_s(self) -> float:
+        """When it was read, by the clock of the Redis server; when it was taken, where nobody says how old it is."""
+        return self.taken_unix_s + (self.age_s or 0.0)
+
+    @property
+    def clip_on_gpu_mb(self) -> int:
+        """What CLIP has of the GPU's memory, as it was measured (MiB); 0 on the CPU, and where it never was."""
+        return 0 if self.clip.device == "cpu" else self.clip.footprint_mb or 0
 
     @property
     def queue_length(self) -> int | None:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from singletrack_tasks.keys import QUEUE
 from singletrack_tasks.model import describe
 from singletrack_tasks.outline import outline
+from singletrack_tasks.text import writable
 
 # Images travel as keys, and 256 texts of a request are a few MB at most.
 MESSAGE_MAX_BYTES = 16 * 1024 * 1024
@@ -153,7 +154,7 @@ def _expires(text: str | None) -> str | None:
 
 def _shown(text: str) -> str:
     """What logs and Flower show: short, and nothing that cannot be written there."""
-    return text[:_SHOWN_CHARS].encode("utf-8", "replace").decode("utf-8")
+    return writable(text[:_SHOWN_CHARS])
 
 
 def _payload(message: _Message, body: str, summary: str, expires: str | None, tag: str) -> dict[str, Any]:

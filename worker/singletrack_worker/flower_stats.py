@@ -96,8 +96,7 @@ def _operation(status: GPUResourceStatus) -> str:
     operation = status.operation
     if operation is None:
         return _NONE
-    age_s = max(0.0, status.taken_unix_s - operation.since_unix_s)
-    return f"{operation.kind}, {operation.stage}, for {age_s:.1f} s"
+    return f"{operation.kind}, {operation.stage}, for {operation.age_s(status.taken_unix_s):.1f} s"
 
 
 def _figure(value: int | None) -> str:

@@ -21,6 +21,7 @@ from singletrack_tasks.status import (
     ModelState,
     StepName,
     StepReceipt,
+    share_out,
 )
 from singletrack_worker.backlog import Backlog
 from singletrack_worker.gpu.journal import outcome_of
@@ -200,10 +201,8 @@ def _tenants(status: GPUResourceStatus) -> _Values:
     """Share out what is in use, so that the parts add up to it."""
     if status.vram is None:
         return {}
-    used_mb = status.vram.used_mb
-    vlm_mb = min(used_mb, status.vlm.vram_mb or 0)
-    clip_mb = 0 if status.clip.device == "cpu" else min(used_mb - vlm_mb, status.clip.footprint_mb or 0)
-    return {("vlm",): vlm_mb * MIB, ("clip",): clip_mb * MIB, ("other",): (used_mb - vlm_mb - clip_mb) * MIB}
+    parts_mb = share_out(status.vram.used_mb, status.vlm.vram_mb or 0, status.clip_on_gpu_mb)
+    return {(tenant,): part_mb * MIB for tenant, part_mb in zip(("vlm", "clip", "other"), parts_mb, strict=True)}
 
 
 def _states(status: GPUResourceStatus) -> Iterator[GaugeMetricFamily]:
@@ -237,7 +236,7 @@ def _operation(status: GPUResourceStatus) -> Iterator[GaugeMetricFamily]:
     operation = status.operation
     kinds = _one_hot(OPERATIONS, *([] if operation is None else [operation.kind]))
     yield _gauge(status, "operation_in_flight", "1 for the kind of the operation in flight, else 0.", kinds, "kind")
-    age_s = 0.0 if operation is None else max(0.0, status.taken_unix_s - operation.since_unix_s)
+    age_s = 0.0 if operation is None else operation.age_s(status.taken_unix_s)
     text = "How long the operation in flight has had the GPU; 0 where there is none."
     yield _gauge(status, "operation_in_flight_age_seconds", text, age_s)
 

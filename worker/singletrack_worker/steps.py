@@ -154,7 +154,6 @@ class Manage(bootsteps.StartStopStep):
         """Build the manager, let it see what there is, and give it to the tasks."""
         from singletrack_worker.assembly import Worker
         from singletrack_worker.metrics_server import MetricsServer
-        from singletrack_worker.telemetry import Fanout
 
         config: GPUResourceConfig = worker.app.gpu_config
         tenure = worker.gpu_tenure
@@ -165,7 +164,7 @@ class Manage(bootsteps.StartStopStep):
                 worker.gpu_redis,
                 worker.gpu_vram,
                 tenure.writer,
-                telemetry=Fanout((worker.gpu_metrics.metrics,)),
+                telemetry=worker.gpu_metrics.metrics,
                 lease=lambda: tenure.lease,
             )
         except SingletrackError as error:

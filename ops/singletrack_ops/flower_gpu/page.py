@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from singletrack.cli import facts
-from singletrack.cli.event_line import event_line
+from singletrack.cli.event_line import event_details
 from singletrack.cli.output import duration, megabytes, one_line
 from singletrack.cli.vram import FOREIGN, parts
 from singletrack.vram_timeline import point_of
@@ -109,8 +109,9 @@ def _cards(now: GPUResourceStatus, at_unix_s: float) -> Iterator[Card]:
     name = "not loaded" if clip.model is None else one_line(clip.model.name)
     yield Card("CLIP", one_line(clip.device), f"{name}, pids {_pids(now)}", "success")
     operation = now.operation
-    age_s = 0.0 if operation is None else max(0.0, at_unix_s - operation.since_unix_s)
-    at_work = "nothing in flight" if operation is None else f"{operation.kind} for {duration(age_s)}, {operation.stage}"
+    at_work = "nothing in flight"
+    if operation is not None:
+        at_work = f"{operation.kind} for {duration(operation.age_s(at_unix_s))}, {operation.stage}"
     waiting = "unknown" if now.queue is None else f"{now.queue.length:,} waiting"
     yield Card("Queue", waiting, at_work)
 
@@ -155,5 +156,4 @@ def _details(now: GPUResourceStatus, at_unix_s: float) -> Iterator[tuple[str, tu
 
 def _lines(look: Look) -> Iterator[Line]:
     for event in reversed(look.events):
-        _, _, text = event_line(event).partition(" ")
-        yield Line(facts.time_of_day(event.at_unix_s), event.kind, text)
+        yield Line(facts.time_of_day(event.at_unix_s), event.kind, event_details(event))

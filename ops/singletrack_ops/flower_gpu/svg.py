@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from tornado.escape import xhtml_escape
 
-from singletrack.cli.vram import CLIP, FOREIGN, OTHER, VLM, Tenant, parts
+from singletrack.cli.vram import STACK, Tenant, parts
 from singletrack.vram_timeline import Mark, Point, Timeline
 
 _WIDTH, _HEIGHT = 1200, 214
@@ -18,8 +18,6 @@ _TICKS_S = (10, 30, 60, 120)
 _TICKS_MAX = 6
 # What the name of a mode needs of its band.
 _LABEL_WIDTH = 90
-# From the bottom of the stack to its top.
-_STACK = (OTHER, FOREIGN, CLIP, VLM)
 
 
 def css_class(tenant: Tenant) -> str:
@@ -67,8 +65,8 @@ class _Picture:
     def tenants(self) -> Iterator[str]:
         """Draw the tenants from the top of the stack down, each over those above it."""
         if self._points:
-            for number in reversed(range(len(_STACK))):
-                yield f'<path class="{css_class(_STACK[number])}" d="{self._area(_STACK[: number + 1])}"/>'
+            for number in reversed(range(len(STACK))):
+                yield f'<path class="{css_class(STACK[number])}" d="{self._area(STACK[: number + 1])}"/>'
 
     def _area(self, tenants: Sequence[Tenant]) -> str:
         path = [f"M{self._x(self._points[0].at_unix_s)} {_BOTTOM}"]

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from singletrack.cli.facts import time_of_day
-from singletrack.cli.output import duration, one_line
+from singletrack.cli.output import duration, one_line, short_id
 from singletrack_tasks.events import AnyEvent, ClipMigrated, IdleUnload, ModeChanged, VlmLoaded, VlmUnloaded
 from singletrack_tasks.status import StepReceipt
 
 _UNKNOWN = "?"
-_ID_CHARS = 8
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def transitions(events: Iterable[AnyEvent]) -> Iterator[Transition]:
 
 
 def _cause(event: AnyEvent) -> str:
-    return f"job {one_line(event.job_id)[:_ID_CHARS]}" if event.job_id else "by itself"
+    return f"job {short_id(event.job_id)}" if event.job_id else "by itself"
 
 
 def _transition(event: AnyEvent, why: str, receipt: StepReceipt) -> Transition:

@@ -9,8 +9,9 @@ from typing import Any
 
 from singletrack import Client
 from singletrack.cli.history import History
+from singletrack.event_tail import EventTail
 from singletrack.vram_timeline import Timeline
-from singletrack_tasks.errors import EventsLost, NoWorker, SingletrackError
+from singletrack_tasks.errors import NoWorker, SingletrackError
 from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.recording import KEPT_S, Recording
 from singletrack_tasks.status import GPUResourceStatus
@@ -53,7 +54,7 @@ class Watch:
         self._connect = connect
         self._client: Client | None = None
         self._events: deque[AnyEvent] = deque(maxlen=_EVENTS_KEPT)
-        self._after: str | None = None
+        self._tail: EventTail | None = None
         self._recording: Recording | None = None
         self._record_again_s = 0.0
         self._looking: asyncio.Future[Look] | None = None
@@ -73,26 +74,23 @@ class Watch:
         status, problem = None, None
         try:
             self._client = self._client or self._connect()
+            self._tail = self._tail or EventTail(self._client)
             status, problem = _status(self._client)
-            self._read_events(self._client)
+            self._read_events(self._tail)
             self._record(self._client, alive=problem is None)
         except SingletrackError as error:
             problem = error.message
-        now_unix_s = time.time() if status is None else status.taken_unix_s + (status.age_s or 0.0)
+        now_unix_s = time.time() if status is None else status.read_unix_s
         events = tuple(self._events)
         recording = self._recording if problem is None else None
         timeline = None if status is None else draw_up(status, recording, events, now_unix_s)
         return Look(now_unix_s, status, problem, events, timeline)
 
-    def _read_events(self, client: Client) -> None:
-        try:
-            entries = list(client.events(since=self._after))
-        except EventsLost:
-            # More happened than is kept since somebody looked last.
+    def _read_events(self, tail: EventTail) -> None:
+        events, gap = tail.new()
+        if gap:
             self._events.clear()
-            entries = list(client.events())
-        self._events.extend(event for _, event in entries)
-        self._after = entries[-1][0] if entries else self._after
+        self._events.extend(events)
 
     def _record(self, client: Client, *, alive: bool) -> None:
         if not alive or time.monotonic() < self._record_again_s:

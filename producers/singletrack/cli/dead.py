@@ -7,12 +7,10 @@ from rich.table import Table
 from rich.text import Text
 
 from singletrack.cli.context import JsonOption, TimeoutOption, client_of
-from singletrack.cli.output import clock_time, console, print_json
+from singletrack.cli.output import clock_time, console, print_json, short_id
 from singletrack_tasks.dead_letter import DeadLetter
 from singletrack_tasks.errors import InvalidRequest
 
-# Enough to find a job again; JSON has all of it.
-_ID_CHARS = 8
 _REASON_CHARS = 60
 
 LetterArgument = Annotated[str, typer.Argument(metavar="ID", help="The letter's id, or its job's.")]
@@ -89,7 +87,7 @@ def _table(entries: list[tuple[str, DeadLetter]]) -> Table:
     # What is copied into the next command must not be broken.
     table.columns[0].no_wrap = True
     for entry_id, letter in entries:
-        when, job = clock_time(letter.at_unix_s), (letter.job_id or "")[:_ID_CHARS]
+        when, job = clock_time(letter.at_unix_s), short_id(letter.job_id or "")
         cells = (entry_id, when, job, letter.task or "", str(letter.starts), _short_reason(letter))
         table.add_row(*(_plain(cell) for cell in cells))
     return table

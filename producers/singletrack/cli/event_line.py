@@ -3,21 +3,24 @@
 from collections.abc import Iterable
 from typing import Any
 
-from singletrack.cli.output import one_line
+from singletrack.cli.output import one_line, short_id
 from singletrack_tasks.events import AnyEvent, Degraded, DriftChanged, ModeChanged, Recovered
 from singletrack_tasks.status import StepReceipt
 
-# Enough to find a job again; JSON has all of it.
-_ID_CHARS = 8
 _TOLD_OTHERWISE = {"version", "at_unix_s", "kind", "receipts", "receipt", "drift", "over"}
 
 
 def event_line(event: AnyEvent) -> str:
     """Show what happened, and to what, as words and `name=value`."""
+    return f"{event.kind} {event_details(event)}".rstrip()
+
+
+def event_details(event: AnyEvent) -> str:
+    """Show the same without its kind."""
     words = [f"{name}={_short(name, value)}" for name, value in _facts(event).items() if value is not None]
     if isinstance(event, DriftChanged):
         words.insert(0, "went" if event.over else "came")
-    return " ".join((event.kind, *words))
+    return " ".join(words)
 
 
 def _facts(event: AnyEvent) -> dict[str, Any]:
@@ -52,5 +55,5 @@ def _short(name: str, value: object) -> str:
     """Show a value in one line."""
     if isinstance(value, float):
         return f"{value:.1f}"
-    text = one_line(str(value))
-    return text[:_ID_CHARS] if name == "job_id" else text
+    text = str(value)
+    return short_id(text) if name == "job_id" else one_line(text)

@@ -2,10 +2,9 @@
 
 from datetime import datetime
 
-from singletrack.cli.output import clock_time, duration, megabytes, one_line
+from singletrack.cli.output import clock_time, duration, megabytes, one_line, short_id
 from singletrack_tasks.status import Drift, GPUResourceStatus, LastError, ModelState, OperationInFlight
 
-_ID_CHARS = 8
 _NOT_SAID = "unknown"
 
 
@@ -68,8 +67,9 @@ def operation_lines(now: GPUResourceStatus, at_unix_s: float) -> list[str]:
     if operation is None:
         return ["none"]
     job = f" (job {one_line(operation.job_id)})" if operation.job_id else ""
-    first = f"{operation.kind} for {duration(max(0.0, at_unix_s - operation.since_unix_s))}{job}"
-    return [first, f"{_stage(operation, at_unix_s)}{_tokens(operation, now.taken_unix_s)}"]
+    first = f"{operation.kind} for {duration(operation.age_s(at_unix_s))}{job}"
+    stage = f"{operation.stage} {duration(operation.stage_s(at_unix_s))}"
+    return [first, f"{stage}{_tokens(operation, now.taken_unix_s)}"]
 
 
 def queue_lines(now: GPUResourceStatus) -> list[str]:
@@ -110,18 +110,13 @@ def drift_line(drift: Drift, at_unix_s: float) -> str:
 
 def error_line(error: LastError) -> str:
     """Say what failed last, and what was wrong."""
-    job = f" (job {one_line(error.job_id)[:_ID_CHARS]})" if error.job_id else ""
+    job = f" (job {short_id(error.job_id)})" if error.job_id else ""
     return f"{error.kind}{job}: {error.error}: {one_line(error.message)}"
 
 
 def time_of_day(unix_s: float) -> str:
     """Show a moment of today in this machine's time zone."""
     return datetime.fromtimestamp(unix_s).astimezone().strftime("%H:%M:%S")
-
-
-def _stage(operation: OperationInFlight, at_unix_s: float) -> str:
-    since_s = operation.stage_since_unix_s or operation.since_unix_s
-    return f"{operation.stage} {duration(max(0.0, at_unix_s - since_s))}"
 
 
 def _tokens(operation: OperationInFlight, taken_unix_s: float) -> str:

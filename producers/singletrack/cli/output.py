@@ -14,6 +14,7 @@ from rich.text import Text
 
 from singletrack_tasks.status import Degradation, OperationResult, StepReceipt
 
+_ID_CHARS = 8
 # What a terminal obeys, but for tabs and the ends of lines.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
@@ -59,6 +60,11 @@ def duration(seconds: float) -> str:
 def one_line(text: str) -> str:
     """Show a text that others wrote in one line, without what a terminal would obey."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in " ".join(text.split()))
+
+
+def short_id(job_id: str) -> str:
+    """Show as much of a job's id as it takes to find it again; JSON has all of it."""
+    return one_line(job_id)[:_ID_CHARS]
 
 
 def answer_text(text: str) -> str:

@@ -8,7 +8,7 @@ from math import ceil
 from rich.text import Text
 
 from singletrack.cli import facts
-from singletrack.cli.event_line import event_line
+from singletrack.cli.event_line import event_details
 from singletrack.cli.frame import pair, row, rule, spread
 from singletrack.cli.output import duration, one_line
 from singletrack.cli.vram import bar, legend
@@ -173,8 +173,7 @@ def _events(view: View, width: int, room: int, *, splits_above: bool) -> Iterato
     yield rule(width, "events", splits_above=splits_above)
     shown = view.events[-max(room, 0) :] if room > 0 else ()
     for event in reversed(shown):
-        kind, _, rest = event_line(event).partition(" ")
-        words = ((kind, _KIND_STYLES.get(kind, "cyan")), f" {rest}")
+        words = ((event.kind, _KIND_STYLES.get(event.kind, "cyan")), f" {event_details(event)}")
         yield row(Text.assemble((f"{facts.time_of_day(event.at_unix_s)}  ", "dim"), *words), width)
     for _ in range(room - len(shown)):
         yield row(Text(), width)

@@ -27,7 +27,7 @@ def status_table(now: GPUResourceStatus, *, colour: bool = False) -> Table:
 
 
 def _rows(now: GPUResourceStatus, *, colour: bool) -> Iterator[tuple[str | Text, Text]]:
-    at_unix_s = now.taken_unix_s + (now.age_s or 0.0)
+    at_unix_s = now.read_unix_s
     yield "mode", Text(now.mode, style=f"bold {mode_style(now.mode)}")
     yield "GPU", Text(facts.gpu_name(now))
     yield "VRAM", _vram(now, colour=colour)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from singletrack.vram_timeline import Point
+from singletrack_tasks.status import share_out
 
 
 @dataclass(frozen=True)
@@ -25,16 +26,14 @@ FOREIGN = Tenant("foreign", "▚", "yellow")
 CLIP = Tenant("CLIP", "▒", "cyan")
 VLM = Tenant("VLM", "█", "magenta")
 FREE = "·"
+# From the bottom to the top.
+STACK = (OTHER, FOREIGN, CLIP, VLM)
 
 
 def parts(point: Point) -> list[tuple[Tenant, int]]:
     """Stack what is in use from below (MiB): others, strangers, CLIP, the VLM; never more than is in use."""
-    left_mb = point.used_mb
-    stack = []
-    for tenant, taken_mb in ((VLM, point.vlm_mb), (CLIP, point.clip_mb), (FOREIGN, point.foreign_mb)):
-        stack.append((tenant, min(taken_mb, left_mb)))
-        left_mb -= stack[-1][1]
-    return [(OTHER, left_mb), *reversed(stack)]
+    parts_mb = share_out(point.used_mb, point.vlm_mb, point.clip_mb, point.foreign_mb)
+    return list(zip(STACK, reversed(parts_mb), strict=True))
 
 
 def tenant_at(point: Point, level_mb: float) -> Tenant | None:

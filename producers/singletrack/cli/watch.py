@@ -16,8 +16,8 @@ from singletrack.cli.interrupts import ended_by_signals
 from singletrack.cli.keyboard import Keyboard
 from singletrack.cli.output import has_colours
 from singletrack.cli.screen import View, screen
-from singletrack_tasks.errors import EventsLost, NoWorker, RedisUnavailable, SingletrackError
-from singletrack_tasks.events import AnyEvent
+from singletrack.event_tail import EventTail
+from singletrack_tasks.errors import NoWorker, RedisUnavailable, SingletrackError
 from singletrack_tasks.recording import KEPT_S
 from singletrack_tasks.status import GPUResourceStatus
 
@@ -64,7 +64,7 @@ class Watcher(AbstractContextManager["Watcher"]):
         self._client = client
         self._history = History()
         self._view = View(client.track, time.time())
-        self._after = f"{int((time.time() - KEPT_S) * 1000)}-0"
+        self._tail = EventTail(client, after=f"{int((time.time() - KEPT_S) * 1000)}-0")
         # What the clock of the Redis server is ahead of ours.
         self._ahead_s = 0.0
         self._failure: Exception | None = None
@@ -113,25 +113,16 @@ class Watcher(AbstractContextManager["Watcher"]):
         )
 
     def _take(self, status: GPUResourceStatus | None) -> None:
-        events = self._new_events()
+        events, gap = self._tail.new()
+        if gap:
+            self._history.events.clear()
         if status is not None:
-            self._ahead_s = status.taken_unix_s + (status.age_s or 0.0) - time.time()
+            self._ahead_s = status.read_unix_s - time.time()
             if not self._history.points:
                 start_unix_s = max(status.worker.started_unix_s, self._now_unix_s() - KEPT_S)
                 self._history.reconstruct(events, status, start_unix_s)
             self._history.saw(status)
         self._history.happened(events)
-
-    def _new_events(self) -> list[AnyEvent]:
-        try:
-            entries = list(self._client.events(self._after))
-        except EventsLost:
-            # More happened meanwhile than is kept.
-            self._history.events.clear()
-            entries = list(self._client.events())
-        if entries:
-            self._after = entries[-1][0]
-        return [event for _, event in entries]
 
     def recall(self) -> None:
         """Ask for what the flight recorder has of the last minutes; without it the history is what events tell."""

@@ -16,6 +16,7 @@ from singletrack.client import Client
 from singletrack_ops.redis_server import EmbeddedRedis
 from singletrack_tasks.errors import NoWorker
 from singletrack_tasks.keys import Keys
+from tests.unit.producers.shell import Shell
 
 TRACK = "served"
 LONELY_TRACK = "lonely"
@@ -126,3 +127,13 @@ def lonely_backstage(redis_url: str) -> Iterator[Backstage]:
     stage.redis.delete(keys.queue, keys.status, keys.events, keys.dead, keys.limits)
     yield stage
     stage.redis.close()
+
+
+@pytest.fixture
+def shell(served: str) -> Shell:
+    return Shell(served, TRACK)
+
+
+@pytest.fixture
+def lonely_shell(redis_url: str, lonely_backstage: Backstage) -> Shell:
+    return Shell(redis_url, LONELY_TRACK)

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,38 +19,13 @@ from singletrack_ops.net import free_port
 from singletrack_tasks.events import Degraded, IdleUnload, WorkerStarted
 from singletrack_tasks.status import Degradation, DegradedCode, ExecutionMode
 from singletrack_tasks.upkeep import Ping
-from tests.unit.producers.conftest import LONELY_TRACK, TRACK, Backstage
+from tests.unit.producers.conftest import TRACK, Backstage
 from tests.unit.producers.pictures import png
+from tests.unit.producers.shell import Shell
 from tests.unit.producers.test_dead_letters import bury, dead_job, taken
 
 # Its name is that of a function as well, which `from ... import` would give.
 status_command = importlib.import_module("singletrack.cli.status")
-
-
-class Shell:
-    """Runs commands on one track."""
-
-    def __init__(self, url: str, track: str) -> None:
-        self.start = ["--redis-url", url, "--track", track]
-
-    def __call__(self, *args: str, status: int = 0) -> Any:
-        result = CliRunner().invoke(app, [*self.start, *args])
-        assert result.exit_code == status, (result.stdout, result.stderr, result.exception)
-        assert result.exception is None or isinstance(result.exception, SystemExit)
-        return result
-
-    def json(self, *args: str) -> Any:
-        return json.loads(self(*args, "--json").stdout)
-
-
-@pytest.fixture
-def shell(served: str) -> Shell:
-    return Shell(served, TRACK)
-
-
-@pytest.fixture
-def lonely_shell(redis_url: str, lonely_backstage: Backstage) -> Shell:
-    return Shell(redis_url, LONELY_TRACK)
 
 
 def test_status(shell: Shell) -> None:

@@ -18,9 +18,9 @@ from singletrack.recording_spans import Span, spans, stretches, total_s
 from singletrack_tasks.errors import InvalidConfiguration, InvalidRequest, NoWorker
 from singletrack_tasks.recording import GpuProcess, Mark, Recording, Sample
 from singletrack_tasks.status import ExecutionMode, GpuInfo, ModelState
-from tests.unit.producers.conftest import LONELY_TRACK, TRACK, Backstage, wait_until
+from tests.unit.producers.conftest import TRACK, Backstage, wait_until
+from tests.unit.producers.shell import Shell
 from tests.unit.producers.statuses import publish, status
-from tests.unit.producers.test_cli import Shell
 
 START_UNIX_S = 1_764_000_000.0
 SIZE = (recording_plot.WIDTH_PX, recording_plot.HEIGHT_PX)
@@ -71,16 +71,6 @@ def busy() -> Recording:
 def size(path: Path) -> tuple[int, int]:
     with Image.open(path) as picture:
         return picture.size
-
-
-@pytest.fixture
-def shell(served: str) -> Shell:
-    return Shell(served, TRACK)
-
-
-@pytest.fixture
-def lonely_shell(redis_url: str, lonely_backstage: Backstage) -> Shell:
-    return Shell(redis_url, LONELY_TRACK)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from functools import partial
 from singletrack_tasks.errors import SingletrackError
 from singletrack_tasks.recording import KEPT_S, MARKS_MAX, RATE_HZ, SAMPLES_MAX, GpuProcess, Mark, Recording, Sample
 from singletrack_tasks.status import StepReceipt
+from singletrack_tasks.text import cut_line
 from singletrack_worker.gpu.out_of_memory import is_out_of_memory
 from singletrack_worker.gpu.ports import Clock, EndedOperation, Vram
 
@@ -109,11 +110,11 @@ class FlightRecorder:
 
     def _mark(self, what: str, duration_s: float, error: str) -> None:
         at = round(self._clock.time(), 2)
-        shown = " ".join(error.split())[:_SHOWN_CHARS]
+        shown = cut_line(error, _SHOWN_CHARS)
         self._marks.append(Mark(at_unix_s=at, what=what, duration_s=round(duration_s, 3), error=shown))
 
     def _fail(self, reason: str, detail: str) -> None:
-        self._failures.append(_Failure(reason, " ".join(detail.split())[:_SHOWN_CHARS]))
+        self._failures.append(_Failure(reason, cut_line(detail, _SHOWN_CHARS)))
         self._wake.set()
 
     def _run(self, look: Look) -> None:

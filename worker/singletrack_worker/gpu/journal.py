@@ -4,6 +4,7 @@ from typing import get_args
 
 from singletrack_tasks.errors import DeadlinePassed, JobCancelled, SingletrackError
 from singletrack_tasks.status import LastError, StepName, StepReceipt
+from singletrack_tasks.text import cut_line
 from singletrack_worker.gpu.ports import Clock, EndedOperation, Outcome, SavedState, Telemetry
 
 # How much the newest of a kind counts in its mean.
@@ -24,8 +25,8 @@ class Journal:
 
     @property
     def durations_s(self) -> dict[str, float]:
-        """Mean durations of operations, their steps excepted, and of steps, by name; a copy."""
-        return dict(self._saved.durations_s)
+        """Mean durations of operations, their steps excepted, and of steps, by name."""
+        return self._saved.durations_s
 
     def moved(self, receipt: StepReceipt, error: SingletrackError | None) -> None:
         """Note a step of a transition."""
@@ -43,7 +44,7 @@ class Journal:
                 job_id=operation.job_id or None,
                 kind=operation.kind,
                 error=type(error).__name__,
-                message=_shown(str(error)),
+                message=cut_line(str(error), _SHOWN_CHARS),
             )
         self._telemetry.ended(operation)
 
@@ -52,11 +53,6 @@ class Journal:
         mean_s = known_s + NEWEST_PART * (duration_s - known_s)
         # A new dict, not a change in place: the status thread may be reading the old one.
         self._saved.durations_s = {**self._saved.durations_s, name: float(f"{mean_s:.3g}")}
-
-
-def _shown(text: str) -> str:
-    """Cut it to one line that can be written as JSON: an error may name what a caller sent, half a character too."""
-    return " ".join(text.split())[:_SHOWN_CHARS].encode("utf-8", "replace").decode("utf-8")
 
 
 def outcome_of(error: BaseException | None) -> Outcome:

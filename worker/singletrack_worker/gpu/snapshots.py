@@ -5,12 +5,20 @@ from collections.abc import Callable
 
 from singletrack_tasks.events import AnyEvent, ResourceChanged
 from singletrack_tasks.recording import GpuProcess, Sample
-from singletrack_tasks.status import ClipStatus, GPUResourceStatus, LeaseInfo, VlmStatus, VRAMInfo, WorkerInfo
+from singletrack_tasks.status import (
+    ClipStatus,
+    GPUResourceStatus,
+    LeaseInfo,
+    ModelState,
+    VlmStatus,
+    VRAMInfo,
+    WorkerInfo,
+)
 from singletrack_worker.gpu.drift_watch import DriftWatch
 from singletrack_worker.gpu.footprints import Footprints
 from singletrack_worker.gpu.journal import Journal
 from singletrack_worker.gpu.observer import Observer
-from singletrack_worker.gpu.ports import Clip, Clock, SavedState, Vlm, Vram
+from singletrack_worker.gpu.ports import Clip, Clock, SavedState, Vlm, VlmListing, Vram
 from singletrack_worker.gpu.reasons import Reasons
 from singletrack_worker.gpu.states import RESIDENT, VlmLife
 from singletrack_worker.gpu.turn import Turns
@@ -107,8 +115,12 @@ class Snapshots:
         )
 
     def _vlm_mb(self) -> int:
-        listing = self._observer.listing if self._life.state in RESIDENT else None
+        listing = self._listing(self._life.state)
         return listing.vram_mb if listing else 0
+
+    def _listing(self, state: ModelState) -> VlmListing | None:
+        """A model that is gone has no size, also between the moment it went and the next look at the server."""
+        return self._observer.listing if state in RESIDENT else None
 
     def _clip_mb(self, processes: tuple[GpuProcess, ...]) -> int | None:
         """What CLIP takes on the GPU: as the driver lists its process, or else as it was measured."""
@@ -120,8 +132,7 @@ class Snapshots:
 
     def _vlm_status(self) -> VlmStatus:
         state = self._life.state
-        # A model that is gone has no size, also between the moment it went and the next look at the server.
-        listing = self._observer.listing if state in RESIDENT else None
+        listing = self._listing(state)
         return VlmStatus(
             model=self._vlm.model,
             state=state,

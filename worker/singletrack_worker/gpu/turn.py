@@ -111,16 +111,23 @@ class Turn:
             self._told_s = now_s
             self._changed()
 
+    @property
+    def _told_waited_s(self) -> float | None:
+        return None if self._request.sent_unix_s is None else self.waited_s
+
+    @property
+    def _duration_s(self) -> float:
+        return max(0.0, self._clock.monotonic() - self._started_s)
+
     def ended(self, error: BaseException | None) -> EndedOperation:
         """Sum the operation up."""
-        sent = self._request.sent_unix_s
-        duration_s = max(0.0, self._clock.monotonic() - self._started_s)
+        duration_s = self._duration_s
         return EndedOperation(
             kind=self.kind,
             job_id=self.job.id,
             outcome=outcome_of(error),
             error=None if error is None else type(error).__name__,
-            waited_s=None if sent is None else self.waited_s,
+            waited_s=self._told_waited_s,
             duration_s=duration_s,
             work_s=max(0.0, duration_s - self.held_up_s - sum(move.receipt.duration_s for move in self.moves)),
             moves=len(self.moves),
@@ -131,12 +138,11 @@ class Turn:
 
     def outcome(self) -> Outcome:
         """Return the fields that every result has."""
-        sent = self._request.sent_unix_s
         return Outcome(
             receipts=tuple(move.receipt for move in self.moves),
             reasons=self._reasons.current(),
-            waited_s=None if sent is None else self.waited_s,
-            duration_s=max(0.0, self._clock.monotonic() - self._started_s),
+            waited_s=self._told_waited_s,
+            duration_s=self._duration_s,
         )
 
     def refuse_if_stale(self) -> None:

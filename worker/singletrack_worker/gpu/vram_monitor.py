@@ -11,6 +11,7 @@ import psutil
 from singletrack_tasks.errors import InvalidConfiguration
 from singletrack_tasks.recording import GpuProcess
 from singletrack_tasks.status import GpuInfo, VRAMInfo
+from singletrack_tasks.text import writable
 
 _MIB = 1024 * 1024
 _log = logging.getLogger(__name__)
@@ -139,7 +140,7 @@ def _name(nvml: ModuleType, pid: int) -> str:
     """Name a process without its arguments, which may hold secrets."""
     try:
         # A program may call itself what is no UTF-8, and what is no UTF-8 cannot be told to anybody.
-        return psutil.Process(pid).name().encode("utf-8", "replace").decode("utf-8")
+        return writable(psutil.Process(pid).name())
     except psutil.Error:
         pass  # another user's on Windows, or of another pid namespace: the driver may know it
     try:

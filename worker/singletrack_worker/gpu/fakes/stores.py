@@ -49,13 +49,11 @@ class MemoryState:
 
     def load(self) -> SavedState:
         """Read it."""
-        return replace(
-            self._state, footprints_mb=dict(self._state.footprints_mb), durations_s=dict(self._state.durations_s)
-        )
+        return _copy(self._state)
 
     def save(self, state: SavedState) -> None:
         """Write it."""
-        self._state = replace(state, footprints_mb=dict(state.footprints_mb), durations_s=dict(state.durations_s))
+        self._state = _copy(state)
 
 
 class RecordingPublisher:
@@ -150,3 +148,7 @@ class MemoryStores:
     def lease(self) -> LeaseInfo | None:
         """No lease: there is nobody to share with."""
         return None
+
+
+def _copy(state: SavedState) -> SavedState:
+    return replace(state, footprints_mb=dict(state.footprints_mb), durations_s=dict(state.durations_s))
