@@ -12,10 +12,10 @@ from celery import Celery, states
 from celery.exceptions import TimeoutError as CeleryTimeoutError
 from celery.result import AsyncResult
 from kombu import Connection, Exchange, Producer
-from kombu.connection import ConnectionPool
 from kombu.pools import ProducerPool
 from redis.exceptions import RedisError
 
+from singletrack.broker_pool import BrokerPool
 from singletrack.link import CLIENT_NAME, SOCKET_TIMEOUT_S
 from singletrack.redis_errors import reaching_redis, unavailable
 from singletrack.settings import ClientSettings
@@ -87,7 +87,7 @@ class Sender:
     def __init__(self, settings: ClientSettings) -> None:
         self._url = settings.redis_url
         self._app = _app(settings)
-        self._connections: ConnectionPool = self._app.connection_for_write().Pool(limit=_MOST_CONNECTIONS)
+        self._connections = BrokerPool(self._app.connection_for_write(), limit=_MOST_CONNECTIONS)
         self._producers: Any = ProducerPool(
             self._connections, limit=_MOST_CONNECTIONS, Producer=self._app.amqp.Producer
         )

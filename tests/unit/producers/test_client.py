@@ -1,5 +1,6 @@
 """A client and a worker: answers, errors, deadlines, cancelling."""
 
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -255,6 +256,20 @@ def test_connections_that_died_are_made_again(served: str, backstage: Backstage)
             backstage.redis.client_kill_filter(_id=connection)
         assert client.ping(timeout_s=20).track == TRACK
         assert client.status().track == TRACK
+
+
+def test_no_default_of_the_process_is_touched(
+    served: str, backstage: Backstage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defaults: list[float | None] = []
+    monkeypatch.setattr(socket, "setdefaulttimeout", defaults.append)
+    others = _connections(backstage)
+    with Client(served, TRACK) as client:
+        client.ping(timeout_s=20)
+        for connection in _connections(backstage) - others:
+            backstage.redis.client_kill_filter(_id=connection)
+        client.ping(timeout_s=20)
+    assert defaults == []
 
 
 def test_a_result_that_is_none_is_a_worker_failure(redis_url: str) -> None:
