@@ -40,5 +40,5 @@ def test_nothing_is_lost_or_done_twice(tmp_path: Path, faults: tuple[str, ...]) 
     except SandboxUnavailable as error:
         pytest.skip(str(error))
     assert report.violations == []
-    assert report.tallies["kill-busy" if "kill-busy" in faults else "takeover"].accepted
+    assert sum(tally.accepted for tally in report.tallies.values())
     assert set(faults) <= set(report.tallies)

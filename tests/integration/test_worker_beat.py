@@ -103,7 +103,7 @@ def test_r4_1_r4_4_beat_sends_an_idle_vlm_away(client: Client, late: EmbeddedOll
     start = last_event_id(client)
     wait_for(lambda: idle_unloads(client, start) == 1, "the idle unload is told")
     assert not is_loaded(late)
-    assert client.status().vlm.state is ModelState.UNLOADED
+    wait_for(lambda: client.status().vlm.state is ModelState.UNLOADED, "the status shows it")
 
 
 def test_a_visitor_goes_and_clip_comes_back(client: Client, late: EmbeddedOllama) -> None:

@@ -278,6 +278,8 @@ class TestNothingLost:
             second = other.submit(Ping(), job_id="twice")
             assert first.result() == second.result()
             assert other.submit(Ping(), job_id="twice").result() == first.result()
+        # A caller may have the result before the worker has logged the end of the task: the log is whole at its end.
+        worker.stop()
         assert worker.log_path.read_text().count("Task gpu.ping[twice] succeeded") == 1
 
 
@@ -370,9 +372,11 @@ class TestTheEnd:
         place.client.set_mode("IDLE")
         job = submit_endless(place.client, ollama, timeout_s=3)
         worker.ask_to_end()
-        with pytest.raises(errors.DeadlinePassed, match="broken off"):
+        # Of the worker and its caller, either may be the first to see that the time is up.
+        with pytest.raises(errors.DeadlinePassed):
             job.result()
         assert worker.wait(20) == 0
+        assert place.redis.exists(KEYS.result(job.id))
         assert place.redis.llen(KEYS.queue) == 0
 
 

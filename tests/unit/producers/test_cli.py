@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -138,7 +139,8 @@ def _interrupt_after(monkeypatch: pytest.MonkeyPatch, looks: int) -> None:
         if next(left, None) is None:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(status_command.time, "sleep", pause)
+    # The module's own `time`: other threads sleep on.
+    monkeypatch.setattr(status_command, "time", SimpleNamespace(sleep=pause))
 
 
 def test_what_is_watched_through_a_pipe_is_printed_each_time(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
