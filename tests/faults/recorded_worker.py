@@ -50,10 +50,10 @@ def current_token() -> int:
 
 
 @contextmanager
-def recorded_take(self: Turns, kind: str, request: Request, job: Job) -> Iterator[Turn]:
+def recorded_take(self: Turns, kind: str, request: Request, job: Job, *, recorded: bool = False) -> Iterator[Turn]:
     """Have the turn as usual, and note when."""
     global _begun
-    with _take(self, kind, request, job) as turn:
+    with _take(self, kind, request, job, recorded=recorded) as turn:
         _begun = (job.id, current_token())
         _journal.note(Begin(now_ns(), job.id, kind, _begun[1], recording.host(), os.getpid()))
         error = ""

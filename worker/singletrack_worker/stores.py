@@ -157,6 +157,8 @@ class RedisPublisher:
         self._writer = writer
         self._events: deque[AnyEvent] = deque(maxlen=EVENTS_HELD)
         self._lock = threading.Lock()
+        # A snapshot is not overwritten by one that was taken before it.
+        self._in_order = threading.RLock()
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -181,7 +183,8 @@ class RedisPublisher:
     def publish(self, status: GPUResourceStatus) -> None:
         """Write a snapshot, and the events that wait."""
         try:
-            self._writer.write(("SET", self._keys.status, status.model_dump_json(), "EX", STATUS_TTL_S))
+            with self._in_order:
+                self._writer.write(("SET", self._keys.status, status.model_dump_json(), "EX", STATUS_TTL_S))
         except redis.RedisError as error:
             _log.warning("the status was not published: %s", error)
             return
@@ -198,7 +201,8 @@ class RedisPublisher:
                 self._stopped.wait(self.GATHER_S)
             self._wake.clear()
             try:
-                self.publish(snapshot())
+                with self._in_order:
+                    self.publish(snapshot())
             except Exception:
                 # Without this thread the track looks dead: a defect in one snapshot must not end it.
                 _log.exception("no status snapshot could be taken")

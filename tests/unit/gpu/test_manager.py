@@ -342,6 +342,16 @@ class TestStatus:
         rig.set_mode(RECORDING)
         published = rig.stores.publisher.statuses[-1]
         assert (published.mode, published.vlm.state) == (RECORDING, ModelState.LOADED)
+        assert published.operation is None
+
+    def test_a_failure_is_published_before_the_caller_hears_of_it(self) -> None:
+        rig = Rig()
+        with pytest.raises(UnknownModel):
+            rig.manager.ask(Ask(prompt="hello", model="another"), JOB)
+        published = rig.stores.publisher.statuses[-1]
+        assert published.operation is None
+        assert published.last_error is not None
+        assert published.last_error.job_id == JOB.id
 
     def test_changes_of_memory_are_told(self) -> None:
         rig = Rig().started()

@@ -18,11 +18,16 @@ JOB = Job("j-1")
 PATIENCE_S = 10.0
 
 
-def turns(clock: Clock, *cancelled: str, changed: Callable[[], None] = lambda: None) -> Turns:
+def turns(
+    clock: Clock,
+    *cancelled: str,
+    changed: Callable[[], None] = lambda: None,
+    record: Callable[[], None] = lambda: None,
+) -> Turns:
     cancellations = MemoryCancellations()
     cancellations.job_ids.update(cancelled)
     journal = Journal(SavedState(), clock, RecordingTelemetry())
-    return Turns(clock, Reasons(clock.time, lambda *_: None), cancellations, journal, changed)
+    return Turns(clock, Reasons(clock.time, lambda *_: None), cancellations, journal, changed, record)
 
 
 def started(taker: Turns, request: Request) -> bool:
@@ -71,6 +76,27 @@ def test_the_operation_in_flight_is_told_at_its_beginning_and_its_end() -> None:
         assert taker.operation is not None
         assert (taker.operation.kind, taker.operation.since_unix_s) == ("ask", clock.time())
     assert seen == [JOB.id, None]
+
+
+def test_the_end_and_the_failure_of_what_is_recorded_are_recorded_once_it_is_over() -> None:
+    seen: list[str | None] = []
+    taker = turns(FakeClock(), record=lambda: seen.append(taker.operation.job_id if taker.operation else None))
+    with taker.take("ask", Request(), JOB, recorded=True):
+        assert seen == []
+    assert seen == [None]
+    with pytest.raises(ZeroDivisionError), taker.take("ask", Request(), JOB, recorded=True):
+        raise ZeroDivisionError
+    assert seen == [None] * 2
+
+
+def test_what_never_began_is_not_recorded() -> None:
+    clock = FakeClock()
+    recorded: list[bool] = []
+    taker = turns(clock, record=lambda: recorded.append(True))
+    late = Request(deadline_unix_s=clock.time() - 1)
+    with pytest.raises(DeadlinePassed), taker.take("ask", late, JOB, recorded=True):
+        pytest.fail("the job had its turn")
+    assert recorded == []
 
 
 def test_only_the_job_in_flight_can_be_broken_off() -> None:

@@ -74,6 +74,24 @@ def snapshot(taken_unix_s: float = 1.0) -> GPUResourceStatus:
     )
 
 
+def published_at(connection: redis.Redis) -> float:
+    """When the snapshot was taken that is the current one, 0 if there is none."""
+    text: Any = connection.get(KEYS.status)
+    return 0.0 if text is None else GPUResourceStatus.model_validate_json(text).taken_unix_s
+
+
+class ListingWriter:
+    """Keeps when the snapshots were taken that it is given to write."""
+
+    def __init__(self) -> None:
+        self.taken_unix_s: list[float] = []
+
+    def write(self, *commands: tuple[str | int, ...]) -> bool:
+        ((_, _, text, *_),) = commands
+        self.taken_unix_s.append(GPUResourceStatus.model_validate_json(str(text)).taken_unix_s)
+        return True
+
+
 def started(pid: int) -> WorkerStarted:
     return WorkerStarted(at_unix_s=0, host="here", pid=pid)
 
@@ -238,8 +256,29 @@ class TestPublisher:
         publisher.PERIOD_S = 0.01  # of this one alone
         taken = itertools.count()
         publisher.start(lambda: snapshot(next(taken)))
-        wait_for(lambda: next(taken) > 5, "one snapshot after another")
-        assert connection.exists(KEYS.status)
+        wait_for(lambda: published_at(connection) > 5, "one snapshot after another")
+
+    def test_a_snapshot_is_not_overwritten_by_an_older_one(self) -> None:
+        taken, go_on = threading.Event(), threading.Event()
+        writer = ListingWriter()
+        publisher = RedisPublisher(KEYS, writer)
+
+        def take() -> GPUResourceStatus:
+            taken.set()
+            go_on.wait(10)
+            return snapshot(1.0)
+
+        publisher.start(take)
+        publisher.changed()
+        assert taken.wait(10)
+        newer = threading.Thread(target=publisher.publish, args=(snapshot(2.0),))
+        newer.start()
+        # Long enough for it to be written, if it did not wait for the older one.
+        newer.join(0.3)
+        go_on.set()
+        wait_for(lambda: len(writer.taken_unix_s) >= 2, "both are written")
+        publisher.stop()
+        assert writer.taken_unix_s[:2] == [1.0, 2.0]
 
     def test_it_publishes_at_every_change(self, publisher: RedisPublisher, connection: redis.Redis) -> None:
         publisher.PERIOD_S = 60

@@ -111,7 +111,9 @@ class GPUResourceManager:
             drift=self._drift,
             emit=self._emit,
         )
-        self._turns = Turns(clock, self._reasons, stores.cancellations, self._journal, stores.publisher.changed)
+        self._turns = Turns(
+            clock, self._reasons, stores.cancellations, self._journal, stores.publisher.changed, self._record
+        )
         self._questions = Questions(config, self._vlm, clock, stores.answers)
         self._embedder = Embedder(self._clip, stores.blobs, stores.cache)
         self._blobs = stores.blobs
@@ -183,7 +185,7 @@ class GPUResourceManager:
 
         Raises `NotEnoughVram` before anything is moved, and the mode stays.
         """
-        with self._turns.take("mode", request, job) as turn:
+        with self._turns.take("mode", request, job, recorded=True) as turn:
             if request.mode is ExecutionMode.AUTOPILOT:
                 self._wait_for_clip(turn)
             before, vram_before = self._saved.mode, self._vram.read()
@@ -204,7 +206,6 @@ class GPUResourceManager:
                         receipts=outcome["receipts"],
                     )
                 )
-            self._record()
             return ModeResult(
                 before=before,
                 after=request.mode,
@@ -215,14 +216,13 @@ class GPUResourceManager:
 
     def ask(self, request: Ask, job: Job) -> AskResult:
         """Put a question, loading the VLM first if need be (P9), as a visitor where the mode does not want it."""
-        with self._turns.take("ask", request, job) as turn:
+        with self._turns.take("ask", request, job, recorded=True) as turn:
             self._refuse_other_model(request)
             images = self._blobs.get(request.images)
             with turn.broken_off_at_deadline():
                 self._bring_vlm(turn)
                 answered = self._put_question(request, images, turn)
             self._use.touch()
-            self._record()
             answer = answered.answer
             return AskResult(
                 text=answer.text,
@@ -239,21 +239,19 @@ class GPUResourceManager:
 
     def load_vlm(self, request: LoadVlm, job: Job) -> VlmResult:
         """Load the VLM (P10); raises the reason if it cannot be."""
-        with self._turns.take("load_vlm", request, job) as turn:
+        with self._turns.take("load_vlm", request, job, recorded=True) as turn:
             with turn.broken_off_at_deadline():
                 self._bring_vlm(turn)
             self._renew_keep_alive(turn)
             self._refuse_what_is_not_loaded()
-            self._record()
             return VlmResult(state=self._life.state, model=self._vlm.model, **turn.outcome())
 
     def unload_vlm(self, request: UnloadVlm, job: Job) -> VlmResult:
         """Unload the VLM and see its memory free (P4, P11); raises the reason if it does not go."""
-        with self._turns.take("unload_vlm", request, job) as turn:
+        with self._turns.take("unload_vlm", request, job, recorded=True) as turn:
             turn.moves = self._transitions.run(self._saved.mode, Demand.NO_VLM, turn, attempts=1)
             _raise_first_error(turn)
             self._use.forget()
-            self._record()
             return VlmResult(state=self._life.state, model=self._vlm.model, **turn.outcome())
 
     def embed_images(self, request: EmbedImages, job: Job) -> EmbeddingResult:
@@ -283,7 +281,7 @@ class GPUResourceManager:
 
         What is on the GPU that is none of ours is looked for before anything moves.
         """
-        with self._turns.take("tick", request, job) as turn:
+        with self._turns.take("tick", request, job, recorded=True) as turn:
             self._check_clip()
             self._transitions.note_fallback(turn)
             was_used, idle_s = self._use.known, self._use.idle_s
@@ -301,7 +299,6 @@ class GPUResourceManager:
                         receipt=unload,
                     )
                 )
-            self._record()
             return TickResult(idle_unloaded=unload is not None and unload.ok, **turn.outcome())
 
     def ping(self, request: Ping, job: Job) -> PingResult:
@@ -445,8 +442,7 @@ class GPUResourceManager:
     def _record(self) -> None:
         """Save what has to survive, and publish before the caller hears of the result."""
         self._memory.save(self._saved)
-        # The caller who reads it next must not find the very operation that it has the result of still in flight.
-        self._publisher.publish(self.status().model_copy(update={"operation": None}))
+        self._publisher.publish(self.status())
 
     def _reason_changed(self, reason: Degradation, holds: bool) -> None:
         at = self._clock.time()

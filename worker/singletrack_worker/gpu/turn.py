@@ -189,13 +189,16 @@ class Turns:
         cancellations: Cancellations,
         journal: Journal,
         changed: Callable[[], None],
+        record: Callable[[], None],
     ) -> None:
+        """Call `changed` where something did, and `record` after the end of an operation that asks for it."""
         self._mutex = threading.Lock()
         self._clock = clock
         self._reasons = reasons
         self._cancellations = cancellations
         self._journal = journal
         self._changed = changed
+        self._record = record
         self._turn: Turn | None = None
         # Jobs that were called off while this worker listened, the newest few: they may not have had their turn yet.
         self._given_up: dict[str, None] = {}
@@ -207,8 +210,11 @@ class Turns:
         return None if turn is None else turn.operation
 
     @contextmanager
-    def take(self, kind: str, request: Request, job: Job) -> Iterator[Turn]:
-        """Wait for the turn and have it; raises `DeadlinePassed` and `JobCancelled` before anything is done."""
+    def take(self, kind: str, request: Request, job: Job, *, recorded: bool = False) -> Iterator[Turn]:
+        """Wait for the turn and have it; raises `DeadlinePassed` and `JobCancelled` before anything is done.
+
+        The end of one that is `recorded`, and its failure, is in the status before its caller hears of it.
+        """
         with self._mutex:
             turn = Turn(job, kind, request, self._clock, self._reasons, self._changed)
             error: BaseException | None = None
@@ -222,9 +228,12 @@ class Turns:
                 error = failure
                 raise
             finally:
-                self._turn = None
+                begun, self._turn = self._turn is not None, None
                 self._journal.ended(turn.ended(error), error)
-                self._changed()
+                if recorded and begun:
+                    self._record()
+                else:
+                    self._changed()
 
     def cancel(self, job_id: str) -> bool:
         """Break off the operation of a job if it has the turn; returns whether it had."""
