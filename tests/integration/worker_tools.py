@@ -89,6 +89,8 @@ def load(ollama: EmbeddedOllama, model: str | None) -> None:
 def unload(ollama: EmbeddedOllama, model: str | None) -> None:
     """Unload a model as somebody else would."""
     requests.post(f"{ollama.url}/api/generate", json={"model": model, "keep_alive": 0}, timeout=30)
+    # A server that is asked for its list in the moment a model leaves it may crash (`OllamaManager` tells of it).
+    past(0.02)
     wait_for(lambda: model not in loaded(ollama), "the model is gone")
 
 

@@ -248,7 +248,7 @@ class TestUnload:
         script.on("/api/ps", LISTED, LISTED, LISTED, UNLISTED)
         vlm.unload()
         assert [body["keep_alive"] for body in script.bodies("/api/generate")] == [0]
-        assert clock.pauses_s == [0.01, 0.02, 0.04]
+        assert clock.pauses_s == [0.01, 0.01, 0.02, 0.04]
 
     def test_it_asks_again_since_a_loading_model_does_not_hear(
         self, script: Script, vlm: OllamaManager, clock: SteppedClock
@@ -260,7 +260,7 @@ class TestUnload:
         script.on("/api/generate", SENT_AWAY)
         script.on("/api/ps", listed_until_asked_thrice)
         vlm.unload()
-        assert clock.now_s == pytest.approx(2.0)
+        assert clock.now_s == pytest.approx(2.01)
 
     def test_a_model_that_stays_is_an_error_in_time(
         self, script: Script, vlm: OllamaManager, clock: SteppedClock
@@ -311,6 +311,20 @@ class TestUnload:
         unloading.join(PATIENCE_S)
         assert order == ["loaded", "sent away"]
 
+    def test_the_list_is_not_asked_for_in_the_moment_the_model_goes(
+        self, script: Script, vlm: OllamaManager, clock: SteppedClock
+    ) -> None:
+        looks_s: list[float] = []
+
+        def look(handler: Handler) -> None:
+            looks_s.append(clock.now_s)
+            UNLISTED(handler)
+
+        script.on("/api/generate", SENT_AWAY)
+        script.on("/api/ps", look)
+        vlm.unload()
+        assert looks_s == [0.01]
+
 
 class TestUnloadOther:
     def test_it_returns_when_the_other_model_is_no_longer_listed(
@@ -321,7 +335,7 @@ class TestUnloadOther:
         vlm.unload_other("ear:latest")
         (body,) = script.bodies("/api/generate")
         assert (body["model"], body["keep_alive"]) == ("ear:latest", 0)
-        assert clock.pauses_s == [0.01, 0.02]
+        assert clock.pauses_s == [0.01, 0.01, 0.02]
 
     def test_one_that_answers_somebody_is_not_waited_for_long(
         self, script: Script, vlm: OllamaManager, clock: SteppedClock

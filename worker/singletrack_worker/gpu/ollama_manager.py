@@ -113,7 +113,7 @@ class OllamaManager:
             self._digest = None  # the model may have been pulled anew
             # Hanging up cancels the load, so nothing shorter than the load's own time-out will do.
             reply = self._read(Done, self._generate(self._model, self._keep_alive_s, self._load_timeout_s))
-            if not reply.done or not self._comes_to_be(self._is_listed, timeout_s=self._request_timeout_s):
+            if not reply.done or not self._comes_to_be(self._is_listed, self._request_timeout_s):
                 raise OllamaFailure(
                     f"The Ollama server at {self._http.url} says it loaded {self._model}, but does not list it: "
                     "something else may have taken its place. Look at `ollama ps` there.",
@@ -129,7 +129,7 @@ class OllamaManager:
             deadline_s = self._clock.monotonic() + self._unload_timeout_s
             # Sent without a look at the list, which some servers leave empty while a model is loading.
             self._send_away(self._model, self._is_listed, self._unload_timeout_s)
-            while not self._comes_to_be(self._is_gone, timeout_s=min(_ASK_AGAIN_S, self._left_s(deadline_s))):
+            while not self._comes_to_go(self._is_gone, min(_ASK_AGAIN_S, self._left_s(deadline_s))):
                 if self._left_s(deadline_s) <= _FIRST_PAUSE_S:
                     raise self._still_there(self._model, f"{self._unload_timeout_s:g} s after it was asked to go")
                 # What comes during a load is lost by some servers.
@@ -143,7 +143,7 @@ class OllamaManager:
         """
         with self._moving:
             self._send_away(name, lambda: self._lists_other(name), OTHER_GONE_S)
-            if not self._comes_to_be(lambda: not self._lists_other(name), timeout_s=OTHER_GONE_S):
+            if not self._comes_to_go(lambda: not self._lists_other(name), OTHER_GONE_S):
                 raise self._still_there(name, f"{OTHER_GONE_S:g} s after it was asked to go: it may be answering")
 
     def ask(
@@ -282,7 +282,16 @@ class OllamaManager:
         self.listing()
         return any(full_name(other.name) == full_name(name) for other in self._others)
 
-    def _comes_to_be(self, condition: Callable[[], bool], *, timeout_s: float) -> bool:
+    def _comes_to_go(self, is_gone: Callable[[], bool], timeout_s: float) -> bool:
+        """Return whether what was sent away goes within the time; looks at least once, and not at once.
+
+        The server takes a model off its list some 3 ms after it said that it would, and one that is asked for the
+        list in that very moment ends: "concurrent map iteration and map write" (ollama/ollama#15528).
+        """
+        self._clock.sleep(_FIRST_PAUSE_S)
+        return self._comes_to_be(is_gone, timeout_s - _FIRST_PAUSE_S)
+
+    def _comes_to_be(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Return whether the server's list comes to be as it should within the time; looks at least once."""
         deadline_s = self._clock.monotonic() + timeout_s
         for pause_s in _growing_pauses():
