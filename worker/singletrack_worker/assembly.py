@@ -89,7 +89,7 @@ class Worker:
         """
         at, host, pid = self._clock.time(), self._info.host, self._info.pid
         self._publisher.emit(WorkerStarted(at_unix_s=at, host=host, pid=pid))
-        self._publisher.publish(self.manager.status())
+        self._publisher.publish(self.manager.status)
         self._publisher.start(self._snapshot)
         self.recorder.start(self.manager.sample)
         if after_a_death:

@@ -157,8 +157,8 @@ class RedisPublisher:
         self._writer = writer
         self._events: deque[AnyEvent] = deque(maxlen=EVENTS_HELD)
         self._lock = threading.Lock()
-        # A snapshot is not overwritten by one that was taken before it.
-        self._in_order = threading.RLock()
+        # Held from taking a snapshot to its end in Redis: none is overwritten by one that was taken before it.
+        self._in_order = threading.Lock()
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -180,11 +180,12 @@ class RedisPublisher:
         """Have the thread publish soon."""
         self._wake.set()
 
-    def publish(self, status: GPUResourceStatus) -> None:
-        """Write a snapshot, and the events that wait."""
+    def publish(self, snapshot: Callable[[], GPUResourceStatus]) -> None:
+        """Take a snapshot and write it, and the events that wait."""
         try:
             with self._in_order:
-                self._writer.write(("SET", self._keys.status, status.model_dump_json(), "EX", STATUS_TTL_S))
+                text = snapshot().model_dump_json()
+                self._writer.write(("SET", self._keys.status, text, "EX", STATUS_TTL_S))
         except redis.RedisError as error:
             _log.warning("the status was not published: %s", error)
             return
@@ -201,8 +202,7 @@ class RedisPublisher:
                 self._stopped.wait(self.GATHER_S)
             self._wake.clear()
             try:
-                with self._in_order:
-                    self.publish(snapshot())
+                self.publish(snapshot)
             except Exception:
                 # Without this thread the track looks dead: a defect in one snapshot must not end it.
                 _log.exception("no status snapshot could be taken")

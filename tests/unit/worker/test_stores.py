@@ -232,7 +232,7 @@ class TestPublisher:
         made.stop()
 
     def test_a_status_is_there_at_once(self, publisher: RedisPublisher, connection: redis.Redis) -> None:
-        publisher.publish(snapshot())
+        publisher.publish(snapshot)
         text = connection.get(KEYS.status)
         assert isinstance(text, bytes)
         assert GPUResourceStatus.model_validate_json(text) == snapshot()
@@ -248,7 +248,7 @@ class TestPublisher:
         self, publisher: RedisPublisher, connection: redis.Redis
     ) -> None:
         connection.set(KEYS.fence, TOKEN + 1)
-        publisher.publish(snapshot())
+        publisher.publish(snapshot)
         publisher.emit(started(1))
         assert not connection.exists(KEYS.status, KEYS.events)
 
@@ -271,7 +271,7 @@ class TestPublisher:
         publisher.start(take)
         publisher.changed()
         assert taken.wait(10)
-        newer = threading.Thread(target=publisher.publish, args=(snapshot(2.0),))
+        newer = threading.Thread(target=publisher.publish, args=(lambda: snapshot(2.0),))
         newer.start()
         # Long enough for it to be written, if it did not wait for the older one.
         newer.join(0.3)
@@ -322,7 +322,7 @@ class TestPublisher:
         finally:
             connection.execute_command("ACL", "SETUSER", "default", "+xadd")  # type: ignore[no-untyped-call] # as above
         assert pids(connection) == []
-        publisher.publish(snapshot())
+        publisher.publish(snapshot)
         assert pids(connection) == [1, 2]
 
 

@@ -442,7 +442,7 @@ class GPUResourceManager:
     def _record(self) -> None:
         """Save what has to survive, and publish before the caller hears of the result."""
         self._memory.save(self._saved)
-        self._publisher.publish(self.status())
+        self._publisher.publish(self.status)
 
     def _reason_changed(self, reason: Degradation, holds: bool) -> None:
         at = self._clock.time()

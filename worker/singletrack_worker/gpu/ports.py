@@ -266,8 +266,8 @@ class Publisher(Protocol):
     def changed(self) -> None:
         """Say that the status changed: it is published soon; returns at once."""
 
-    def publish(self, status: GPUResourceStatus) -> None:
-        """Make a snapshot the current status, before the caller of an operation hears of its result."""
+    def publish(self, snapshot: Callable[[], GPUResourceStatus]) -> None:
+        """Take a snapshot and make it the current status, before the caller of an operation hears of its result."""
 
     def emit(self, event: AnyEvent) -> None:
         """Add an event to the stream."""

@@ -228,7 +228,8 @@ class Turns:
                 error = failure
                 raise
             finally:
-                begun, self._turn = self._turn is not None, None
+                begun = self._turn is turn
+                self._turn = None
                 self._journal.ended(turn.ended(error), error)
                 if recorded and begun:
                     self._record()

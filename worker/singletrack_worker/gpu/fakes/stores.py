@@ -68,9 +68,9 @@ class RecordingPublisher:
         """Pass it on."""
         self.on_changed()
 
-    def publish(self, status: GPUResourceStatus) -> None:
+    def publish(self, snapshot: Callable[[], GPUResourceStatus]) -> None:
         """Keep a status."""
-        self.statuses.append(status)
+        self.statuses.append(snapshot())
 
     def emit(self, event: AnyEvent) -> None:
         """Keep an event."""
