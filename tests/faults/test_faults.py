@@ -40,5 +40,7 @@ def test_nothing_is_lost_or_done_twice(tmp_path: Path, faults: tuple[str, ...]) 
     except SandboxUnavailable as error:
         pytest.skip(str(error))
     assert report.violations == []
+    # A worker that is killed while it is busy has work by its nature; what comes during another fault is chance.
+    assert "kill-busy" not in faults or report.tallies["kill-busy"].accepted
     assert sum(tally.accepted for tally in report.tallies.values())
     assert set(faults) <= set(report.tallies)

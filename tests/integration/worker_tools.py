@@ -5,7 +5,7 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -89,9 +89,16 @@ def load(ollama: EmbeddedOllama, model: str | None) -> None:
 def unload(ollama: EmbeddedOllama, model: str | None) -> None:
     """Unload a model as somebody else would."""
     requests.post(f"{ollama.url}/api/generate", json={"model": model, "keep_alive": 0}, timeout=30)
-    # A server that is asked for its list in the moment a model leaves it may crash (`OllamaManager` tells of it).
+    wait_until_gone(lambda: model not in loaded(ollama))
+
+
+def wait_until_gone(is_gone: Callable[[], bool]) -> None:
+    """Wait for a model that was sent away to leave the server's list.
+
+    A server that is asked for its list in that very moment may crash (`OllamaManager` tells of it): not at once.
+    """
     past(0.02)
-    wait_for(lambda: model not in loaded(ollama), "the model is gone")
+    wait_for(is_gone, "the model is gone")
 
 
 @contextmanager

@@ -19,8 +19,8 @@ from singletrack_ops.net import free_port
 from singletrack_ops.ollama_sandbox import build_sandbox, default_cache
 from singletrack_ops.ollama_server import EmbeddedOllama, OllamaEndpoint, find_ollama
 from singletrack_ops.tiny_vlm import SENTENCE, TINY_VLM
-from tests.integration.ops.waiting import runs, wait_for
-from tests.integration.worker_tools import past
+from tests.integration.ops.waiting import runs
+from tests.integration.worker_tools import wait_until_gone
 
 pytestmark = pytest.mark.ollama
 
@@ -58,9 +58,7 @@ LOOK: dict[str, object] = {"prompt": "What is this?", "images": [picture()], "op
 
 def unload(ollama: EmbeddedOllama) -> None:
     assert call(ollama, "/api/generate", {"keep_alive": 0})["done_reason"] == "unload"
-    # A server that is asked for its list in the moment a model leaves it may crash (`OllamaManager` tells of it).
-    past(0.02)
-    wait_for(lambda: loaded(ollama) == [], "the model to be gone")
+    wait_until_gone(lambda: loaded(ollama) == [])
 
 
 def test_the_tiny_model_is_said_to_see(ollama: EmbeddedOllama) -> None:

@@ -236,6 +236,11 @@ def _connections(stage: Backstage) -> set[str]:
     return {str(peer["id"]) for peer in stage.redis.client_list() if peer["name"] == "singletrack-client"}
 
 
+def _kill(stage: Backstage, connections: set[str]) -> None:
+    for connection in connections:
+        stage.redis.client_kill_filter(_id=connection)
+
+
 def test_a_closed_client_leaves_no_threads_and_no_connections(served: str, backstage: Backstage) -> None:
     threads, connections = threading.active_count(), _connections(backstage)
     with Client(served, TRACK) as client:
@@ -252,8 +257,7 @@ def test_connections_that_died_are_made_again(served: str, backstage: Backstage)
     others = _connections(backstage)
     with Client(served, TRACK) as client:
         client.ping(timeout_s=20)
-        for connection in _connections(backstage) - others:
-            backstage.redis.client_kill_filter(_id=connection)
+        _kill(backstage, _connections(backstage) - others)
         assert client.ping(timeout_s=20).track == TRACK
         assert client.status().track == TRACK
 
@@ -266,8 +270,7 @@ def test_no_default_of_the_process_is_touched(
     others = _connections(backstage)
     with Client(served, TRACK) as client:
         client.ping(timeout_s=20)
-        for connection in _connections(backstage) - others:
-            backstage.redis.client_kill_filter(_id=connection)
+        _kill(backstage, _connections(backstage) - others)
         client.ping(timeout_s=20)
     assert defaults == []
 
