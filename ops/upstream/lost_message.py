@@ -22,6 +22,8 @@ URL = os.environ.get("LOST_MESSAGE_URL") or (sys.argv[1] if len(sys.argv) > 1 el
 PREFIX = os.environ.setdefault("LOST_MESSAGE_PREFIX", f"lost-message:{uuid.uuid4().hex[:8]}:")
 os.environ["LOST_MESSAGE_URL"] = URL
 LIMIT_S = 30.0
+# How long a worker that has answered is given to ask for the next task.
+BREATH_S = 0.2
 # Longer than the worker's visibility time-out: what could come back has come back.
 PATIENCE_S = 6.0
 
@@ -60,6 +62,7 @@ def send_to_paused(server: redis.Redis, worker: "subprocess.Popen[bytes]") -> "A
     """Pause the worker and send a task; again, until it was paused while it waited for one. Raises `TimeoutError`."""
     until_s = time.monotonic() + LIMIT_S
     while time.monotonic() < until_s:
+        time.sleep(BREATH_S)
         worker.send_signal(signal.SIGSTOP)
         sent = hello.delay()
         if is_handed_over(server):

@@ -121,12 +121,20 @@ def starts(place: Place, job_id: str) -> int:
     return int(place.redis.scard(KEYS.starts(job_id)))
 
 
+def waits_for_work(place: Place, worker: Child) -> bool:
+    """Whether Redis holds a request of this very worker; the shared worker, for one, waits at the same server."""
+    own = {connection.laddr.port for connection in psutil.Process(worker.pid).net_connections("tcp")}
+    return any(
+        "b" in peer["flags"] and int(peer["addr"].rpartition(":")[2]) in own for peer in place.redis.client_list()
+    )
+
+
 def pause_with_a_message_on_its_way(place: Place, worker: Child) -> Job[PingResult]:
     """Pause a worker such that Redis has handed it a job that it has not read."""
     process = psutil.Process(worker.pid)
     for _ in range(20):
         # It asks for a second at a time: it may just have had its answer.
-        wait_for(lambda: place.redis.info("clients")["blocked_clients"] > 0, "the worker waits for work")
+        wait_for(lambda: waits_for_work(place, worker), "the worker waits for work")
         process.suspend()
         job = place.client.submit(Ping())
         if place.redis.llen(KEYS.queue) == 0:
