@@ -12,6 +12,7 @@ import sys
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 import redis
 from celery import Celery
@@ -85,6 +86,9 @@ def main() -> int:
         try:
             answer = sent.get(timeout=PATIENCE_S)
         except CeleryTimeoutError:
+            # Else Celery keeps it until the interpreter ends, and fails to unsubscribe then.
+            backend: Any = app.backend
+            backend.remove_pending_result(sent)
             print(
                 f"the task is lost: no answer in {PATIENCE_S:g} s, none on the queue, {noted} noted as unacknowledged"
             )
