@@ -76,8 +76,8 @@ class AsyncClient:
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        self._cancels.shutdown()
         self._threads.shutdown(cancel_futures=True)
+        self._cancels.shutdown()
         self._client.close()
 
     async def _run(self, call: Callable[[], T], job: Job[Any] | None = None) -> T:
@@ -236,9 +236,11 @@ class AsyncClient:
             for entry in await self._run(lambda: list(reader.kept())):
                 yield entry
             return
-        while not reader.over:
+        while True:
             for entry in await self._run(reader.next_batch):
                 yield entry
+            if reader.over:
+                return
 
     async def record(self, *, timeout_s: float = RECORD_TIMEOUT_S) -> Recording:
         """Fetch what the worker's flight recorder holds."""

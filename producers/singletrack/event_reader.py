@@ -46,8 +46,11 @@ class EventReader:
 
     def follow(self) -> Iterator[Entry]:
         """Yield the events that there are and those that come, until the time is up."""
-        while not self.over:
+        while True:
+            # Also where the time is up before the first look: what is there is told.
             yield from self.next_batch()
+            if self.over:
+                return
 
     @property
     def over(self) -> bool:

@@ -92,12 +92,15 @@ class Job(Generic[R]):
     @property
     def state(self) -> JobState:
         """Look where the job is; raises `RedisUnavailable`."""
-        outcome = self._outcome or self._sender.look(self.id)
-        state = JobState.of(outcome)
+        state = self._told_state()
+        if state is not JobState.QUEUED:
+            return state
+        if not self._cancelled.is_set() and self._has_the_gpu():
+            return JobState.RUNNING
+        # It may have ended between the two looks.
+        state = self._told_state()
         if state is JobState.QUEUED and self._cancelled.is_set():
             return JobState.CANCELLED
-        if state is JobState.QUEUED and self._has_the_gpu():
-            return JobState.RUNNING
         if state is JobState.QUEUED and time.monotonic() > self._deadline_s:
             return JobState.EXPIRED
         return state
@@ -143,6 +146,9 @@ class Job(Generic[R]):
     def leave_thread(self) -> None:
         """End the connections over which the calling thread waited for results: for a thread that ends."""
         self._sender.leave_thread()
+
+    def _told_state(self) -> JobState:
+        return JobState.of(self._outcome or self._sender.look(self.id))
 
     def _has_the_gpu(self) -> bool:
         """Ask the status: a mark in the result's place would cost every job two more round trips to Redis."""

@@ -15,12 +15,12 @@ import pytest
 
 from singletrack import Client
 from singletrack_ops.errors import AlreadyServed, OpsError, PartEnded
-from singletrack_ops.net import free_port, get_text
+from singletrack_ops.net import get_text
 from singletrack_ops.services import flower_page
 from singletrack_ops.stack import CLIENT_FILE, Stack
+from tests.addresses import SILENT_OLLAMA, SILENT_REDIS
 from tests.integration.ops.waiting import runs, wait_for
 
-NO_OLLAMA = "http://127.0.0.1:9"
 READY = "Ctrl-C ends everything"
 START_S = 120.0
 END_S = 60.0
@@ -78,7 +78,7 @@ def hears_ctrl_c() -> Iterator[None]:
 @pytest.fixture
 def environ(tiny_clip: Path) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SINGLETRACK_")}
-    return clean | {"SINGLETRACK_CLIP_WEIGHTS": f"local-dir:{tiny_clip}", "SINGLETRACK_OLLAMA_URL": NO_OLLAMA}
+    return clean | {"SINGLETRACK_CLIP_WEIGHTS": f"local-dir:{tiny_clip}", "SINGLETRACK_OLLAMA_URL": SILENT_OLLAMA}
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_up_starts_all_of_it_and_ctrl_c_ends_all_of_it(run: Run) -> None:
     assert client_file.stat().st_mode & 0o077 == 0
     told = exports(client_file)
     assert told["SINGLETRACK_GPU"] == "simulated"
-    assert told["SINGLETRACK_OLLAMA_URL"] == NO_OLLAMA
+    assert told["SINGLETRACK_OLLAMA_URL"] == SILENT_OLLAMA
     assert told["SINGLETRACK_CLIP_WEIGHTS"].startswith("local-dir:/")
     with Client(told["SINGLETRACK_REDIS_URL"]) as client:
         assert client.status().worker.pid == program.find("-A singletrack_worker worker").pid
@@ -205,7 +205,7 @@ def test_a_wrong_password_is_told_before_anything_is_started(run: Run, redis_url
 
 
 def test_a_redis_that_does_not_answer_is_not_needed(run: Run) -> None:
-    program = run("up", SINGLETRACK_REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
+    program = run("up", SINGLETRACK_REDIS_URL=SILENT_REDIS)
     assert program.wait() == 1
     assert "unset SINGLETRACK_REDIS_URL" in " ".join(program.output.split())
 

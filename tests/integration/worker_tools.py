@@ -25,11 +25,11 @@ from singletrack_tasks.keys import QUEUE, Keys
 from singletrack_tasks.schema import JsonSchema
 from singletrack_tasks.status import DegradedCode
 from singletrack_tasks.vlm import AskResult
+from tests.addresses import SILENT_OLLAMA
 from tests.integration.ops.waiting import wait_for
 
 # More strings than any model gets through in the time of a test.
 ENDLESS: JsonSchema = {"type": "array", "items": {"type": "string"}, "minItems": 100_000}
-NO_SERVER = "http://127.0.0.1:9"
 # Any but that of the tiny model.
 THEIR_SEED = 8
 # What the desktop takes of a simulated GPU, MiB.
@@ -47,7 +47,7 @@ def clean_environ() -> dict[str, str]:
 def worker_environ(redis_url: str, track: str, ollama: EmbeddedOllama | None, /, **settings: object) -> dict[str, str]:
     """The whole environment of a worker; `settings` are named as the fields of `GPUResourceConfig` are."""
     # Many workers run at once: those that are to be scraped name a port of their own.
-    given: dict[str, object] = {"redis_url": redis_url, "track": track, "ollama_url": NO_SERVER, "metrics_port": 0}
+    given: dict[str, object] = {"redis_url": redis_url, "track": track, "ollama_url": SILENT_OLLAMA, "metrics_port": 0}
     if ollama is not None:
         given |= {"ollama_url": ollama.url, "vlm_model": ollama.model}
     return clean_environ() | {f"SINGLETRACK_{name.upper()}": str(value) for name, value in (given | settings).items()}

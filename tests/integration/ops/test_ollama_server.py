@@ -19,6 +19,7 @@ from singletrack_ops.net import free_port
 from singletrack_ops.ollama_sandbox import build_sandbox, default_cache
 from singletrack_ops.ollama_server import EmbeddedOllama, OllamaEndpoint, find_ollama
 from singletrack_ops.tiny_vlm import SENTENCE, TINY_VLM
+from tests.addresses import SILENT_PORT
 from tests.integration.ops.waiting import runs
 from tests.integration.worker_tools import wait_until_gone
 
@@ -132,7 +133,7 @@ def test_an_installed_program_is_started_where_ollama_host_says(tmp_path: Path, 
 
 
 def test_where_there_is_none_the_sandbox_is_offered_or_an_error_says_what_to_do(tmp_path: Path) -> None:
-    environ = {"PATH": str(tmp_path), "OLLAMA_HOST": f"127.0.0.1:{free_port()}"}
+    environ = {"PATH": str(tmp_path), "OLLAMA_HOST": f"127.0.0.1:{SILENT_PORT}"}
     assert find_ollama(environ, allow_sandbox=True) == OllamaEndpoint("sandbox")
     with pytest.raises(OllamaUnavailable, match="Install it"):
         find_ollama(environ)

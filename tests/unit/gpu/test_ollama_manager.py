@@ -1,7 +1,6 @@
 """The life cycle of the model, on a server that has bad days."""
 
 import json
-import socket
 import threading
 
 import pytest
@@ -15,6 +14,7 @@ from singletrack_tasks.errors import (
 )
 from singletrack_worker.gpu.ollama_manager import OTHER_GONE_S, OllamaManager
 from singletrack_worker.gpu.ports import OtherModel, SystemClock, VlmListing
+from tests.addresses import SILENT_OLLAMA, SILENT_PORT
 from tests.unit.gpu.ollama_script import (
     LISTED,
     LOADED,
@@ -31,14 +31,6 @@ from tests.unit.gpu.ollama_script import (
 from tests.unit.gpu.vlm_conformance import PATIENCE_S
 
 EAR = says({"models": [{"name": "ear:latest", "size": MIB, "size_vram": MIB}]})
-
-
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-    return port
 
 
 class TestSettings:
@@ -65,9 +57,9 @@ class TestSettings:
             assert vlm.version() == "0.9.3"
 
     def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
-        self, script: Script, vlm: OllamaManager, free_port: int, monkeypatch: pytest.MonkeyPatch
+        self, script: Script, vlm: OllamaManager, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port}")
+        monkeypatch.setenv("HTTP_PROXY", SILENT_OLLAMA)
         script.on("/api/ps", UNLISTED)
         assert vlm.listing() is None
 
@@ -177,10 +169,10 @@ class TestListing:
         with pytest.raises(OllamaFailure, match="broke off"):
             vlm.listing()
 
-    def test_nobody_at_the_address(self, free_port: int, clock: SteppedClock) -> None:
-        with managed(f"http://user:secret@127.0.0.1:{free_port}", clock) as vlm:
+    def test_nobody_at_the_address(self, clock: SteppedClock) -> None:
+        with managed(f"http://user:secret@127.0.0.1:{SILENT_PORT}", clock) as vlm:
             with pytest.raises(
-                OllamaUnreachable, match=rf":{free_port}.*ollama serve.*SINGLETRACK_OLLAMA_URL"
+                OllamaUnreachable, match=rf":{SILENT_PORT}.*ollama serve.*SINGLETRACK_OLLAMA_URL"
             ) as caught:
                 vlm.listing()
             assert "secret" not in caught.value.message + json.dumps(caught.value.details)
@@ -352,8 +344,8 @@ class TestUnloadOther:
         with pytest.raises(VlmUnloadFailed, match="ear:latest is still loaded"):
             vlm.unload_other("ear:latest")
 
-    def test_nobody_at_the_address(self, free_port: int, clock: SteppedClock) -> None:
-        with managed(f"http://127.0.0.1:{free_port}", clock) as vlm, pytest.raises(OllamaUnreachable):
+    def test_nobody_at_the_address(self, clock: SteppedClock) -> None:
+        with managed(SILENT_OLLAMA, clock) as vlm, pytest.raises(OllamaUnreachable):
             vlm.unload_other("ear:latest")
 
 

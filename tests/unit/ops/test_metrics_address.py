@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from singletrack_ops import services
-from singletrack_ops.net import LOOPBACK, free_port, port_is_free
+from singletrack_ops.net import LOOPBACK, port_is_free
 from singletrack_ops.services import METRICS_HOST_SETTING, METRICS_PORT_SETTING, metrics_port, metrics_url
 from singletrack_tasks.status import WorkerInfo
 from singletrack_worker.settings import METRICS_PORT
+from tests.addresses import SILENT_PORT
 
 WORKER = WorkerInfo(host="here", pid=4711, release="1", started_unix_s=0)
 
@@ -66,4 +67,4 @@ def test_metrics_of_another_worker_are_not_ours(port: int) -> None:
 
 def test_there_is_none_where_nobody_serves() -> None:
     assert metrics_url(at(0), WORKER) is None
-    assert metrics_url(at(free_port()), WORKER) is None
+    assert metrics_url(at(SILENT_PORT), WORKER) is None

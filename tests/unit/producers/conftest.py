@@ -49,6 +49,11 @@ class Backstage:
         blobs = sum(1 for _ in self.redis.scan_iter(self.keys.blob("*"), count=1000))
         return self.redis.llen(self.keys.queue), len(self.ran), blobs
 
+    def clear(self) -> None:
+        """Take away what a test may have left for a client to find."""
+        keys = self.keys
+        self.redis.delete(keys.queue, keys.status, keys.events, keys.dead, keys.limits)
+
     def set_fingerprint(self, fingerprint: str) -> None:
         self.redis.set(f"{self.keys.track}:fingerprint", fingerprint)
 
@@ -107,7 +112,7 @@ def client(served: str) -> Iterator[Client]:
 
 
 @pytest.fixture
-def lonely(redis_url: str) -> Iterator[Client]:
+def lonely(redis_url: str, lonely_backstage: Backstage) -> Iterator[Client]:
     """A client of a track without a worker."""
     with Client(redis_url, LONELY_TRACK, worker_grace_s=0.5) as client:
         yield client
@@ -122,10 +127,11 @@ def backstage(served: str) -> Iterator[Backstage]:
 
 @pytest.fixture
 def lonely_backstage(redis_url: str) -> Iterator[Backstage]:
+    """Behind a track without a worker, on which nothing lies: not for this test, and not for the next."""
     stage = Backstage(redis_url, LONELY_TRACK)
-    keys = stage.keys
-    stage.redis.delete(keys.queue, keys.status, keys.events, keys.dead, keys.limits)
+    stage.clear()
     yield stage
+    stage.clear()
     stage.redis.close()
 
 

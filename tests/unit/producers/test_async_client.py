@@ -19,6 +19,11 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(work, 60))
 
 
+async def _status_for_ever(client: AsyncClient) -> None:
+    while True:
+        await client.status()
+
+
 def test_the_methods_are_those_of_the_client(served: str) -> None:
     async def work() -> None:
         async with AsyncClient(served, TRACK) as client:
@@ -63,6 +68,25 @@ def test_cancelling_the_task_cancels_the_job(served: str, backstage: Backstage) 
             assert (await client.ping(timeout_s=20)).track == TRACK
 
     _run(work())
+
+
+def test_a_call_that_is_given_up_while_the_client_closes_is_called_off(served: str, backstage: Backstage) -> None:
+    async def work() -> None:
+        client = AsyncClient(served, TRACK)
+        ran = len(backstage.ran)
+        call = asyncio.create_task(client.ask("wait", timeout_s=60))
+        await asyncio.to_thread(wait_until, lambda: backstage.ran[ran:] == ["ask"])
+        closing = asyncio.create_task(client.close())
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            await _status_for_ever(client)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await closing
+
+    before = set(backstage.redis.scan_iter(backstage.keys.cancel("*")))
+    _run(work())
+    assert len(set(backstage.redis.scan_iter(backstage.keys.cancel("*"))) - before) == 1
 
 
 def test_cancelling_the_wait_for_a_submitted_job_cancels_it(served: str) -> None:
@@ -115,6 +139,7 @@ def test_events_are_followed(redis_url: str, lonely_backstage: Backstage) -> Non
             lonely_backstage.redis.xadd(lonely_backstage.keys.events, {"event": event.model_dump_json()})
             assert [found async for _, found in client.events()] == [event]
             assert [found async for _, found in client.events(follow=True, timeout_s=0.2)] == [event]
+            assert [found async for _, found in client.events(follow=True, timeout_s=1e-9)] == [event]
             with pytest.raises(InvalidRequest):
                 await anext(client.events("yesterday"))
 

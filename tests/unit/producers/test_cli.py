@@ -16,10 +16,10 @@ import singletrack
 from singletrack.cli import checks
 from singletrack.cli.commands import app
 from singletrack.client import Client
-from singletrack_ops.net import free_port
 from singletrack_tasks.events import Degraded, IdleUnload, WorkerStarted
 from singletrack_tasks.status import Degradation, DegradedCode, ExecutionMode
 from singletrack_tasks.upkeep import Ping
+from tests.addresses import SILENT_OLLAMA, SILENT_REDIS
 from tests.unit.producers.conftest import TRACK, Backstage
 from tests.unit.producers.pictures import png
 from tests.unit.producers.shell import Shell
@@ -156,7 +156,7 @@ def test_watching_goes_on_without_a_worker_and_without_redis(
     _interrupt_after(monkeypatch, 2)
     assert lonely_shell("status", "--watch").stdout.count("no worker serves") == 2
     _interrupt_after(monkeypatch, 2)
-    unreached = Shell(f"redis://127.0.0.1:{free_port()}/0", TRACK)("status", "--watch")
+    unreached = Shell(SILENT_REDIS, TRACK)("status", "--watch")
     assert unreached.stdout.count("cannot be reached") == 2
 
 
@@ -216,7 +216,7 @@ def test_wrong_settings_are_bad_input() -> None:
 
 
 def test_the_doctor_finds_what_is_missing(shell: Shell, lonely_shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SINGLETRACK_OLLAMA_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("SINGLETRACK_OLLAMA_URL", SILENT_OLLAMA)
     monkeypatch.setenv("SINGLETRACK_GPU", "none")
     monkeypatch.setenv("SINGLETRACK_CLIP_WEIGHTS", "local-dir:/no/such/folder")
     result = lonely_shell("doctor", "--json", status=1)
@@ -229,7 +229,7 @@ def test_the_doctor_finds_what_is_missing(shell: Shell, lonely_shell: Shell, mon
 
 
 def test_the_doctor_without_redis() -> None:
-    result = Shell(f"redis://127.0.0.1:{free_port()}/0", TRACK)("doctor", status=1)
+    result = Shell(SILENT_REDIS, TRACK)("doctor", status=1)
     assert "cannot be reached" in result.stdout
     assert "problem" in Shell("nonsense", TRACK)("doctor", status=1).stdout
 

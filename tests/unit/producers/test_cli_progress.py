@@ -88,8 +88,10 @@ class Terminal:
 
     def ended(self) -> bool:
         """Whether the program has ended; reads what is there, since a program whose terminal nobody reads stops."""
+        ended = self.program.poll() is not None
+        # After that look, so that all of what an ended program has shown is read.
         self.shows("")
-        return self.program.poll() is not None
+        return ended
 
     def shows(self, text: str) -> bool:
         """Whether the text has been on the screen; reads what is there."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from singletrack import snapshots
 from singletrack.client import Client
 from singletrack_tasks.images import prepare
 from singletrack_tasks.wire import Blob
@@ -14,8 +15,9 @@ from tests.unit.producers.small_worker import DIMENSION, clip_model, vector_of
 
 
 @pytest.fixture(autouse=True)
-def _first_clip(backstage: Backstage) -> Iterator[None]:
-    """Begin with the first CLIP and an empty cache."""
+def _first_clip(backstage: Backstage, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Begin with the first CLIP and an empty cache, and a client that remembers a CLIP for as long as a test takes."""
+    monkeypatch.setattr(snapshots, "_MODEL_GOOD_FOR_S", 600.0)
     backstage.set_fingerprint("first")
     for key in backstage.redis.scan_iter(backstage.keys.vector("*", "*")):
         backstage.redis.delete(key)

@@ -9,10 +9,10 @@ import redis
 from singletrack.client import Client
 from singletrack.redis_errors import unavailable
 from singletrack.settings import address
-from singletrack_ops.net import free_port
 from singletrack_ops.redis_server import EmbeddedRedis
 from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable
 from singletrack_tasks.upkeep import Ping
+from tests.addresses import SILENT_PORT
 from tests.unit.producers.pictures import png
 
 CALLS: list[Callable[[Client], object]] = [
@@ -28,7 +28,7 @@ CALLS: list[Callable[[Client], object]] = [
 @pytest.mark.parametrize("call", CALLS)
 def test_a_wrong_address_says_what_to_do(call: Callable[[Client], object]) -> None:
     with (
-        Client(f"redis://:hunter2@127.0.0.1:{free_port()}/0") as client,
+        Client(f"redis://:hunter2@127.0.0.1:{SILENT_PORT}/0") as client,
         pytest.raises(RedisUnavailable, match="SINGLETRACK_REDIS_URL") as caught,
     ):
         call(client)

@@ -18,11 +18,11 @@ import pytest
 from singletrack.cli.keyboard import Keyboard
 from singletrack.cli.watch import Watcher
 from singletrack.client import Client
-from singletrack_ops.net import free_port
 from singletrack_tasks.errors import WorkerFailure
 from singletrack_tasks.events import ModeChanged
 from singletrack_tasks.recording import Recording, Sample
 from singletrack_tasks.status import ExecutionMode, ModelState
+from tests.addresses import SILENT_REDIS
 from tests.unit.producers.conftest import ROOT, TRACK, Backstage, wait_until
 from tests.unit.producers.statuses import publish, status
 
@@ -72,7 +72,7 @@ def test_each_event_is_seen_once_also_when_more_happened_than_is_kept(
 
 
 def test_a_redis_that_is_lost_is_told() -> None:
-    with Client(f"redis://127.0.0.1:{free_port()}/0", TRACK) as client:
+    with Client(SILENT_REDIS, TRACK) as client:
         watcher = Watcher(client)
         watcher.look()
         assert "cannot be reached" in watcher.view().problem

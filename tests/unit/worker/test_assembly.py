@@ -21,13 +21,13 @@ from singletrack_worker.lease import FencedWriter
 from singletrack_worker.scripts import Scripts
 from singletrack_worker.settings import GPUResourceConfig
 from singletrack_worker.telemetry import Fanout
+from tests.addresses import SILENT_OLLAMA
 
-NO_OLLAMA = "http://127.0.0.1:9"
 TOKEN = 7
 
 
 def configured(config: GPUResourceConfig, **settings: Any) -> GPUResourceConfig:
-    return GPUResourceConfig.model_validate(config.model_dump() | {"ollama_url": NO_OLLAMA} | settings)
+    return GPUResourceConfig.model_validate(config.model_dump() | {"ollama_url": SILENT_OLLAMA} | settings)
 
 
 @pytest.fixture
