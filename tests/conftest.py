@@ -8,8 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from singletrack_ops import tiny_clip as tiny
+
+# Hypothesis: the default looks for new counterexamples, `ci` (HYPOTHESIS_PROFILE=ci) repeats itself. No deadline: an
+# example may be dozens of operations, and the machine that runs it may be busy.
+settings.register_profile("default", max_examples=100, stateful_step_count=40, deadline=None)
+settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,7 +32,7 @@ def tiny_clip() -> Path:
     """The folder of the tiny CLIP, made once a version; in its own process, so that no test has torch imported."""
     folder = _cache() / f"tiny-clip-{tiny.VERSION}"
     if not tiny.is_complete(folder):
-        subprocess.run([sys.executable, "-m", "singletrack_ops.tiny_clip", str(folder)], check=True, timeout=120)
+        subprocess.run([sys.executable, "-m", "singletrack_ops.tiny_clip", str(folder)], check=True, timeout=600)
     return folder
 
 

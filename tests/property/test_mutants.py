@@ -10,9 +10,10 @@ from tests.property.crowd import WORK, Crowd
 from tests.property.machine import machine_for
 from tests.property.world import Alter
 
-# The same examples every time, and none made smaller: here it matters only that one is found.
+# The same examples every time, for one release of Hypothesis and one set of constants in our modules, which it draws
+# from too; the hardest is found by one example in 150. None is made smaller: it matters only that one is found.
 HUNT = settings(
-    max_examples=300, stateful_step_count=40, deadline=None, derandomize=True, database=None, phases=[Phase.generate]
+    max_examples=3000, stateful_step_count=40, deadline=None, derandomize=True, database=None, phases=[Phase.generate]
 )
 
 CASES: tuple[tuple[Check, Alter], ...] = (

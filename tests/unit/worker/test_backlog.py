@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from singletrack_tasks.keys import Keys
+from singletrack_worker import backlog
 from singletrack_worker.backlog import TIMEOUT_S, BacklogReader
 from singletrack_worker.settings import GPUResourceConfig
 
@@ -17,7 +18,9 @@ KEYS = Keys("unit")
 
 
 @pytest.fixture
-def reader(config: GPUResourceConfig) -> Iterator[BacklogReader]:
+def reader(config: GPUResourceConfig, monkeypatch: pytest.MonkeyPatch) -> Iterator[BacklogReader]:
+    """One that is patient: the Redis of these tests is there, and answers when the machine lets it."""
+    monkeypatch.setattr(backlog, "TIMEOUT_S", 30.0)
     made = BacklogReader(config)
     yield made
     made.close()

@@ -10,6 +10,7 @@ import redis
 
 from singletrack_ops.net import free_port, get_text
 from singletrack_tasks.status import GPUResourceStatus
+from singletrack_worker import backlog
 from singletrack_worker.backlog import Backlog
 from singletrack_worker.gpu.fakes import FakeClock
 from singletrack_worker.metrics_server import FRESH_S, Look, MetricsServer
@@ -32,7 +33,11 @@ def port() -> int:
 
 
 @pytest.fixture
-def serving(config: GPUResourceConfig, connection: redis.Redis, port: int) -> Iterator[MetricsServer]:
+def serving(
+    config: GPUResourceConfig, connection: redis.Redis, port: int, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[MetricsServer]:
+    """One whose Redis is there, and answers when the machine lets it."""
+    monkeypatch.setattr(backlog, "TIMEOUT_S", 30.0)
     made = served_at(config, metrics_port=port)
     made.start(status)
     yield made
@@ -40,7 +45,7 @@ def serving(config: GPUResourceConfig, connection: redis.Redis, port: int) -> It
 
 
 def scrape(port: int) -> Exposition:
-    text = get_text(f"http://127.0.0.1:{port}/metrics", 5)
+    text = get_text(f"http://127.0.0.1:{port}/metrics", 60)
     assert text is not None
     return Exposition(text)
 

@@ -262,6 +262,7 @@ class TestPublisher:
         taken, go_on = threading.Event(), threading.Event()
         writer = ListingWriter()
         publisher = RedisPublisher(KEYS, writer)
+        publisher.PERIOD_S = 60  # of this one alone: the older one is taken once
 
         def take() -> GPUResourceStatus:
             taken.set()

@@ -160,22 +160,29 @@ class Turn:
         """Break the operation off when its deadline passes: `DeadlinePassed` instead of `JobCancelled`."""
         remaining = self.remaining_s
         timer = None
+        # Noted by the timer, and not asked of the clock: that may be set back meanwhile, by a little.
+        passed = threading.Event()
+
+        def break_off() -> None:
+            passed.set()
+            self.cancellation.cancel()
+
         if remaining is not None:
-            timer = threading.Timer(min(remaining, threading.TIMEOUT_MAX), self.cancellation.cancel)
+            timer = threading.Timer(min(remaining, threading.TIMEOUT_MAX), break_off)
             timer.daemon = True
             timer.start()
         try:
             yield
         except JobCancelled as error:
-            self._explain(error)
+            self._explain(error, passed=passed.is_set())
             raise
         finally:
             if timer is not None:
                 timer.cancel()
 
-    def _explain(self, error: JobCancelled) -> None:
+    def _explain(self, error: JobCancelled, *, passed: bool) -> None:
         remaining = self.remaining_s
-        if remaining is not None and remaining <= 0:
+        if passed or (remaining is not None and remaining <= 0):
             raise DeadlinePassed(f"job {self.job.id} was broken off at its deadline") from error
 
 
