@@ -138,7 +138,9 @@ def _configuration(home: Path, access: _Access) -> str:
             f"requirepass {access.password}",
             f'dir "{quoted_home}"',
             "appendonly yes",
-            "appendfsync everysec",  # a second of work may be lost with the machine, none with the process
+            # A second of work may be lost with the machine; with the process, what it could not write yet while the
+            # disk was syncing.
+            "appendfsync everysec",
             'save ""',  # the append-only file has it all
             "maxmemory-policy noeviction",  # an evicted key would be a lost task
             "daemonize no",

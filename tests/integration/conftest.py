@@ -13,7 +13,7 @@ from singletrack_ops.stack import Stack
 from tests.integration.worker_tools import unload, worker_environ
 
 # Long enough to use a model, short enough to wait for: the tests send the checks that beat would send.
-IDLE_TIMEOUT_S = 2.0
+IDLE_TIMEOUT_S = 10.0
 # The two tenants do not fit together.
 TOTAL_MB, VLM_MB, CLIP_MB = 8192, 7000, 1100
 

@@ -1,5 +1,6 @@
 """CLIP in real processes: migrations keep the answers, and no death of a process loses CLIP."""
 
+import contextlib
 import logging
 import shutil
 import signal
@@ -57,7 +58,14 @@ def has_ended(process: psutil.Process) -> bool:
 
 def encoder_pids() -> list[int]:
     """Those of the stand-ins that run."""
-    return [child.pid for child in psutil.Process().children() if STAND_IN[1] in child.cmdline()]
+    return [child.pid for child in psutil.Process().children() if STAND_IN[1] in _command(child)]
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []  # it has just ended, whose ever it is
 
 
 @pytest.fixture(scope="module")
@@ -207,17 +215,21 @@ def commands() -> Commands:
     return Commands()
 
 
-@pytest.fixture
-def stand_in(commands: Commands) -> Iterator[CLIPManager]:
-    """A manager, not started, whose encoder program misbehaves as told; the pipes and the processes are real."""
-    manager = CLIPManager(
+def manager_of(commands: Commands, encode_timeout_s: float) -> CLIPManager:
+    return CLIPManager(
         "local-dir:/stand-in",
         resize_mode=ResizeMode.SQUASH,
         gpu_device=GPU,
-        encode_timeout_s=2,
+        encode_timeout_s=encode_timeout_s,
         load_timeout_s=20,
         command=commands,
     )
+
+
+@pytest.fixture
+def stand_in(commands: Commands) -> Iterator[CLIPManager]:
+    """A manager, not started, whose encoder program misbehaves as told; the pipes and the processes are real."""
+    manager = manager_of(commands, encode_timeout_s=2)
     yield manager
     manager.stop()
 
@@ -414,17 +426,25 @@ def test_a_stop_is_for_good(stand_in: CLIPManager) -> None:
     assert encoder_pids() == []
 
 
-def test_the_status_never_waits(stand_in: CLIPManager, tmp_path: Path) -> None:
-    stand_in.start()
-    # From the GPU, where an overrun is made up for.
-    stand_in.promote()
-    thread = threading.Thread(target=stand_in.embed_texts, args=[[f"hang once {tmp_path / 'hangs'}"]])
+def test_the_status_never_waits(commands: Commands, tmp_path: Path) -> None:
+    # It hangs until it is stopped: whoever looks has all the time in the world.
+    manager = manager_of(commands, encode_timeout_s=10 * LIMIT_S)
+    manager.start()
+    manager.promote()
+
+    def embed() -> None:
+        with contextlib.suppress(EncoderFailure):
+            manager.embed_texts([f"hang once {tmp_path / 'hangs'}"])
+
+    thread = threading.Thread(target=embed)
     thread.start()
     wait_for((tmp_path / "hangs").exists, "the encoder hangs")
-    assert (stand_in.device, known(stand_in).name) == (GPU, "stand-in")
-    assert None not in stand_in.pids
+    assert (manager.device, known(manager).name) == (GPU, "stand-in")
+    assert None not in manager.pids
     assert thread.is_alive()
+    manager.stop()
     thread.join(LIMIT_S)
+    assert not thread.is_alive()
 
 
 def test_a_fallback_is_logged(stand_in: CLIPManager, caplog: pytest.LogCaptureFixture) -> None:

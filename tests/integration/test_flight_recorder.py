@@ -49,7 +49,7 @@ def singletrack(*args: str | Path) -> str:
     """Run the command line in a process of its own."""
     command = [sys.executable, "-m", "singletrack", *map(str, args)]
     done = subprocess.run(
-        command, env=clean_environ() | {"COLUMNS": "200"}, capture_output=True, text=True, timeout=60, check=False
+        command, env=clean_environ() | {"COLUMNS": "200"}, capture_output=True, text=True, timeout=180, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -94,7 +94,7 @@ def test_a_recording_is_drawn_while_the_gpu_is_busy(
 ) -> None:
     picture, file = tmp_path / "out.png", tmp_path / "out.json.gz"
     client.set_mode("RECORDING")
-    job = submit_endless(client, ollama)
+    job = submit_endless(client)
 
     def seen() -> bool:
         return client.record().samples[-1].job_id == job.id

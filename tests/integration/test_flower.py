@@ -212,7 +212,7 @@ def test_the_gpu_page_shows_it_all_and_refreshes_itself(
     assert "AnswerOutsideSchema" in browser.text("#gpu-live")
     browser.picture("gpu")
     browser.picture("gpu-whole", whole=True)
-    job = submit_endless(client, ollama)
+    job = submit_endless(client)
     try:
         wait_for(lambda: "ask for" in browser.text("#gpu-live"), "the page tells of the question", 30)
         browser.picture("gpu-at-work")
@@ -259,7 +259,7 @@ def test_the_brokers_page_finds_the_queue(browser: Browser, url: str, stack: Sta
 
 
 def test_stats_are_answered_during_a_long_operation(stack: Stack, client: Client, ollama: EmbeddedOllama) -> None:
-    job = submit_endless(client, ollama)
+    job = submit_endless(client)
     try:
         with foreign_producer(stack.redis_url, TRACK) as app:
             # The stubs know Celery's own figures only.

@@ -1,13 +1,14 @@
 """A stack as it runs in earnest, with beat and Flower: first without an Ollama, which comes later (R1.5, R4, R6.3)."""
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from singletrack import Client
-from singletrack_ops.net import free_port
+from singletrack_ops.net import LOOPBACK
 from singletrack_ops.ollama_server import EmbeddedOllama
 from singletrack_ops.services import flower_page
 from singletrack_ops.stack import Stack
@@ -32,9 +33,12 @@ MANY_TICKS_S = 8 * TICK_S
 
 
 @pytest.fixture(scope="module")
-def port() -> int:
-    """Where the Ollama will be."""
-    return free_port()
+def port() -> Iterator[int]:
+    """Where the Ollama will be, and nobody else: bound, and not listened on, a connection to it is refused."""
+    with socket.socket() as kept:
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind((LOOPBACK, 0))
+        yield kept.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +91,12 @@ def test_r1_5_without_an_ollama_the_rest_goes_on(client: Client, port: int) -> N
 
 def test_r6_3_degraded_mode_ends_by_itself_when_the_ollama_comes(client: Client, late: EmbeddedOllama) -> None:
     wait_for(lambda: not client.status().degraded, "degraded mode ends")
-    told = {event.reason.code for event in events_since(client, "0-0") if isinstance(event, Recovered)}
-    assert DegradedCode.OLLAMA_UNREACHABLE in told
+    wait_for(lambda: DegradedCode.OLLAMA_UNREACHABLE in recovered_from(client), "its end is told")
     assert client.ask("hello", options={"max_tokens": 1}).text
-    assert is_loaded(late)
+
+
+def recovered_from(client: Client) -> set[DegradedCode]:
+    return {event.reason.code for event in events_since(client, "0-0") if isinstance(event, Recovered)}
 
 
 def idle_unloads(client: Client, since: str) -> int:
@@ -99,8 +105,9 @@ def idle_unloads(client: Client, since: str) -> int:
 
 def test_r4_1_r4_4_beat_sends_an_idle_vlm_away(client: Client, late: EmbeddedOllama) -> None:
     client.set_mode("IDLE")
-    client.ask("hello", options={"max_tokens": 1})
+    wait_for(lambda: client.status().vlm.state is ModelState.UNLOADED, "what was loaded before has gone")
     start = last_event_id(client)
+    client.ask("hello", options={"max_tokens": 1})
     wait_for(lambda: idle_unloads(client, start) == 1, "the idle unload is told")
     assert not is_loaded(late)
     wait_for(lambda: client.status().vlm.state is ModelState.UNLOADED, "the status shows it")
@@ -115,7 +122,7 @@ def test_a_visitor_goes_and_clip_comes_back(client: Client, late: EmbeddedOllama
 
 
 def test_checks_do_not_pile_up_behind_a_long_operation(client: Client, stack: Stack, late: EmbeddedOllama) -> None:
-    job = submit_endless(client, late)
+    job = submit_endless(client)
     before = len(tasks_in_log(stack.folder / "worker.log", "gpu.upkeep.tick", "succeeded"))
     waiting = client.status().queue_length or 0
     wait_for(
@@ -137,5 +144,4 @@ def test_flower_shows_the_worker(stack: Stack) -> None:
 
     wait_for(lambda: len(workers()) == 1, "Flower knows the worker")
     assert next(iter(workers())).startswith("celery@")
-    page = flower_page(url, "/tasks")
-    assert page is not None
+    wait_for(lambda: flower_page(url, "/tasks") is not None, "Flower shows the tasks")

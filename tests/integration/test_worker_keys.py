@@ -1,8 +1,6 @@
 """What a run leaves in Redis: every key is in the table, and every one has a time to live or a bound."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +13,7 @@ from singletrack_ops.ollama_server import EmbeddedOllama
 from singletrack_ops.stack import Stack
 from singletrack_tasks import errors
 from singletrack_tasks.keys import EVENTS_MAX, TABLE, Keys, KeySpec
-from tests.integration.worker_tools import foreign_producer, submit_endless
+from tests.integration.worker_tools import foreign_producer, inspected, submit_endless
 
 pytestmark = pytest.mark.ollama
 
@@ -51,12 +49,11 @@ def a_bit_of_everything(client: Client, stack: Stack, ollama: EmbeddedOllama) ->
     client.embed_texts(["a text"])
     with pytest.raises(errors.UnknownModel):
         client.ask("hello", model="other")
-    submit_endless(client, ollama).cancel()
+    submit_endless(client).cancel()
     with foreign_producer(stack.redis_url, client.track) as app:
         app.send_task("gpu.vlm.ask", kwargs={"request": {}}, ignore_result=True)
         app.send_task("gpu.ping", kwargs={"request": {}}, expires=-1)
-    command = [sys.executable, "-m", "celery", "-A", "singletrack_worker", "inspect", "stats"]
-    subprocess.run(command, env=dict(stack.worker_env), cwd=stack.folder, capture_output=True, timeout=30, check=True)
+    inspected(stack, "stats")
     client.ping()
 
 
@@ -97,11 +94,11 @@ def test_asking_the_worker_again_and_again_adds_no_bindings(
         return sum(size(connection, name.decode()) for name in connection.scan_iter(pattern))
 
     with foreign_producer(stack.redis_url, client.track) as app:
-        app.control.ping(timeout=1, limit=1)
+        app.control.ping(timeout=30, limit=1)
     before = bindings()
     for _ in range(3):
         with foreign_producer(stack.redis_url, client.track) as app:
-            assert app.control.ping(timeout=2, limit=1)
+            assert app.control.ping(timeout=30, limit=1)
     assert bindings() <= before
 
 

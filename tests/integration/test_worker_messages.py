@@ -29,7 +29,7 @@ def producer(client: Client, stack: Stack) -> Iterator[Celery]:
 def send(producer: Celery, task: str, **arguments: Any) -> Any:
     result = producer.send_task(task, **arguments)
     try:
-        return result.get(timeout=30)
+        return result.get(timeout=120)
     finally:
         result.forget()
 

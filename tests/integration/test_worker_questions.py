@@ -36,14 +36,14 @@ def test_an_answer_has_the_figures_of_the_server(client: Client) -> None:
 
 
 def test_an_answer_is_read_while_it_is_written(client: Client) -> None:
-    long = {"type": "array", "items": {"type": "boolean"}, "minItems": 300, "maxItems": 300}
-    with client.ask_stream("Toss a coin.", schema=long) as stream:
+    long = {"type": "array", "items": {"type": "boolean"}, "minItems": 60, "maxItems": 60}
+    with client.ask_stream("Toss a coin.", schema=long, timeout_s=300) as stream:
         first = next(iter(stream))
         rest = list(stream)
     assert len(rest) > 1
     assert first.text + "".join(piece.text for piece in rest) == stream.answer.text
     assert {piece.attempt for piece in (first, *rest)} == {1}
-    assert len(stream.answer.value) == 300
+    assert len(stream.answer.value) == 60
 
 
 def test_leaving_an_answer_breaks_it_off(client: Client, ollama: EmbeddedOllama) -> None:
@@ -56,7 +56,7 @@ def test_leaving_an_answer_breaks_it_off(client: Client, ollama: EmbeddedOllama)
 
 
 def test_a_job_says_what_it_is_at_and_why_it_waits(client: Client, ollama: EmbeddedOllama) -> None:
-    running = submit_endless(client, ollama)
+    running = submit_endless(client)
     waiting = client.submit_ask("What?", options={"max_tokens": 1}, timeout_s=60)
     wait_for(lambda: (at := running.progress.operation) is not None and (at.answer_tokens or 0) > 5, "it writes")
     at = running.progress
@@ -112,7 +112,7 @@ def test_an_option_that_is_none_is_refused_before_it_is_sent(client: Client) -> 
 
 
 def test_a_running_answer_is_broken_off_by_cancel(client: Client, ollama: EmbeddedOllama) -> None:
-    job = submit_endless(client, ollama)
+    job = submit_endless(client)
     running = job.state
     assert running is JobState.RUNNING
     job.cancel()
@@ -120,22 +120,23 @@ def test_a_running_answer_is_broken_off_by_cancel(client: Client, ollama: Embedd
         job.result()
     assert job.state is JobState.CANCELLED
     wait_until_quiet(ollama)
-    answer = client.ask("the next", options={"max_tokens": 1}, timeout_s=5)
+    answer = client.ask("the next", options={"max_tokens": 1})
     assert answer.result.receipts == ()
 
 
 def test_a_running_answer_is_broken_off_at_its_deadline(client: Client, ollama: EmbeddedOllama) -> None:
     client.ensure_vlm_loaded()
-    job = submit_endless(client, ollama, timeout_s=2)
+    job = submit_endless(client, timeout_s=5)
     with pytest.raises(DeadlinePassed):
         job.result()
     wait_until_quiet(ollama)
-    assert job.state is JobState.EXPIRED
-    assert client.ask("the next", options={"max_tokens": 1}, timeout_s=5).text
+    # Of the worker and its caller, either may be the first to see that the time is up.
+    wait_for(lambda: job.state in (JobState.EXPIRED, JobState.CANCELLED), "the worker has ended it")
+    assert client.ask("the next", options={"max_tokens": 1}).text
 
 
 def test_a_job_that_waited_past_its_deadline_is_not_started(client: Client, ollama: EmbeddedOllama) -> None:
-    first = submit_endless(client, ollama)
+    first = submit_endless(client)
     late = client.submit_ask("too late", timeout_s=0.3)
     with pytest.raises(DeadlinePassed):
         late.result()
@@ -147,7 +148,7 @@ def test_a_job_that_waited_past_its_deadline_is_not_started(client: Client, olla
 
 
 def test_a_job_that_was_cancelled_in_the_queue_is_not_started(client: Client, ollama: EmbeddedOllama) -> None:
-    first = submit_endless(client, ollama)
+    first = submit_endless(client)
     second = client.submit_mode("RECORDING")
     second.cancel()
     assert second.state is JobState.CANCELLED
@@ -159,6 +160,6 @@ def test_a_job_that_was_cancelled_in_the_queue_is_not_started(client: Client, ol
 
 def test_a_client_that_is_gone_does_not_stop_the_next(client: Client, stack: Stack, ollama: EmbeddedOllama) -> None:
     with stack.client() as other:
-        job = submit_endless(other, ollama)
+        job = submit_endless(other)
         job.cancel()
     assert client.ping().track == "shared"

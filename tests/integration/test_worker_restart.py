@@ -45,7 +45,7 @@ def end(worker: Child) -> list[int]:
     """Ask the worker alone to end, as a service manager does; returns the processes that it had."""
     family = [process.pid for process in psutil.Process(worker.pid).children(recursive=True)]
     psutil.Process(worker.pid).terminate()
-    assert worker.wait(30) == 0, worker.log_tail()
+    assert worker.wait(60) == 0, worker.log_tail()
     return family
 
 
@@ -57,8 +57,8 @@ def test_the_life_of_a_track_over_three_workers(
     with running_worker(tmp_path / "first", environ) as (worker, client):
         start = last_event_id(client)
         client.set_mode("RECORDING")
+        wait_for(lambda: len(psutil.Process(worker.pid).children(recursive=True)) >= 2, "CLIP's encoder and its spare")
         family = end(worker)
-        assert len(family) >= 2, "CLIP's encoder and the warm spare"
         wait_for(lambda: not any(runs(pid) for pid in family), "the encoders have ended")
         assert events_since(client, start)[-1].kind == "worker_stopped"
         assert client.status(stale=True).mode is ExecutionMode.RECORDING
@@ -81,12 +81,12 @@ def test_the_life_of_a_track_over_three_workers(
 
 def finished_before_the_end(worker: Child, client: Client, ollama: EmbeddedOllama) -> None:
     """A worker that is asked to end finishes the operation in flight first, and tells its caller."""
-    job = submit_endless(client, ollama, timeout_s=3)
+    job = submit_endless(client, timeout_s=8)
     psutil.Process(worker.pid).terminate()
     # Of the worker and its caller, either may be the first to see that the time is up.
     with pytest.raises(DeadlinePassed):
         job.result()
-    assert worker.wait(30) == 0, worker.log_tail()
+    assert worker.wait(60) == 0, worker.log_tail()
     assert tasks_in_log(worker.log_path, "gpu.vlm.ask", "raised expected")
 
 

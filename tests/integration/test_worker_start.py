@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.worker_tools import worker_environ
 
-START_S = 30
+START_S = 120
 ALONE = "A GPU worker runs one operation at a time"
 NO_WEIGHTS = "local-dir:/nowhere"
 

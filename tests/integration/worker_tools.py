@@ -3,6 +3,9 @@
 import functools
 import hashlib
 import os
+import socket
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +22,7 @@ from singletrack import Client, Job
 from singletrack_ops.child import Child
 from singletrack_ops.ollama_server import EmbeddedOllama
 from singletrack_ops.services import start_worker, wait_for_clip
+from singletrack_ops.stack import Stack
 from singletrack_ops.tiny_vlm import write_tiny_vlm
 from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.keys import QUEUE, Keys
@@ -34,7 +38,6 @@ ENDLESS: JsonSchema = {"type": "array", "items": {"type": "string"}, "minItems":
 THEIR_SEED = 8
 # What the desktop takes of a simulated GPU, MiB.
 BASE_MB = 300
-BUSY_PERCENT = 20.0
 IDLE_PERCENT = 5.0
 
 
@@ -60,7 +63,7 @@ def running_worker(folder: Path, environ: dict[str, str]) -> Iterator[tuple[Chil
     with Client(environ["SINGLETRACK_REDIS_URL"], environ["SINGLETRACK_TRACK"]) as client:
         worker = start_worker(folder, environ, client)
         try:
-            wait_for_clip(worker, client, 60)
+            wait_for_clip(worker, client, 180)
             yield worker, client
         finally:
             if worker.alive:
@@ -160,12 +163,17 @@ def runner_percent(ollama: EmbeddedOllama) -> float:
     return busy
 
 
-def submit_endless(client: Client, ollama: EmbeddedOllama, timeout_s: float = 60) -> Job[AskResult]:
-    """Ask what has no end; returns when the model is at it."""
+def submit_endless(client: Client, timeout_s: float = 300) -> Job[AskResult]:
+    """Ask what has no end; returns when the model writes the answer."""
     job = client.submit_ask("list everything", schema=ENDLESS, timeout_s=timeout_s)
-    wait_for(lambda: runner_percent(ollama) > BUSY_PERCENT, "the model answers")
-    wait_for(lambda: in_flight(client) == job.id, "the status shows it")
+    wait_for(lambda: is_written(client, job.id), "the model answers")
     return job
+
+
+def is_written(client: Client, job_id: str) -> bool:
+    """Whether the model writes the answer to that job, by the last snapshot."""
+    operation = client.status().operation
+    return operation is not None and (operation.job_id, operation.stage) == (job_id, "generate")
 
 
 def in_flight(client: Client) -> str | None:
@@ -207,6 +215,23 @@ def last_event_id(client: Client) -> str:
 def events_since(client: Client, event_id: str) -> list[AnyEvent]:
     """The events after that one."""
     return [event for _, event in client.events(since=event_id)]
+
+
+def inspected(stack: Stack, command: str) -> str:
+    """What Celery's own command line is told by the worker of a stack; raises if there is no reply."""
+    # With a name to wait for, it ends at the reply, however long it might have waited.
+    patience = ("--timeout=30", f"--destination=celery@{socket.gethostname()}")
+    done = subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "singletrack_worker", "inspect", *patience, command],
+        env=dict(stack.worker_env),
+        cwd=stack.folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @contextmanager

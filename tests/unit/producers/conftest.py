@@ -23,7 +23,7 @@ LONELY_TRACK = "lonely"
 ROOT = Path(__file__).parents[3]
 
 
-def wait_until(condition: Callable[[], bool], limit_s: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], limit_s: float = 60.0) -> None:
     """Wait for a condition; fails after `limit_s`."""
     until_s = time.monotonic() + limit_s
     while not condition():

@@ -195,6 +195,8 @@ class GPUResourceManager:
             turn.moves = self._transitions.without_silence(moves)
             if request.mode is ExecutionMode.RECORDING:
                 self._renew_keep_alive(turn)
+                # Its idle time begins when it is there: loading may have taken longer than that.
+                self._use.touch()
             outcome = turn.outcome()
             if before is not request.mode:
                 self._emit(
