@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from singletrack import Client
+from singletrack.snapshots import STALE_AFTER_S
 from singletrack_ops.child import Child
 from singletrack_ops.errors import OpsError
 from singletrack_ops.files import fresh_log
@@ -32,8 +33,8 @@ _PROBE_TIMEOUT_S = 2.0
 # It listens already: what is slow is a machine on which everything starts at once.
 _METRICS_TIMEOUT_S = 10.0
 _POLL_S = 0.05
-# A worker publishes every second.
-_SIGN_OF_LIFE_S = 3.0
+# A worker publishes every second, and counts as gone when its status is older than fresh.
+_SIGN_OF_LIFE_S = STALE_AFTER_S + 1
 
 
 def require_worker_packages() -> None:

@@ -112,7 +112,8 @@ def _hold(stack: Stack, console: Console) -> int:
         console.print(Text(text))
         return 0
     except PartEnded as error:
-        console.print(Text(error.message, style="red"))
+        # It quotes a log: its lines stay whole.
+        console.print(Text(error.message, style="red"), soft_wrap=True)
         console.print(Text("Ending the rest. To have parts started again, run them under systemd or Compose."))
         return 1
 

@@ -50,7 +50,12 @@ def start_worker() -> "subprocess.Popen[bytes]":
     worker = subprocess.Popen(
         command, cwd=Path(__file__).resolve().parent, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    hello.delay().get(timeout=LIMIT_S)
+    try:
+        hello.delay().get(timeout=LIMIT_S)
+    except BaseException:
+        worker.kill()
+        worker.wait()
+        raise
     return worker
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from tests.faults.history import UNTYPED, Noticed, Record, Refused
+from tests.faults.history import REDIS, UNTYPED, Noticed, Record, Refused
 from tests.faults.spans import NEVER, History, Span, Story
 
 MS = 1_000_000
@@ -17,6 +17,8 @@ MS = 1_000_000
 DEADLINE_TOLERANCE_NS = 300 * MS
 # A call to the worker to cancel is under way.
 CANCEL_TOLERANCE_NS = 300 * MS
+# How long a worker that has not heard of a cancel asks Redis for it; where that is away, it begins, and asks again.
+ASKING_NS = 2_000 * MS
 MAX_STARTS = 3
 
 # What a caller gives up by itself: the job may still end.
@@ -81,7 +83,9 @@ def late(history: History) -> Iterator[Violation]:
                 continue  # it looked at its clock, and was stopped before it could note anything
             if late_ns > DEADLINE_TOLERANCE_NS:
                 yield Violation("late", f"{story.name} was begun {late_ns // MS} ms too late", span.begun_ns)
-            elif unwanted_ns > CANCEL_TOLERANCE_NS:
+            elif unwanted_ns > CANCEL_TOLERANCE_NS and not history.was_paused(
+                REDIS, span.begun_ns - ASKING_NS, span.begun_ns
+            ):
                 yield Violation("unwanted", f"{story.name}: {unwanted_ns // MS} ms after its cancel", span.begun_ns)
 
 

@@ -142,9 +142,13 @@ class Died:
     status: int
 
 
+# Stands for Redis where a process is named; the ids of its processes are of no use to anybody.
+REDIS = 0
+
+
 @dataclass(frozen=True)
 class Paused:
-    """A process is about to be stopped by SIGSTOP."""
+    """A process is about to be stopped by SIGSTOP, or `REDIS` to be killed."""
 
     at_ns: int
     pid: int
@@ -152,7 +156,7 @@ class Paused:
 
 @dataclass(frozen=True)
 class Resumed:
-    """It goes on."""
+    """It goes on, or is back."""
 
     at_ns: int
     pid: int

@@ -54,6 +54,9 @@ class Proxy:
     def stop(self) -> None:
         """Close everything."""
         self._stopped.set()
+        with contextlib.suppress(OSError):
+            # To close it does not wake the thread that accepts.
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         with self._lock:
             pairs = list(self._pairs)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.faults.checker import MS, Violation, check
 from tests.faults.history import (
+    REDIS,
     Accepted,
     Begin,
     Cancelled,
@@ -252,6 +253,12 @@ def test_what_a_paused_worker_of_another_host_left_open_is_no_overlap() -> None:
     records = without([*good(), *pause, *taken_over], End, "ann-6")
     records = [*records, End(30_010 * MS, "ann-6", SECOND_PID)]
     assert "overlapped" not in kinds(check(records))
+
+
+def test_a_cancel_that_redis_could_not_tell_of_is_no_violation() -> None:
+    away: list[Record] = [Paused(2400 * MS, REDIS), Resumed(2700 * MS, REDIS)]
+    assert kinds(check(begun_after_its_cancel())) == {"unwanted"}
+    assert kinds(check([*begun_after_its_cancel(), *away])) == set()
 
 
 def _on_host_b(job: str, at_ms: int) -> list[Record]:

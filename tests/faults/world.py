@@ -21,7 +21,7 @@ from singletrack_ops.redis_server import EmbeddedRedis
 from tests.faults import places
 from tests.faults.clients import FINISH_S, STOP, office_of
 from tests.faults.errands import PATIENT_S
-from tests.faults.history import Fault, Journal, Noticed, Record, Recovered, now_ns, read
+from tests.faults.history import REDIS, Fault, Journal, Noticed, Paused, Record, Recovered, Resumed, now_ns, read
 from tests.faults.keeper import Keeper
 from tests.faults.leftovers import finals, look
 from tests.faults.player import Player
@@ -178,7 +178,13 @@ class World:
         self._cleanup.callback(self.ollama.stop)
 
     def kill_redis(self) -> None:
-        """Kill Redis."""
+        """Kill Redis, when all that it has acknowledged is in the system's hands.
+
+        While a slow disk is at the sync of each second, Redis keeps back what it has acknowledged since.
+        """
+        with self.connect() as connection:
+            connection.config_set("appendfsync", "no")
+        self.note(Paused(now_ns(), REDIS))
         os.kill(self.server.child.pid, signal.SIGKILL)
         self.server.stop()
 
@@ -186,6 +192,7 @@ class World:
         """Start it again with what it had, where it was."""
         self.server = EmbeddedRedis.start(self.folder / "redis", port=self.redis_port)
         self._cleanup.callback(self.server.stop)
+        self.note(Resumed(now_ns(), REDIS))
 
     def start_beat(self) -> Child:
         """Start one more beat."""
@@ -200,6 +207,8 @@ class World:
                 self.notice("hung", f"{client.name} ended with {status}: {client.log_tail(1)}")
         if not self.player.finish(FINISH_S):
             self.notice("hung", "the driver's own client was not told everything")
+        if self.beat is not None:
+            self.beat.stop()
         with self.connect() as connection:
             self.watch.wait(lambda: not connection.exists(self.subject.queue), PATIENT_S)
             self.watch.wait(lambda: not self.watch.busy, PATIENT_S)
@@ -254,8 +263,6 @@ class World:
         return self.own(Child.start(name, command, env=environ, cwd=self.folder, log_path=log))
 
     def _end_worker(self) -> None:
-        if self.beat is not None:
-            self.beat.stop()
         status = self.keeper.end(GRACE_S + _END_S)
         if status != 0:
             self.notice("bad end", f"the worker ended with {status}")

@@ -78,7 +78,7 @@ def work(stack: Stack, client: Client, url: str) -> Work:
     client.embed_texts([f"{PROMPT}-{number}" for number in range(32)])
     embed = _newest(url, "gpu.embed.texts")
     done = Work(answer, ask.id, embed, mode.id, _outside_schema(client), _foreign(client, stack))
-    wait_for(lambda: _info(url, done.failed).get("state") == "FAILURE", "Flower has heard of it", TIMEOUT_S)
+    wait_for(lambda: _info(url, done.foreign).get("state") == "SUCCESS", "Flower has heard of it", TIMEOUT_S)
     return done
 
 
@@ -196,7 +196,7 @@ def test_the_gpu_page_shows_it_all_and_refreshes_itself(
 ) -> None:
     browser.open(f"{url}/workers")
     browser.click(".app-nav a[href='/gpu']")
-    assert browser.text(".app-nav .active") == "GPU"
+    wait_for(lambda: browser.text(".app-nav .active") == "GPU", "the page is open")
     status = client.status()
     assert browser.text("#gpu-mode") == "AUTOPILOT"
     assert browser.text("#gpu-vlm") == status.vlm.state
@@ -254,7 +254,7 @@ def test_with_the_password_flower_is_read_only_and_tells_its_figures(url: str, c
 def test_the_brokers_page_finds_the_queue(browser: Browser, url: str, stack: Stack) -> None:
     browser.open(f"{url}/workers")
     browser.click(".app-nav a[href='/broker']")
-    assert "gpu" in browser.text("#main-content table").split()
+    wait_for(lambda: "gpu" in browser.text("#main-content table").split(), "the queue is listed")
     assert _get(url, "/api/queues/length").json() == {"active_queues": [{"name": "gpu", "messages": 0}]}
 
 

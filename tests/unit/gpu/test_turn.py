@@ -23,8 +23,9 @@ def turns(
     *cancelled: str,
     changed: Callable[[], None] = lambda: None,
     record: Callable[[], None] = lambda: None,
+    cancellations: MemoryCancellations | None = None,
 ) -> Turns:
-    cancellations = MemoryCancellations()
+    cancellations = cancellations or MemoryCancellations()
     cancellations.job_ids.update(cancelled)
     journal = Journal(SavedState(), clock, RecordingTelemetry())
     return Turns(clock, Reasons(clock.time, lambda *_: None), cancellations, journal, changed, record)
@@ -113,6 +114,20 @@ def test_a_job_called_off_before_its_turn_does_not_have_it() -> None:
     assert not taker.cancel(JOB.id)
     with pytest.raises(JobCancelled, match="before it started"), taker.take("ask", Request(), JOB):
         pytest.fail("the job had its turn")
+
+
+def test_a_deadline_that_passes_while_the_cancellations_are_asked_for_is_kept() -> None:
+    clock = FakeClock()
+
+    class SlowCancellations(MemoryCancellations):
+        def is_cancelled(self, job_id: str) -> bool:
+            clock.advance(5)
+            return super().is_cancelled(job_id)
+
+    taker = turns(clock, cancellations=SlowCancellations())
+    request = Request(sent_unix_s=clock.time() - 1, deadline_unix_s=clock.time() + 2)
+    with pytest.raises(DeadlinePassed, match="was not started"):
+        started(taker, request)
 
 
 def run_until_broken_off(turn: Turn) -> None:

@@ -229,6 +229,8 @@ class Turns:
                 turn.refuse_if_stale()
                 self._turn = turn
                 self._refuse_if_given_up(turn)
+                # Redis may have taken its time to tell.
+                turn.refuse_if_stale()
                 self._changed()
                 yield turn
             except BaseException as failure:
