@@ -89,9 +89,7 @@ def test_a_failed_transition_leaves_a_file_that_can_be_read_and_drawn(
     assert size(picture) == PICTURE
 
 
-def test_a_recording_is_drawn_while_the_gpu_is_busy(
-    stack: Stack, client: Client, ollama: EmbeddedOllama, tmp_path: Path
-) -> None:
+def test_a_recording_is_drawn_while_the_gpu_is_busy(stack: Stack, client: Client, tmp_path: Path) -> None:
     picture, file = tmp_path / "out.png", tmp_path / "out.json.gz"
     client.set_mode("RECORDING")
     job = submit_endless(client)

@@ -191,9 +191,7 @@ def test_answers_are_in_no_log_and_no_api(stack: Stack, url: str, work: Work) ->
     assert _get(url, f"/api/task/result/{work.ask}").status_code == requests.codes.forbidden
 
 
-def test_the_gpu_page_shows_it_all_and_refreshes_itself(
-    browser: Browser, url: str, work: Work, client: Client, ollama: EmbeddedOllama
-) -> None:
+def test_the_gpu_page_shows_it_all_and_refreshes_itself(browser: Browser, url: str, work: Work, client: Client) -> None:
     browser.open(f"{url}/workers")
     browser.click(".app-nav a[href='/gpu']")
     wait_for(lambda: browser.text(".app-nav .active") == "GPU", "the page is open")
@@ -208,7 +206,8 @@ def test_the_gpu_page_shows_it_all_and_refreshes_itself(
     assert "RECORDING → AUTOPILOT" in transitions
     assert "mode_changed" in browser.text("#gpu-events")
     assert browser.count("svg.gpu-timeline path.gpu-vlm") == 1
-    assert browser.count("svg.gpu-timeline line.gpu-change") >= 2
+    # Drawn by the events alone, where the worker was too busy to hand out its recording in time: the next look has it.
+    wait_for(lambda: browser.count("svg.gpu-timeline line.gpu-change") >= 2, "the page shows both changes")
     assert "AnswerOutsideSchema" in browser.text("#gpu-live")
     browser.picture("gpu")
     browser.picture("gpu-whole", whole=True)
@@ -258,7 +257,7 @@ def test_the_brokers_page_finds_the_queue(browser: Browser, url: str, stack: Sta
     assert _get(url, "/api/queues/length").json() == {"active_queues": [{"name": "gpu", "messages": 0}]}
 
 
-def test_stats_are_answered_during_a_long_operation(stack: Stack, client: Client, ollama: EmbeddedOllama) -> None:
+def test_stats_are_answered_during_a_long_operation(stack: Stack, client: Client) -> None:
     job = submit_endless(client)
     try:
         with foreign_producer(stack.redis_url, TRACK) as app:

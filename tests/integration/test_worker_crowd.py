@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from singletrack import Client, Job
-from singletrack_ops.ollama_server import EmbeddedOllama
 from singletrack_ops.stack import Stack
 from singletrack_tasks.embedding import EmbedTexts
 from singletrack_tasks.mode import SetMode
@@ -116,9 +115,7 @@ def test_r5_4_operations_of_many_clients_run_one_at_a_time_and_in_order(stack: S
         assert [job for job in turns if job in ids] == ids
 
 
-def test_the_control_plane_answers_during_a_long_operation(
-    client: Client, stack: Stack, ollama: EmbeddedOllama
-) -> None:
+def test_the_control_plane_answers_during_a_long_operation(client: Client, stack: Stack) -> None:
     job = submit_endless(client)
     answer = inspected(stack, "ping")
     assert "pong" in answer

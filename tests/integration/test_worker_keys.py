@@ -9,7 +9,6 @@ import redis
 from PIL import Image
 
 from singletrack import Client
-from singletrack_ops.ollama_server import EmbeddedOllama
 from singletrack_ops.stack import Stack
 from singletrack_tasks import errors
 from singletrack_tasks.keys import EVENTS_MAX, TABLE, Keys, KeySpec
@@ -42,7 +41,7 @@ def connection(stack: Stack) -> Iterator[redis.Redis]:
         yield made
 
 
-def a_bit_of_everything(client: Client, stack: Stack, ollama: EmbeddedOllama) -> None:
+def a_bit_of_everything(client: Client, stack: Stack) -> None:
     client.set_mode("RECORDING")
     client.ask("hello", [Image.new("RGB", (8, 8))], options={"max_tokens": 1})
     client.embed_images([Image.new("RGB", (8, 8), "red")])
@@ -57,10 +56,8 @@ def a_bit_of_everything(client: Client, stack: Stack, ollama: EmbeddedOllama) ->
     client.ping()
 
 
-def test_no_key_is_without_a_time_to_live_or_a_bound(
-    client: Client, stack: Stack, ollama: EmbeddedOllama, connection: redis.Redis
-) -> None:
-    a_bit_of_everything(client, stack, ollama)
+def test_no_key_is_without_a_time_to_live_or_a_bound(client: Client, stack: Stack, connection: redis.Redis) -> None:
+    a_bit_of_everything(client, stack)
     prefix = Keys(client.track).prefix
     names = [name.decode() for name in connection.scan_iter(f"{prefix}*", count=1000)]
     seen = {row_of(name.removeprefix(prefix)).pattern for name in names}

@@ -80,7 +80,7 @@ def work_a_little(client: Client) -> None:
         client.ask("hello", model="other")
 
 
-def test_a_scrape_during_an_operation_agrees_with_the_status(scraped: Scraped, ollama: EmbeddedOllama) -> None:
+def test_a_scrape_during_an_operation_agrees_with_the_status(scraped: Scraped) -> None:
     client = scraped.client
     client.set_mode("RECORDING")
     cancelled = scraped.ended("ask", "cancelled")

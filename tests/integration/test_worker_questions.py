@@ -55,7 +55,7 @@ def test_leaving_an_answer_breaks_it_off(client: Client, ollama: EmbeddedOllama)
     wait_until_quiet(ollama)
 
 
-def test_a_job_says_what_it_is_at_and_why_it_waits(client: Client, ollama: EmbeddedOllama) -> None:
+def test_a_job_says_what_it_is_at_and_why_it_waits(client: Client) -> None:
     running = submit_endless(client)
     waiting = client.submit_ask("What?", options={"max_tokens": 1}, timeout_s=60)
     wait_for(lambda: (at := running.progress.operation) is not None and (at.answer_tokens or 0) > 5, "it writes")
@@ -135,7 +135,7 @@ def test_a_running_answer_is_broken_off_at_its_deadline(client: Client, ollama: 
     assert client.ask("the next", options={"max_tokens": 1}).text
 
 
-def test_a_job_that_waited_past_its_deadline_is_not_started(client: Client, ollama: EmbeddedOllama) -> None:
+def test_a_job_that_waited_past_its_deadline_is_not_started(client: Client) -> None:
     first = submit_endless(client)
     late = client.submit_ask("too late", timeout_s=0.3)
     with pytest.raises(DeadlinePassed):
@@ -147,7 +147,7 @@ def test_a_job_that_waited_past_its_deadline_is_not_started(client: Client, olla
     assert re.search("was not started|before it started", str(told))
 
 
-def test_a_job_that_was_cancelled_in_the_queue_is_not_started(client: Client, ollama: EmbeddedOllama) -> None:
+def test_a_job_that_was_cancelled_in_the_queue_is_not_started(client: Client) -> None:
     first = submit_endless(client)
     second = client.submit_mode("RECORDING")
     second.cancel()
@@ -158,7 +158,7 @@ def test_a_job_that_was_cancelled_in_the_queue_is_not_started(client: Client, ol
     assert client.status().mode == "IDLE"
 
 
-def test_a_client_that_is_gone_does_not_stop_the_next(client: Client, stack: Stack, ollama: EmbeddedOllama) -> None:
+def test_a_client_that_is_gone_does_not_stop_the_next(client: Client, stack: Stack) -> None:
     with stack.client() as other:
         job = submit_endless(other)
         job.cancel()

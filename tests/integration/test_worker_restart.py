@@ -70,7 +70,7 @@ def test_the_life_of_a_track_over_three_workers(
         wait_for(lambda: client.status().vlm.state is ModelState.LOADED, "the mode's contract is made true")
         assert is_loaded(ollama)
         assert client.status().vlm.footprint_mb == VLM_MB
-        finished_before_the_end(worker, client, ollama)
+        finished_before_the_end(worker, client)
 
     unload_behind_its_back(ollama)
     too_small = environ | {"SINGLETRACK_SIMULATED_TOTAL_MB": str(VLM_MB + 100)}
@@ -79,7 +79,7 @@ def test_the_life_of_a_track_over_three_workers(
         assert not is_loaded(ollama)
 
 
-def finished_before_the_end(worker: Child, client: Client, ollama: EmbeddedOllama) -> None:
+def finished_before_the_end(worker: Child, client: Client) -> None:
     """A worker that is asked to end finishes the operation in flight first, and tells its caller."""
     job = submit_endless(client, timeout_s=8)
     psutil.Process(worker.pid).terminate()

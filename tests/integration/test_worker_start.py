@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.addresses import SILENT_REDIS
 from tests.integration.worker_tools import worker_environ
 
 START_S = 120
@@ -94,7 +95,7 @@ def test_weights_that_are_no_name_of_weights(tmp_path: Path, redis_url: str) -> 
 
 
 def test_a_redis_that_is_down(tmp_path: Path) -> None:
-    status, output = celery(tmp_path, worker_environ("redis://127.0.0.1:9/0", "refused", None), "worker")
+    status, output = celery(tmp_path, worker_environ(SILENT_REDIS, "refused", None), "worker")
     assert status == 1
     assert "The worker cannot start: Redis does not answer" in output
     assert "Check SINGLETRACK_REDIS_URL" in output

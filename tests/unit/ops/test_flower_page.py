@@ -31,6 +31,7 @@ from singletrack_tasks.status import (
     QueueStatus,
     StepReceipt,
 )
+from tests.addresses import SILENT_REDIS
 from tests.unit.producers.gpu_statuses import START, TOTAL_MB, clip, on_gpu, receipt, vlm
 from tests.unit.producers.statuses import status as without_gpu
 
@@ -211,7 +212,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
 
 
 def test_a_redis_that_cannot_be_reached_is_told_and_looked_for_again() -> None:
-    with Client("redis://127.0.0.1:9/0", "gpu0") as client:
+    with Client(SILENT_REDIS, "gpu0") as client:
         found = Watch(lambda: client).look_now()
     assert found.status is None
     assert "127.0.0.1:9" in (found.problem or "")

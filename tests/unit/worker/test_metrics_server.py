@@ -15,6 +15,7 @@ from singletrack_worker.backlog import Backlog
 from singletrack_worker.gpu.fakes import FakeClock
 from singletrack_worker.metrics_server import FRESH_S, Look, MetricsServer
 from singletrack_worker.settings import GPUResourceConfig
+from tests.addresses import SILENT_REDIS
 from tests.unit.worker.exposition import Exposition
 from tests.unit.worker.test_metrics import ASKED, BACKLOG, STATUS
 
@@ -118,7 +119,7 @@ def test_a_storm_of_scrapes_looks_once() -> None:
 
 
 def test_what_redis_knows_is_left_out_while_it_is_away(config: GPUResourceConfig, port: int) -> None:
-    server = served_at(config, metrics_port=port, redis_url="redis://127.0.0.1:9/0")
+    server = served_at(config, metrics_port=port, redis_url=SILENT_REDIS)
     server.start(status)
     try:
         seen = scrape(port)

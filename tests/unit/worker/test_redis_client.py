@@ -9,6 +9,7 @@ from singletrack_ops.redis_server import EmbeddedRedis
 from singletrack_tasks.errors import RedisUnavailable
 from singletrack_worker.redis_client import connect, server_time_unix_s
 from singletrack_worker.settings import GPUResourceConfig
+from tests.addresses import SILENT_REDIS
 
 
 def with_url(config: GPUResourceConfig, url: str) -> GPUResourceConfig:
@@ -23,7 +24,7 @@ def test_it_connects_and_speaks_bytes(config: GPUResourceConfig) -> None:
 
 def test_a_server_that_is_down_is_named_with_what_to_do(config: GPUResourceConfig) -> None:
     with pytest.raises(RedisUnavailable, match=r"Check SINGLETRACK_REDIS_URL.*password"):
-        connect(with_url(config, "redis://127.0.0.1:9/0"))
+        connect(with_url(config, SILENT_REDIS))
 
 
 def test_a_wrong_password_is_told_and_not_shown(config: GPUResourceConfig, server: EmbeddedRedis) -> None:
