@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from singletrack_ops import tiny_clip as tiny
+from singletrack_ops.embedded import tiny_clip as tiny
 
 # Hypothesis: the default looks for new counterexamples, `ci` (HYPOTHESIS_PROFILE=ci) repeats itself. No deadline: an
 # example may be dozens of operations, and the machine that runs it may be busy.
@@ -32,7 +32,9 @@ def tiny_clip() -> Path:
     """The folder of the tiny CLIP, made once a version; in its own process, so that no test has torch imported."""
     folder = _cache() / f"tiny-clip-{tiny.VERSION}"
     if not tiny.is_complete(folder):
-        subprocess.run([sys.executable, "-m", "singletrack_ops.tiny_clip", str(folder)], check=True, timeout=600)
+        subprocess.run(
+            [sys.executable, "-m", "singletrack_ops.embedded.tiny_clip", str(folder)], check=True, timeout=600
+        )
     return folder
 
 

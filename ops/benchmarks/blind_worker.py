@@ -6,9 +6,10 @@ the flight recorder are left out.
 
 from typing import Any
 
-from singletrack_worker import stores, telemetry
 from singletrack_worker.app import app
 from singletrack_worker.gpu import flight_recorder
+from singletrack_worker.sight import telemetry
+from singletrack_worker.store import publisher
 
 __all__ = ["app"]
 
@@ -18,7 +19,7 @@ def _nothing(*_: Any, **__: Any) -> None:
 
 
 for part, names in (
-    (stores.RedisPublisher, ("changed", "emit")),
+    (publisher.RedisPublisher, ("changed", "emit")),
     (telemetry.Fanout, ("moved", "ended")),
     (flight_recorder.FlightRecorder, ("start",)),
 ):

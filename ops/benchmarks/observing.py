@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from singletrack.client import Client
-from singletrack_ops.child import Child
+from singletrack_ops.embedded.child import Child
 from singletrack_ops.services import read_status
 from singletrack_ops.stack import Stack
 from singletrack_tasks.upkeep import Ping

@@ -6,7 +6,7 @@ import statistics
 import requests
 
 from benchmarks import figures
-from singletrack_ops.samples import samples_folder
+from singletrack_ops.demo.samples import samples_folder
 from singletrack_ops.stack import Stack
 
 ROUNDS = 100

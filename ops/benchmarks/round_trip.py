@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import figures, stock_celery
-from singletrack_ops.child import Child
+from singletrack_ops.embedded.child import Child
 from singletrack_ops.stack import Stack
 
 ROUNDS = 500

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from singletrack_ops.child import Child
+from singletrack_ops.embedded.child import Child
+from singletrack_ops.embedded.ollama_server import EmbeddedOllama
+from singletrack_ops.embedded.redis_server import EmbeddedRedis
 from singletrack_ops.errors import OpsError
-from singletrack_ops.ollama_server import EmbeddedOllama
-from singletrack_ops.redis_server import EmbeddedRedis
 
 
 def _arguments() -> argparse.Namespace:

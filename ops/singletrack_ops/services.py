@@ -10,15 +10,16 @@ from pathlib import Path
 import psutil
 
 from singletrack import Client
-from singletrack.snapshots import STALE_AFTER_S
-from singletrack_ops.child import Child
+from singletrack.reading.snapshots import STALE_AFTER_S
+from singletrack_ops.embedded.child import Child
+from singletrack_ops.embedded.files import fresh_log
+from singletrack_ops.embedded.net import LOOPBACK, free_port, get_text, listens, port_is_free, wait_until_ready
 from singletrack_ops.errors import OpsError
-from singletrack_ops.files import fresh_log
 from singletrack_ops.flower_gpu.access import first_credentials
 from singletrack_ops.flower_gpu.config_file import config_file
-from singletrack_ops.net import LOOPBACK, free_port, get_text, listens, port_is_free, wait_until_ready
 from singletrack_tasks.errors import NoWorker
-from singletrack_tasks.status import DegradedCode, GPUResourceStatus, WorkerInfo
+from singletrack_tasks.result import DegradedCode
+from singletrack_tasks.status import GPUResourceStatus, WorkerInfo
 from singletrack_worker.settings import METRICS_PORT
 
 FLOWER_PORT = 5555

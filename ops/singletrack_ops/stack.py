@@ -12,12 +12,13 @@ from types import TracebackType
 from typing import Literal, NoReturn, Self
 
 from singletrack import Client
-from singletrack.settings import address
-from singletrack_ops.child import Child
+from singletrack.wire.settings import address
+from singletrack_ops.embedded.child import Child
+from singletrack_ops.embedded.files import make_folder, write_private
+from singletrack_ops.embedded.ollama_server import EmbeddedOllama
+from singletrack_ops.embedded.redis_server import EmbeddedRedis, find_embedded_redis
+from singletrack_ops.embedded.tiny_clip import is_complete
 from singletrack_ops.errors import AlreadyServed, OllamaUnavailable, OpsError, PartEnded
-from singletrack_ops.files import make_folder, write_private
-from singletrack_ops.ollama_server import EmbeddedOllama
-from singletrack_ops.redis_server import EmbeddedRedis, find_embedded_redis
 from singletrack_ops.services import (
     METRICS_PORT_SETTING,
     metrics_port,
@@ -30,7 +31,6 @@ from singletrack_ops.services import (
     start_worker,
     wait_for_clip,
 )
-from singletrack_ops.tiny_clip import is_complete
 from singletrack_tasks.errors import RedisUnavailable
 
 GpuChoice = Literal["auto", "simulated"]
@@ -263,7 +263,7 @@ class Stack:
         if not is_complete(folder):
             say("making the tiny CLIP")
             # In a process of its own: it needs torch.
-            command = [sys.executable, "-P", "-m", "singletrack_ops.tiny_clip", str(folder)]
+            command = [sys.executable, "-P", "-m", "singletrack_ops.embedded.tiny_clip", str(folder)]
             made = subprocess.run(command, capture_output=True, text=True, check=False)
             if made.returncode != 0:
                 raise OpsError(f"The tiny CLIP could not be made in {folder}: {made.stderr.strip()[-2000:]}")

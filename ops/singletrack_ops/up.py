@@ -9,9 +9,9 @@ from rich.text import Text
 
 from singletrack.cli.failure import EXIT_BAD_INPUT, EXIT_PERMANENT, end_interrupted_line
 from singletrack.cli.interrupts import ended_by_signals
-from singletrack.settings import address
+from singletrack.wire.settings import address
+from singletrack_ops.embedded.files import default_folder
 from singletrack_ops.errors import AlreadyServed, PartEnded
-from singletrack_ops.files import default_folder
 from singletrack_ops.stack import WORKER_GRACE_S, GpuChoice, Stack
 from singletrack_tasks.errors import InvalidConfiguration, SingletrackError
 

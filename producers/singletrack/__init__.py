@@ -7,14 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from singletrack.aio.answer_stream import AsyncAnswerStream
+    from singletrack.aio.client import AsyncClient
+    from singletrack.aio.job import AsyncJob
     from singletrack.answer_stream import AnswerStream, Piece
     from singletrack.answers import Answer, Embeddings
-    from singletrack.async_answer_stream import AsyncAnswerStream
-    from singletrack.async_client import AsyncClient
-    from singletrack.async_job import AsyncJob
     from singletrack.client import Client
     from singletrack.job import Job, JobState
-    from singletrack.progress import Progress
+    from singletrack.reading.progress import Progress
     from singletrack_tasks import errors
     from singletrack_tasks.dead_letter import DeadLetter
     from singletrack_tasks.status import ExecutionMode
@@ -41,13 +41,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Progress": "singletrack.progress",
+    "Progress": "singletrack.reading.progress",
     "Piece": "singletrack.answer_stream",
-    "AsyncAnswerStream": "singletrack.async_answer_stream",
+    "AsyncAnswerStream": "singletrack.aio.answer_stream",
     "AnswerStream": "singletrack.answer_stream",
     "Answer": "singletrack.answers",
-    "AsyncClient": "singletrack.async_client",
-    "AsyncJob": "singletrack.async_job",
+    "AsyncClient": "singletrack.aio.client",
+    "AsyncJob": "singletrack.aio.job",
     "Client": "singletrack.client",
     "DeadLetter": "singletrack_tasks.dead_letter",
     "Embeddings": "singletrack.answers",

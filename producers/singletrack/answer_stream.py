@@ -9,7 +9,7 @@ from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 from singletrack.answers import Answer
 from singletrack.job import Job
-from singletrack.link import RedisLink, stream_entries
+from singletrack.wire.link import RedisLink, stream_entries
 from singletrack_tasks.errors import RedisUnavailable
 from singletrack_tasks.vlm import AskResult
 

@@ -10,10 +10,10 @@ from pydantic import BaseModel, ValidationError
 
 from singletrack_tasks.embedding import EmbeddingResult
 from singletrack_tasks.errors import AnswerOutsideSchema
-from singletrack_tasks.model import describe
+from singletrack_tasks.message import describe_problems
+from singletrack_tasks.payload.vectors import Vector
 from singletrack_tasks.schema import JsonSchema
 from singletrack_tasks.vlm import AskResult
-from singletrack_tasks.wire import Vector
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -64,8 +64,9 @@ def answer_as(result: AskResult, schema: type[M]) -> Answer[M]:
     try:
         value = schema.model_validate_json(json.dumps(result.value))
     except ValidationError as error:
+        problems = describe_problems(schema.__name__, error)
         raise AnswerOutsideSchema(
-            f"the model's answer fits the JSON schema, but not the model class. {describe(schema.__name__, error)}",
+            f"the model's answer fits the JSON schema, but not the model class. {problems}",
             {"raw_text": result.text},
         ) from error
     return Answer(result.text, value, result)

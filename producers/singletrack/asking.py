@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from pydantic.errors import PydanticInvalidForJsonSchema
 
 from singletrack_tasks.errors import ImageTooLarge, InvalidSchema
-from singletrack_tasks.images import ImageLike, to_file_bytes
+from singletrack_tasks.payload.images import ImageLike, to_file_bytes
 from singletrack_tasks.schema import JsonSchema, check_schema
 from singletrack_tasks.vlm import Ask, VlmOptions
 

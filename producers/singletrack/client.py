@@ -10,24 +10,24 @@ from pydantic import BaseModel
 from singletrack.answer_stream import AnswerStream
 from singletrack.answers import Answer, Embeddings, answer_to
 from singletrack.asking import OptionsLike, SchemaLike, build_ask, file_payloads
-from singletrack.dead_letters import DeadLetters, revived
 from singletrack.embedder import Embedder
-from singletrack.event_reader import EventReader
 from singletrack.job import Job
-from singletrack.limits import DEFAULT_TIMEOUT_S, as_filled_list, as_list, check_job_id, check_seconds
-from singletrack.link import RedisLink
 from singletrack.operations import headers, operation_of
-from singletrack.recordings import RECORD_TIMEOUT_S, Recordings
+from singletrack.reading.dead_letters import DeadLetters, revived
+from singletrack.reading.event_reader import EventReader
+from singletrack.reading.recordings import RECORD_TIMEOUT_S, Recordings
+from singletrack.reading.snapshots import ClipModels, SnapshotReader
 from singletrack.scope import scope
-from singletrack.sender import Sender
-from singletrack.settings import load_settings
-from singletrack.snapshots import ClipModels, SnapshotReader
+from singletrack.wire.limits import DEFAULT_TIMEOUT_S, as_filled_list, as_list, check_job_id, check_seconds
+from singletrack.wire.link import RedisLink
+from singletrack.wire.sender import Sender
+from singletrack.wire.settings import load_settings
 from singletrack_tasks.dead_letter import DeadLetter
 from singletrack_tasks.embedding import MAX_INPUTS, EmbeddingResult, EmbedImages, EmbedTexts
 from singletrack_tasks.events import AnyEvent
-from singletrack_tasks.images import ImageLike
+from singletrack_tasks.message import Message, Request
 from singletrack_tasks.mode import ModeResult, SetMode
-from singletrack_tasks.model import Message, Request
+from singletrack_tasks.payload.images import ImageLike
 from singletrack_tasks.recording import Recording
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus
 from singletrack_tasks.upkeep import FindClip, FindClipResult, Ping, PingResult, Tick, TickResult

@@ -9,18 +9,19 @@ import numpy as np
 
 from singletrack.answers import Embeddings
 from singletrack.asking import file_payloads
-from singletrack.link import RedisLink
-from singletrack.snapshots import ClipModels
+from singletrack.reading.snapshots import ClipModels
+from singletrack.wire.link import RedisLink
 from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts
 from singletrack_tasks.errors import DeadlinePassed, InvalidRequest, WorkerFailure
-from singletrack_tasks.images import ImageLike, prepare, to_rgb
+from singletrack_tasks.payload.blobs import Blob
+from singletrack_tasks.payload.images import ImageLike, prepare, to_rgb
+from singletrack_tasks.payload.vectors import Vector
 from singletrack_tasks.status import ClipModel
-from singletrack_tasks.wire import Blob, Vector
 
 Embed = EmbedImages | EmbedTexts
 
 
-class Run(Protocol):
+class RunEmbed(Protocol):
     """How a request is put on the queue and waited for, in at most so many seconds."""
 
     def __call__(self, request: Embed, timeout_s: float, /) -> EmbeddingResult:
@@ -42,7 +43,7 @@ class _FingerprintChanged(Exception):
 class Embedder:
     """Embeds images and texts; each distinct input is sent once, and only if it is not in the cache."""
 
-    def __init__(self, link: RedisLink, models: ClipModels, run: Run) -> None:
+    def __init__(self, link: RedisLink, models: ClipModels, run: RunEmbed) -> None:
         self._link = link
         self._models = models
         self._run = run

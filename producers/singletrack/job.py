@@ -9,11 +9,11 @@ from typing import Generic, TypeVar
 
 from celery import states
 
-from singletrack.limits import check_seconds
-from singletrack.link import RedisLink
-from singletrack.progress import Progress
-from singletrack.sender import Handle, Outcome, Sender
-from singletrack.snapshots import Snapshot, SnapshotReader, no_worker
+from singletrack.reading.progress import Progress
+from singletrack.reading.snapshots import Snapshot, SnapshotReader, no_worker
+from singletrack.wire.limits import check_seconds
+from singletrack.wire.link import RedisLink
+from singletrack.wire.sender import Handle, Outcome, Sender
 from singletrack_tasks.errors import (
     DeadLettered,
     DeadlinePassed,
@@ -26,7 +26,7 @@ from singletrack_tasks.errors import (
     WorkerFailure,
 )
 from singletrack_tasks.keys import CANCEL_TTL_S
-from singletrack_tasks.model import Message
+from singletrack_tasks.message import Message
 
 R = TypeVar("R", bound=Message)
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts
 from singletrack_tasks.errors import InvalidRequest
+from singletrack_tasks.message import Request
 from singletrack_tasks.mode import ModeResult, SetMode
-from singletrack_tasks.model import Request
 from singletrack_tasks.queue_survey import MODE_HEADER, SENT_HEADER
-from singletrack_tasks.status import OperationResult
+from singletrack_tasks.result import OperationResult
 from singletrack_tasks.upkeep import TICK, FindClip, FindClipResult, Ping, PingResult, Tick, TickResult
 from singletrack_tasks.vlm import Ask, AskResult, LoadVlm, UnloadVlm, VlmResult
 

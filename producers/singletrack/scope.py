@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from singletrack_tasks.errors import JobCancelled
 
 if TYPE_CHECKING:
-    from singletrack.progress import Progress
+    from singletrack.reading.progress import Progress
 
 
 class SentJob(Protocol):

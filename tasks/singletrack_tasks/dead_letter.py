@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field
 
-from singletrack_tasks.model import Message
+from singletrack_tasks.message import Message
 
 PAYLOAD_MAX_BYTES = 64 * 1024
 TEXT_MAX_CHARS = 1000

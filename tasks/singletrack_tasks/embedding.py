@@ -5,10 +5,11 @@ from typing import Annotated, Any
 from celery import Task
 from pydantic import Field
 
-from singletrack_tasks.gpu import Job, current, gpu_task
-from singletrack_tasks.model import Request
-from singletrack_tasks.status import OperationResult
-from singletrack_tasks.wire import Blob, Vectors
+from singletrack_tasks.celery_tasks import JobRef, current, gpu_task
+from singletrack_tasks.message import Request
+from singletrack_tasks.payload.blobs import Blob
+from singletrack_tasks.payload.vectors import Vectors
+from singletrack_tasks.result import OperationResult
 
 MAX_INPUTS = 256
 MAX_TEXT_CHARS = 4_000
@@ -45,10 +46,10 @@ class EmbeddingResult(OperationResult):
 @gpu_task("gpu.embed.images")
 def embed_images(self: "Task[Any, Any]", request: dict[str, Any]) -> EmbeddingResult:
     """Embed images with CLIP."""
-    return current().embed_images(EmbedImages.parse(request), Job(self.request.id or ""))
+    return current().embed_images(EmbedImages.parse(request), JobRef(self.request.id or ""))
 
 
 @gpu_task("gpu.embed.texts")
 def embed_texts(self: "Task[Any, Any]", request: dict[str, Any]) -> EmbeddingResult:
     """Embed texts with CLIP."""
-    return current().embed_texts(EmbedTexts.parse(request), Job(self.request.id or ""))
+    return current().embed_texts(EmbedTexts.parse(request), JobRef(self.request.id or ""))

@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from singletrack_tasks.dead_letter import DeadCode
-from singletrack_tasks.model import Message
-from singletrack_tasks.status import Degradation, Drift, ExecutionMode, StepReceipt
+from singletrack_tasks.message import Message
+from singletrack_tasks.result import Degradation, StepReceipt
+from singletrack_tasks.status import Drift, ExecutionMode
 
 
 class Event(Message):

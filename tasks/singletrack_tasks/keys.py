@@ -24,6 +24,9 @@ ANSWER_TTL_S = 900
 # Pieces of an answer: more than an answer can have tokens.
 ANSWER_MAX = 40_000
 RECORDING_TTL_S = 120
+# What a track takes where its worker has not said otherwise in the hash of limits: messages, and bytes of payloads.
+QUEUE_MAX = 10_000
+PAYLOAD_BYTES_MAX = 1024**3
 
 QUEUE = "gpu"
 _TRACK = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")

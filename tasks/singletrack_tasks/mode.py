@@ -5,9 +5,10 @@ from typing import Any
 from celery import Task
 from pydantic import Field
 
-from singletrack_tasks.gpu import Job, current, gpu_task
-from singletrack_tasks.model import Request
-from singletrack_tasks.status import ExecutionMode, OperationResult
+from singletrack_tasks.celery_tasks import JobRef, current, gpu_task
+from singletrack_tasks.message import Request
+from singletrack_tasks.result import OperationResult
+from singletrack_tasks.status import ExecutionMode
 
 
 class SetMode(Request):
@@ -33,4 +34,4 @@ class ModeResult(OperationResult):
 @gpu_task("gpu.mode.set")
 def set_mode(self: "Task[Any, Any]", request: dict[str, Any]) -> ModeResult:
     """Change the execution mode."""
-    return current().set_mode(SetMode.parse(request), Job(self.request.id or ""))
+    return current().set_mode(SetMode.parse(request), JobRef(self.request.id or ""))

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from singletrack_tasks.status import OperationResult
+from singletrack_tasks.result import OperationResult
 
 
-class Outcome:
+class TaskReturn:
     """A result on its way to the caller, which logs and Flower show as its summary and nothing else.
 
     It is no dict, since Celery shows what is in a dict whatever the dict says of itself.

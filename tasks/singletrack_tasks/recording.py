@@ -11,7 +11,7 @@ from typing import Self
 from pydantic import Field
 
 from singletrack_tasks.errors import InvalidRequest
-from singletrack_tasks.model import Message
+from singletrack_tasks.message import Message
 from singletrack_tasks.status import ExecutionMode, GpuInfo, ModelState
 
 RATE_HZ = 2.0

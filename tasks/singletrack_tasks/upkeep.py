@@ -4,9 +4,9 @@ from typing import Any
 
 from celery import Task
 
-from singletrack_tasks.gpu import Job, current, gpu_task
-from singletrack_tasks.model import Request
-from singletrack_tasks.status import OperationResult
+from singletrack_tasks.celery_tasks import JobRef, current, gpu_task
+from singletrack_tasks.message import Request
+from singletrack_tasks.result import OperationResult
 
 TICK = "gpu.upkeep.tick"
 
@@ -59,16 +59,16 @@ class PingResult(OperationResult):
 @gpu_task(TICK)
 def tick(self: "Task[Any, Any]", request: dict[str, Any]) -> TickResult:
     """Unload an idle VLM and mend what differs from the mode's contract."""
-    return current().tick(Tick.parse(request), Job(self.request.id or ""))
+    return current().tick(Tick.parse(request), JobRef(self.request.id or ""))
 
 
 @gpu_task("gpu.clip.device")
 def find_clip(self: "Task[Any, Any]", request: dict[str, Any]) -> FindClipResult:
     """Name the device that CLIP is really on."""
-    return current().find_clip(FindClip.parse(request), Job(self.request.id or ""))
+    return current().find_clip(FindClip.parse(request), JobRef(self.request.id or ""))
 
 
 @gpu_task("gpu.ping")
 def ping(self: "Task[Any, Any]", request: dict[str, Any]) -> PingResult:
     """Take a turn and do nothing."""
-    return current().ping(Ping.parse(request), Job(self.request.id or ""))
+    return current().ping(Ping.parse(request), JobRef(self.request.id or ""))

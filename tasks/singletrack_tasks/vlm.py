@@ -5,11 +5,12 @@ from typing import Any, Literal
 from celery import Task
 from pydantic import Field, field_validator
 
-from singletrack_tasks.gpu import Job, current, gpu_task
-from singletrack_tasks.model import Message, Request
+from singletrack_tasks.celery_tasks import JobRef, current, gpu_task
+from singletrack_tasks.message import Message, Request
+from singletrack_tasks.payload.blobs import Blob
+from singletrack_tasks.result import OperationResult
 from singletrack_tasks.schema import JsonSchema, check_schema
-from singletrack_tasks.status import ModelState, OperationResult
-from singletrack_tasks.wire import Blob
+from singletrack_tasks.status import ModelState
 
 MAX_PROMPT_CHARS = 100_000
 MAX_IMAGES = 16
@@ -96,16 +97,16 @@ class VlmResult(OperationResult):
 @gpu_task("gpu.vlm.ask")
 def ask(self: "Task[Any, Any]", request: dict[str, Any]) -> AskResult:
     """Put a question to the VLM, loading it first if need be."""
-    return current().ask(Ask.parse(request), Job(self.request.id or ""))
+    return current().ask(Ask.parse(request), JobRef(self.request.id or ""))
 
 
 @gpu_task("gpu.vlm.load")
 def load_vlm(self: "Task[Any, Any]", request: dict[str, Any]) -> VlmResult:
     """Load the VLM."""
-    return current().load_vlm(LoadVlm.parse(request), Job(self.request.id or ""))
+    return current().load_vlm(LoadVlm.parse(request), JobRef(self.request.id or ""))
 
 
 @gpu_task("gpu.vlm.unload")
 def unload_vlm(self: "Task[Any, Any]", request: dict[str, Any]) -> VlmResult:
     """Unload the VLM."""
-    return current().unload_vlm(UnloadVlm.parse(request), Job(self.request.id or ""))
+    return current().unload_vlm(UnloadVlm.parse(request), JobRef(self.request.id or ""))

@@ -7,8 +7,8 @@ from typing import Any
 from singletrack import Client, Job
 from singletrack_tasks.embedding import EmbedTexts
 from singletrack_tasks.errors import QueueFull, RedisUnavailable, SingletrackError
+from singletrack_tasks.message import Request
 from singletrack_tasks.mode import SetMode
-from singletrack_tasks.model import Request
 from singletrack_tasks.schema import JsonSchema
 from singletrack_tasks.status import ExecutionMode
 from singletrack_tasks.upkeep import FindClip, Ping

@@ -14,17 +14,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from singletrack_tasks.gpu import Job
-from singletrack_tasks.model import Request
+from singletrack_tasks.celery_tasks import JobRef
+from singletrack_tasks.message import Request
 from singletrack_tasks.vlm import Ask
 from singletrack_worker import assembly
 from singletrack_worker.app import app
-from singletrack_worker.gpu.clip_manager import CLIPManager
+from singletrack_worker.gpu.clip.manager import CLIPManager
 from singletrack_worker.gpu.turn import Turn, Turns
 from tests.faults import places, recording, stepped_clock
 from tests.faults.history import Begin, End, now_ns
 
-ENCODER = (sys.executable, str(places.ROOT / "tests" / "unit" / "gpu" / "stand_in_encoder.py"))
+ENCODER = (sys.executable, str(places.ROOT / "tests" / "unit" / "gpu" / "clip" / "stand_in_encoder.py"))
 
 __all__ = ["app"]
 
@@ -43,14 +43,14 @@ def token_of(job: str) -> int:
 def current_token() -> int:
     """Tell this worker's fencing token, 0 where it has none."""
     try:
-        fence: Any = importlib.import_module("singletrack_worker.fence")
+        fence: Any = importlib.import_module("singletrack_worker.tenure.fence")
     except ModuleNotFoundError:
         return 0
     return int(fence.current_token())
 
 
 @contextmanager
-def recorded_take(self: Turns, kind: str, request: Request, job: Job, *, recorded: bool = False) -> Iterator[Turn]:
+def recorded_take(self: Turns, kind: str, request: Request, job: JobRef, *, recorded: bool = False) -> Iterator[Turn]:
     """Have the turn as usual, and note when."""
     global _begun
     with _take(self, kind, request, job, recorded=recorded) as turn:

@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from singletrack_tasks.status import ResizeMode
-from singletrack_worker.gpu.clip_manager import CLIPManager
-from tests.unit.gpu.clip_conformance import TOLERANCE, ClipConformance, everything, pictures
+from singletrack_worker.gpu.clip.manager import CLIPManager
+from tests.unit.gpu.clip.clip_conformance import TOLERANCE, ClipConformance, everything, pictures
 
 pytestmark = pytest.mark.gpu
 

@@ -10,7 +10,7 @@ import pytest
 from singletrack import Client
 from singletrack_ops.stack import Stack
 from singletrack_tasks.status import GPUResourceStatus
-from singletrack_worker.gpu.vram_monitor import VRAMMonitor
+from singletrack_worker.gpu.vram.vram_monitor import VRAMMonitor
 
 pytestmark = pytest.mark.gpu
 

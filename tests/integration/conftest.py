@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from singletrack import Client
+from singletrack_ops.embedded.ollama_server import EmbeddedOllama
+from singletrack_ops.embedded.redis_server import EmbeddedRedis
 from singletrack_ops.errors import SandboxUnavailable
-from singletrack_ops.ollama_server import EmbeddedOllama
-from singletrack_ops.redis_server import EmbeddedRedis
 from singletrack_ops.stack import Stack
 from tests.integration.worker_tools import unload, worker_environ
 

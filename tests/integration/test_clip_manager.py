@@ -23,14 +23,14 @@ from singletrack_tasks.errors import (
     MigrationFailed,
 )
 from singletrack_tasks.status import ResizeMode
-from singletrack_worker.gpu import clip_manager
-from singletrack_worker.gpu.clip_manager import CLIPManager
-from singletrack_worker.gpu.encoder_process import COMMAND, EncoderProcess
+from singletrack_worker.gpu.clip import manager as clip_manager
+from singletrack_worker.gpu.clip.manager import CLIPManager
+from singletrack_worker.gpu.clip.process import COMMAND, EncoderProcess
 from singletrack_worker.gpu.ports import Clip
-from tests.unit.gpu.clip_conformance import ClipConformance, everything, known, pictures
+from tests.unit.gpu.clip.clip_conformance import ClipConformance, everything, known, pictures
 
 GPU = "cuda:0"
-STAND_IN = (sys.executable, str(Path(__file__).parents[1] / "unit" / "gpu" / "stand_in_encoder.py"))
+STAND_IN = (sys.executable, str(Path(__file__).parents[1] / "unit" / "gpu" / "clip" / "stand_in_encoder.py"))
 LIMIT_S = 60.0
 
 
@@ -166,7 +166,7 @@ def test_a_spare_leaves_cuda_and_signals_to_its_worker() -> None:
 def test_no_encoder_outlives_a_worker_that_is_killed(when: str) -> None:
     wait = "process.call({'command': 'ready'}, timeout_s=60)" if when == "when it is ready" else ""
     program = (
-        "from singletrack_worker.gpu.encoder_process import EncoderProcess\n"
+        "from singletrack_worker.gpu.clip.process import EncoderProcess\n"
         f"process = EncoderProcess()\n{wait}\nprint(process.pid, flush=True)\n"
         "import threading; threading.Event().wait()"
     )
@@ -187,7 +187,7 @@ def test_the_worker_never_imports_torch() -> None:
     program = (
         "import sys\n"
         "from singletrack_tasks.status import ResizeMode\n"
-        "from singletrack_worker.gpu.clip_manager import CLIPManager\n"
+        "from singletrack_worker.gpu.clip.manager import CLIPManager\n"
         f"command = lambda: {STAND_IN!r}\n"
         "m = CLIPManager('local-dir:/x', resize_mode=ResizeMode.SQUASH, gpu_device='cuda:0', command=command)\n"
         "m.start(); m.promote(); m.embed_texts(['a']); m.stop()\n"
@@ -475,4 +475,4 @@ def test_wrong_settings_are_refused_before_anything_starts() -> None:
 
 
 def test_the_real_program_is_the_default() -> None:
-    assert COMMAND[-1] == "singletrack_worker.gpu.clip_encoder"
+    assert COMMAND[-1] == "singletrack_worker.gpu.clip.program"

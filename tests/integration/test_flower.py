@@ -13,8 +13,8 @@ import pytest
 import requests
 
 from singletrack import Client
+from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_ops.flower_gpu.config_file import config_file
-from singletrack_ops.ollama_server import EmbeddedOllama
 from singletrack_ops.services import start_flower
 from singletrack_ops.stack import Stack
 from singletrack_tasks.errors import AnswerOutsideSchema

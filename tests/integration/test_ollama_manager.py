@@ -13,7 +13,7 @@ import pytest
 import requests
 from PIL import Image
 
-from singletrack_ops.ollama_server import EmbeddedOllama
+from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_tasks.errors import (
     InvalidImage,
     JobCancelled,
@@ -23,7 +23,7 @@ from singletrack_tasks.errors import (
     VlmUnloadFailed,
 )
 from singletrack_tasks.vlm import VlmOptions
-from singletrack_worker.gpu.ollama_manager import OllamaManager
+from singletrack_worker.gpu.ollama.manager import OllamaManager
 from singletrack_worker.gpu.ports import Cancellation, SystemClock, Vlm
 from singletrack_worker.gpu.retries import retrying
 from tests.integration.worker_tools import alias_of_ours, another_model, load, loaded

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from singletrack import Client
+from singletrack_ops.embedded.net import get_text
 from singletrack_ops.errors import AlreadyServed, OpsError, PartEnded
-from singletrack_ops.net import get_text
 from singletrack_ops.services import flower_page
 from singletrack_ops.stack import CLIENT_FILE, Stack
 from tests.addresses import SILENT_OLLAMA, SILENT_REDIS

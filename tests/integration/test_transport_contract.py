@@ -18,13 +18,14 @@ from kombu.transport import redis as stock
 from kombu.transport import virtual
 
 from singletrack_tasks.keys import QUEUE, Keys
-from singletrack_worker import inbox as inboxes
-from singletrack_worker.inbox import Inbox
-from singletrack_worker.scripts import Scripts
-from singletrack_worker.transport import Channel, QoS
+from singletrack_worker.delivery import inbox as inboxes
+from singletrack_worker.delivery.inbox import Inbox
+from singletrack_worker.delivery.scripts import Scripts
+from singletrack_worker.delivery.transport import QoS, WorkerChannel
 from tests.unit.worker.messages import message, raw
 
 KEYS = Keys("contract")
+TRANSPORT = "singletrack_worker.delivery.transport:WorkerTransport"
 TOKEN = 5
 # The stubs leave their private methods out.
 POLLER: Any = stock.MultiChannelPoller
@@ -122,7 +123,7 @@ def inbox(connection: redis.Redis) -> Iterator[Inbox]:
 @pytest.fixture
 def broker(redis_url: str) -> Iterator[Connection]:
     options = {"global_keyprefix": KEYS.prefix, "priority_steps": [0], "socket_timeout": 5}
-    with Connection(redis_url, transport="singletrack_worker.transport:Transport", transport_options=options) as made:
+    with Connection(redis_url, transport=TRANSPORT, transport_options=options) as made:
         yield made
 
 
@@ -136,7 +137,7 @@ def drain(broker: Connection) -> None:
 def test_a_message_goes_the_safe_way_under_a_prefix(broker: Connection, inbox: Inbox, connection: redis.Redis) -> None:
     got: list[Any] = []
     channel: Any = broker.default_channel
-    assert (type(channel), type(channel.qos)) == (Channel, QoS)
+    assert (type(channel), type(channel.qos)) == (WorkerChannel, QoS)
     consumer = Consumer(
         channel, [Queue(QUEUE, routing_key=QUEUE)], callbacks=[lambda _, m: got.append(m)], accept=["json"]
     )

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from singletrack import Client
-from singletrack_ops.net import LOOPBACK
-from singletrack_ops.ollama_server import EmbeddedOllama
+from singletrack_ops.embedded.net import LOOPBACK
+from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_ops.services import flower_page
 from singletrack_ops.stack import Stack
 from singletrack_tasks.errors import OllamaUnreachable
 from singletrack_tasks.events import IdleUnload, Recovered
-from singletrack_tasks.status import DegradedCode, ExecutionMode, ModelState
+from singletrack_tasks.result import DegradedCode
+from singletrack_tasks.status import ExecutionMode, ModelState
 from tests.integration.ops.waiting import wait_for
 from tests.integration.worker_tools import (
     events_since,

@@ -10,8 +10,8 @@ import pytest
 from singletrack import Client, Job
 from singletrack_ops.stack import Stack
 from singletrack_tasks.embedding import EmbedTexts
+from singletrack_tasks.message import Request
 from singletrack_tasks.mode import SetMode
-from singletrack_tasks.model import Request
 from singletrack_tasks.status import ExecutionMode
 from singletrack_tasks.upkeep import FindClip, Ping
 from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm, VlmOptions

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from singletrack import Client
-from singletrack_ops.ollama_server import EmbeddedOllama
+from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_tasks.events import DriftChanged
 from singletrack_tasks.status import ModelState
 from singletrack_tasks.upkeep import Tick

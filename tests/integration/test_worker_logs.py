@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from singletrack_ops.ollama_server import EmbeddedOllama
+from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_tasks.errors import SingletrackError
 from tests.integration.worker_tools import running_worker, worker_environ
 

@@ -11,8 +11,8 @@ from singletrack import Client
 from singletrack_ops.stack import Stack
 from singletrack_tasks import errors
 from singletrack_tasks.keys import Keys
+from singletrack_tasks.payload.blobs import Blob, BlobStore
 from singletrack_tasks.vlm import Ask
-from singletrack_tasks.wire import Blob, BlobStore
 from tests.integration.worker_tools import foreign_producer
 
 pytestmark = pytest.mark.ollama

@@ -11,18 +11,18 @@ import requests
 import yaml
 
 from singletrack import Client
-from singletrack_ops.child import Child
-from singletrack_ops.net import LOOPBACK, free_port, get_json, get_text, wait_until_ready
-from singletrack_ops.ollama_server import EmbeddedOllama
+from singletrack_ops.embedded.child import Child
+from singletrack_ops.embedded.net import LOOPBACK, free_port, get_json, get_text, wait_until_ready
+from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_tasks.errors import JobCancelled, UnknownModel
 from singletrack_tasks.status import ModelState
-from singletrack_worker.metrics import MIB
+from singletrack_worker.sight.metrics import MIB
 from tests.integration.conftest import CLIP_MB, TOTAL_MB, VLM_MB
 from tests.integration.ops.waiting import wait_for
 from tests.integration.worker_tools import running_worker, submit_endless, worker_environ
 from tests.unit.ops.monitoring import OPS, panel_queries, queries
 from tests.unit.ops.promql import Query
-from tests.unit.worker.exposition import Exposition
+from tests.unit.worker.sight.exposition import Exposition
 
 pytestmark = pytest.mark.ollama
 

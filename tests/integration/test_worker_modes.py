@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from singletrack import Client, Embeddings
-from singletrack_ops.ollama_server import EmbeddedOllama
+from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_ops.stack import Stack
 from singletrack_tasks.events import AnyEvent, ClipMigrated, ModeChanged, ResourceChanged, VlmLoaded, VlmUnloaded
 from singletrack_tasks.mode import ModeResult

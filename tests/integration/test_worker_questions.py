@@ -10,7 +10,7 @@ from PIL import Image
 from pydantic import BaseModel
 
 from singletrack import Client, JobState
-from singletrack_ops.ollama_server import EmbeddedOllama
+from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_ops.stack import Stack
 from singletrack_tasks.errors import AnswerOutsideSchema, DeadlinePassed, InvalidRequest, JobCancelled, UnknownModel
 from tests.integration.ops.waiting import wait_for

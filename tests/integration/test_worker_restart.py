@@ -6,10 +6,11 @@ import psutil
 import pytest
 
 from singletrack import Client
-from singletrack_ops.child import Child
-from singletrack_ops.ollama_server import EmbeddedOllama
+from singletrack_ops.embedded.child import Child
+from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_tasks.errors import DeadlinePassed, NotEnoughVram, SingletrackError
-from singletrack_tasks.status import DegradedCode, ExecutionMode, ModelState
+from singletrack_tasks.result import DegradedCode
+from singletrack_tasks.status import ExecutionMode, ModelState
 from singletrack_tasks.upkeep import Tick
 from tests.integration.ops.waiting import runs, wait_for
 from tests.integration.worker_tools import (

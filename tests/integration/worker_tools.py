@@ -19,15 +19,15 @@ import requests
 from celery import Celery
 
 from singletrack import Client, Job
-from singletrack_ops.child import Child
-from singletrack_ops.ollama_server import EmbeddedOllama
+from singletrack_ops.embedded.child import Child
+from singletrack_ops.embedded.ollama_server import EmbeddedOllama
+from singletrack_ops.embedded.tiny_vlm import write_tiny_vlm
 from singletrack_ops.services import start_worker, wait_for_clip
 from singletrack_ops.stack import Stack
-from singletrack_ops.tiny_vlm import write_tiny_vlm
 from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.keys import QUEUE, Keys
+from singletrack_tasks.result import DegradedCode
 from singletrack_tasks.schema import JsonSchema
-from singletrack_tasks.status import DegradedCode
 from singletrack_tasks.vlm import AskResult
 from tests.addresses import SILENT_OLLAMA
 from tests.integration.ops.waiting import wait_for

@@ -23,12 +23,13 @@ from singletrack_tasks.errors import (
     VramNotReleased,
 )
 from singletrack_tasks.mode import SetMode
+from singletrack_tasks.result import DegradedCode
 from singletrack_tasks.schema import read_answer
-from singletrack_tasks.status import DegradedCode, ExecutionMode, GPUResourceStatus, ModelState
+from singletrack_tasks.status import ExecutionMode, GPUResourceStatus, ModelState
 from singletrack_tasks.upkeep import FindClip, FindClipResult, Tick
 from singletrack_tasks.vlm import Ask, AskResult, LoadVlm, UnloadVlm
-from singletrack_worker.gpu.fakes import CLIP_MODEL, Deed, reference_embedding
-from singletrack_worker.gpu.transitions import MAX_PAUSE_S
+from singletrack_worker.gpu.moving.transitions import MAX_PAUSE_S
+from tests.fakes import CLIP_MODEL, Deed, reference_embedding
 from tests.property.world import SKEW, Done, World
 
 Check = Callable[[World, Done], None]

@@ -2,10 +2,10 @@
 
 import threading
 
+from singletrack_tasks.celery_tasks import JobRef
 from singletrack_tasks.embedding import EmbedTexts
-from singletrack_tasks.gpu import Job
+from singletrack_tasks.message import Request
 from singletrack_tasks.mode import SetMode
-from singletrack_tasks.model import Request
 from singletrack_tasks.status import ExecutionMode
 from singletrack_tasks.upkeep import FindClip, Tick
 from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm
@@ -43,11 +43,11 @@ class Crowd:
     def _work(self, client: int) -> None:
         try:
             for number, request in enumerate(WORK[client]):
-                self._operate(request, Job(f"{client}-{number}"))
+                self._operate(request, JobRef(f"{client}-{number}"))
         except BaseException as error:  # kept for the test, which raises it
             self.errors.append(error)
 
-    def _operate(self, request: Request, job: Job) -> None:
+    def _operate(self, request: Request, job: JobRef) -> None:
         history, me = self.world.history, threading.get_ident()
         began = history.now()
         call(self.world.manager, request, job)

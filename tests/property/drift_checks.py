@@ -4,10 +4,11 @@ Two checks count as two if they lie half an interval apart; the oracle knows the
 """
 
 from singletrack_tasks.events import DriftChanged
-from singletrack_tasks.status import DegradedCode, Drift
+from singletrack_tasks.result import DegradedCode
+from singletrack_tasks.status import Drift
 from singletrack_tasks.upkeep import Tick
-from singletrack_worker.gpu.drift import DESKTOP_MB, THRESHOLD_MB, key_of
-from singletrack_worker.gpu.shares import GROWTH_MB
+from singletrack_worker.gpu.observing.drift import DESKTOP_MB, THRESHOLD_MB, key_of
+from singletrack_worker.gpu.observing.shares import GROWTH_MB
 from tests.property.world import TICK_INTERVAL_S, Done, World
 
 APART_S = TICK_INTERVAL_S / 2

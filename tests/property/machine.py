@@ -4,13 +4,13 @@ import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from singletrack_tasks.embedding import EmbedImages, EmbedTexts
+from singletrack_tasks.message import Request
 from singletrack_tasks.mode import SetMode
-from singletrack_tasks.model import Request
+from singletrack_tasks.payload.blobs import Blob
 from singletrack_tasks.status import ExecutionMode
 from singletrack_tasks.upkeep import FindClip, Ping, Tick
 from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm
-from singletrack_tasks.wire import Blob
-from singletrack_worker.gpu.fakes import IMAGE_SIZE
+from tests.fakes import IMAGE_SIZE
 from tests.property.checks import Check
 from tests.property.world import TICK_INTERVAL_S, Alter, Setup, World
 

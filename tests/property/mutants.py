@@ -5,11 +5,12 @@ from contextlib import nullcontext
 from typing import Any
 
 from singletrack_tasks.errors import VlmLoadFailed
-from singletrack_tasks.status import GPUResourceStatus, ModelState, StepName
-from singletrack_tasks.wire import Vector
-from singletrack_worker.gpu.gpu_resource_manager import GPUResourceManager
-from singletrack_worker.gpu.planner import Plan
-from singletrack_worker.gpu.shares import Share
+from singletrack_tasks.payload.vectors import Vector
+from singletrack_tasks.result import StepName
+from singletrack_tasks.status import GPUResourceStatus, ModelState
+from singletrack_worker.gpu.manager import GPUResourceManager
+from singletrack_worker.gpu.moving.planner import Plan
+from singletrack_worker.gpu.observing.shares import Share
 from tests.property.world import Alter
 
 

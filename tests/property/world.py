@@ -5,19 +5,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from singletrack_tasks.celery_tasks import JobRef
 from singletrack_tasks.embedding import EmbedImages, EmbedTexts
 from singletrack_tasks.errors import SingletrackError
-from singletrack_tasks.gpu import Job
+from singletrack_tasks.message import Request
 from singletrack_tasks.mode import SetMode
-from singletrack_tasks.model import Request
-from singletrack_tasks.status import DegradedCode, ExecutionMode, GPUResourceStatus, OperationResult, WorkerInfo
+from singletrack_tasks.result import DegradedCode, OperationResult
+from singletrack_tasks.status import ExecutionMode, GPUResourceStatus, WorkerInfo
 from singletrack_tasks.upkeep import FindClip, Ping, Tick
 from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm
-from singletrack_worker.gpu.fakes import Deed, FakeClip, FakeClock, FakeVlm, History, MemoryStores, Scene
-from singletrack_worker.gpu.gpu_resource_manager import GPUResourceManager, Tenants
-from singletrack_worker.gpu.simulated import SimulatedGpu
-from singletrack_worker.gpu.vram_monitor import NoGpu
+from singletrack_worker.gpu.manager import GPUResourceManager, Tenants
+from singletrack_worker.gpu.vram.simulated import SimulatedGpu
+from singletrack_worker.gpu.vram.vram_monitor import NoGpu
 from singletrack_worker.settings import GPUResourceConfig
+from tests.fakes import Deed, FakeClip, FakeClock, FakeVlm, History, MemoryStores, Scene
 
 BASE_MB = 300
 # The skew of the GPU's embeddings moves them by half its square.
@@ -55,7 +56,7 @@ class Sent:
     client: str
     number: int
     request: Request
-    job: Job
+    job: JobRef
 
 
 @dataclass
@@ -185,7 +186,7 @@ class World:
     def submit(self, client: str, request: Request) -> Sent:
         """Put an operation on the queue."""
         self._sent += 1
-        sent = Sent(client, self._sent, request, Job(f"{client}-{self._sent}"))
+        sent = Sent(client, self._sent, request, JobRef(f"{client}-{self._sent}"))
         self.queue.append(sent)
         return sent
 
@@ -325,7 +326,7 @@ def _records(request: Request) -> bool:
     return isinstance(request, SetMode) and request.mode is ExecutionMode.RECORDING
 
 
-def call(manager: GPUResourceManager, request: Request, job: Job) -> OperationResult:
+def call(manager: GPUResourceManager, request: Request, job: JobRef) -> OperationResult:
     """Call the operation that a request is for, as the tasks do."""
     match request:
         case SetMode():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from singletrack_worker.gpu.states import mermaid
+from singletrack_worker.gpu.known.states import mermaid
 from singletrack_worker.settings import GPUResourceConfig
 
 ROOT = Path(__file__).parents[2]

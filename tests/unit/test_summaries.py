@@ -10,24 +10,18 @@ from celery import Celery
 from celery.utils.saferepr import saferepr
 from kombu.utils.json import dumps
 
+from singletrack_tasks.celery_tasks import gpu_task
 from singletrack_tasks.embedding import EmbeddingResult
 from singletrack_tasks.errors import AnswerOutsideSchema, InvalidRequest, NotEnoughVram, SingletrackError
-from singletrack_tasks.gpu import gpu_task
 from singletrack_tasks.mode import ModeResult
-from singletrack_tasks.outcome import Outcome
+from singletrack_tasks.outcome import TaskReturn
 from singletrack_tasks.outline import outline
+from singletrack_tasks.payload.vectors import Vectors
+from singletrack_tasks.result import Degradation, DegradedCode, OperationResult, StepReceipt
 from singletrack_tasks.schema import read_answer
-from singletrack_tasks.status import (
-    Degradation,
-    DegradedCode,
-    ExecutionMode,
-    ModelState,
-    OperationResult,
-    StepReceipt,
-)
+from singletrack_tasks.status import ExecutionMode, ModelState
 from singletrack_tasks.upkeep import FindClipResult, PingResult, TickResult
 from singletrack_tasks.vlm import Ask, AskResult, VlmResult
-from singletrack_tasks.wire import Vectors
 
 SECRET = "what-nobody-may-read"
 UNLOAD = StepReceipt(step="unload_vlm", ok=True, duration_s=1)
@@ -66,7 +60,7 @@ RESULTS: list[tuple[OperationResult, str]] = [
 
 @pytest.mark.parametrize(("result", "shown"), RESULTS)
 def test_a_result_is_shown_as_its_summary_and_travels_as_itself(result: OperationResult, shown: str) -> None:
-    outcome = Outcome(result)
+    outcome = TaskReturn(result)
     assert saferepr(outcome, 200) == repr(outcome) == shown
     assert json.loads(dumps({"result": outcome})) == {"result": result.dump()}
 

@@ -10,8 +10,8 @@ from singletrack_tasks import embedding, mode, upkeep, vlm
 from singletrack_tasks.errors import InvalidConfiguration
 from singletrack_tasks.keys import QUEUE, RESULT_TTL_S
 from singletrack_worker import logs
+from singletrack_worker.bootsteps import STEPS
 from singletrack_worker.settings import GPUResourceConfig
-from singletrack_worker.steps import STEPS
 
 # `shared_task` registers with the apps of the process when its module is imported.
 CONTRACT = (mode, vlm, embedding, upkeep)
@@ -20,15 +20,15 @@ SOCKET_TIMEOUT_S = 5.0
 RESULT_SHOWN_CHARS = 200
 # By a short name of its own, which logs and Flower show.
 TRANSPORT = "singletrack"
-TRANSPORT_ALIASES[TRANSPORT] = "singletrack_worker.transport:Transport"
-BACKEND = "singletrack_worker.results:TrackBackend"
+TRANSPORT_ALIASES[TRANSPORT] = "singletrack_worker.delivery.transport:WorkerTransport"
+BACKEND = "singletrack_worker.delivery.results:TrackBackend"
 
 
 class TrackApp(Celery):
     """A Celery app that carries the configuration of its track to the worker's steps."""
 
     gpu_config: GPUResourceConfig
-    task_cls = "singletrack_worker.held_task:HeldTask"
+    task_cls = "singletrack_worker.delivery.held_task:HeldTask"
 
 
 def _refuse_celerys_own_urls() -> None:

@@ -11,27 +11,23 @@ import redis
 
 from singletrack_tasks.events import WorkerStarted, WorkerStopped
 from singletrack_tasks.status import GPUResourceStatus, LeaseInfo, WorkerInfo
-from singletrack_worker.answers import RedisAnswers
-from singletrack_worker.flights import Flights
-from singletrack_worker.gpu.clip_manager import CLIPManager
+from singletrack_worker.gpu.clip.manager import CLIPManager
 from singletrack_worker.gpu.flight_recorder import FlightRecorder
-from singletrack_worker.gpu.gpu_resource_manager import GPUResourceManager, Tenants
-from singletrack_worker.gpu.ollama_manager import OllamaManager
+from singletrack_worker.gpu.manager import GPUResourceManager, Tenants
+from singletrack_worker.gpu.ollama.manager import OllamaManager
 from singletrack_worker.gpu.ports import Clock, Stores, SystemClock, Telemetry, Vlm, Vram
-from singletrack_worker.gpu.simulated import SimulatedGpu, SimulatedVlm
-from singletrack_worker.gpu.vram_monitor import NoGpu, VRAMMonitor
-from singletrack_worker.redis_client import server_time_unix_s
+from singletrack_worker.gpu.vram.simulated import SimulatedGpu, SimulatedVlm
+from singletrack_worker.gpu.vram.vram_monitor import NoGpu, VRAMMonitor
 from singletrack_worker.settings import GPUResourceConfig
-from singletrack_worker.stores import (
-    RedisBlobs,
-    RedisCancellations,
-    RedisMemory,
-    RedisPublisher,
-    RedisRecordings,
-    RedisVectorCache,
-    Writer,
-)
-from singletrack_worker.telemetry import Fanout
+from singletrack_worker.sight.flights import Flights
+from singletrack_worker.sight.telemetry import Fanout
+from singletrack_worker.store.answers import RedisAnswers
+from singletrack_worker.store.callers import RedisCancellations, RedisRecordings
+from singletrack_worker.store.connection import server_time_unix_s
+from singletrack_worker.store.payloads import RedisBlobs, RedisVectorCache
+from singletrack_worker.store.publisher import RedisPublisher
+from singletrack_worker.store.state import RedisMemory
+from singletrack_worker.store.writer import Writer
 
 SET_CLOCK_EVERY_S = 30.0
 # How late a call to break off is heard that came while the worker was cut off from its remote control.

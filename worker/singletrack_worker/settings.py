@@ -8,10 +8,9 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from singletrack_tasks.errors import InvalidConfiguration
-from singletrack_tasks.keys import Keys
+from singletrack_tasks.keys import PAYLOAD_BYTES_MAX, QUEUE_MAX, Keys
 from singletrack_tasks.ollama_address import client_url
 from singletrack_tasks.status import ResizeMode
-from singletrack_tasks.wire import PAYLOAD_BYTES_MAX, QUEUE_MAX
 
 MIB = 1024 * 1024
 # Ollama lets a model go by itself this long after the idle check should have done it: if the worker dies, the

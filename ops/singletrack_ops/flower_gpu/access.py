@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from singletrack_ops.net import LOOPBACK
+from singletrack_ops.embedded.net import LOOPBACK
 from singletrack_tasks.errors import InvalidConfiguration
 
 _VARIABLE, _FILE_VARIABLE = "FLOWER_BASIC_AUTH", "FLOWER_BASIC_AUTH_FILE"

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from singletrack.cli import facts
-from singletrack.cli.event_line import event_details
 from singletrack.cli.output import duration, megabytes, one_line
-from singletrack.cli.vram import FOREIGN, parts
-from singletrack.vram_timeline import point_of
-from singletrack_ops.flower_gpu.svg import css_class, draw
+from singletrack.cli.screen import facts
+from singletrack.cli.screen.event_line import event_details
+from singletrack.cli.screen.vram import FOREIGN, parts
+from singletrack.pictures.vram_timeline import point_of
+from singletrack_ops.flower_gpu.svg import css_class, draw_svg
 from singletrack_ops.flower_gpu.transitions import Transition, transitions
-from singletrack_ops.flower_gpu.watch import Look
+from singletrack_ops.flower_gpu.watch import GpuView
 from singletrack_tasks.status import GPUResourceStatus
 
 TRANSITIONS_SHOWN = 12
@@ -30,7 +30,7 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Share:
+class Slice:
     """A tenant's part of the bar; `share` is of the whole memory, 0 to 100."""
 
     name: str
@@ -59,7 +59,7 @@ class Page:
     warnings: tuple[str, ...] = ()
     cards: tuple[Card, ...] = ()
     vram: str = ""
-    shares: tuple[Share, ...] = ()
+    shares: tuple[Slice, ...] = ()
     timeline: str = ""
     work: tuple[tuple[str, tuple[str, ...]], ...] = ()
     details: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -67,7 +67,7 @@ class Page:
     events: tuple[Line, ...] = ()
 
     @classmethod
-    def of(cls, look: Look) -> "Page":
+    def of(cls, look: GpuView) -> "Page":
         """Put into words what was seen; what nobody could see is left out."""
         now = look.status
         moved = tuple(islice(transitions(look.events), TRANSITIONS_SHOWN))
@@ -83,7 +83,7 @@ class Page:
             cards=tuple(_cards(now, look.now_unix_s)),
             vram=facts.vram_used(now),
             shares=tuple(_shares(now)),
-            timeline=draw(look.timeline) if look.timeline else "",
+            timeline=draw_svg(look.timeline) if look.timeline else "",
             work=tuple(_work(now, look.now_unix_s)),
             details=tuple(_details(now, look.now_unix_s)),
             transitions=moved,
@@ -125,15 +125,15 @@ def _pids(now: GPUResourceStatus) -> str:
     return ", ".join(f"{pid} ({where})" for where, pid in pids if pid is not None) or _NOTHING
 
 
-def _shares(now: GPUResourceStatus) -> Iterator[Share]:
+def _shares(now: GPUResourceStatus) -> Iterator[Slice]:
     point = point_of(now)
     if point is None or now.vram is None:
         return
     total_mb = max(1, now.vram.total_mb)
     for tenant, part_mb in reversed(parts(point)):
         if part_mb or tenant is not FOREIGN:
-            yield Share(tenant.name, css_class(tenant), megabytes(part_mb), round(100 * part_mb / total_mb, 2))
-    yield Share("free", "gpu-free", megabytes(now.vram.free_mb), 0.0)
+            yield Slice(tenant.name, css_class(tenant), megabytes(part_mb), round(100 * part_mb / total_mb, 2))
+    yield Slice("free", "gpu-free", megabytes(now.vram.free_mb), 0.0)
 
 
 def _work(now: GPUResourceStatus, at_unix_s: float) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -154,6 +154,6 @@ def _details(now: GPUResourceStatus, at_unix_s: float) -> Iterator[tuple[str, tu
     yield "Durations", (", ".join(took) or "not measured yet",)
 
 
-def _lines(look: Look) -> Iterator[Line]:
+def _lines(look: GpuView) -> Iterator[Line]:
     for event in reversed(look.events):
         yield Line(facts.time_of_day(event.at_unix_s), event.kind, event_details(event))

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 from tornado.escape import xhtml_escape
 
-from singletrack.cli.vram import STACK, Tenant, parts
-from singletrack.vram_timeline import Mark, Point, Timeline
+from singletrack.cli.screen.vram import STACK, Tenant, parts
+from singletrack.pictures.vram_timeline import ModeMark, Point, Timeline
 
 _WIDTH, _HEIGHT = 1200, 214
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 10, 164
@@ -25,7 +25,7 @@ def css_class(tenant: Tenant) -> str:
     return f"gpu-{tenant.name.lower()}"
 
 
-def draw(timeline: Timeline) -> str:
+def draw_svg(timeline: Timeline) -> str:
     """Draw it; colours are the business of the page's style."""
     picture = _Picture(timeline)
     drawn = (*picture.grid(), *picture.tenants(), *picture.modes())
@@ -87,7 +87,7 @@ class _Picture:
             x = self._x(mark.at_unix_s)
             yield f'<line class="gpu-change" x1="{x}" x2="{x}" y1="{_TOP}" y2="{_LANE_TOP + _LANE_HEIGHT}"/>'
 
-    def _band(self, mark: Mark, left: float, right: float) -> str:
+    def _band(self, mark: ModeMark, left: float, right: float) -> str:
         mode, width = xhtml_escape(mark.mode), round(max(0.0, right - left), 1)
         label = _text(left + 8, _LANE_TOP + 15, mark.mode, css="gpu-mode-name") if width > _LABEL_WIDTH else ""
         return (

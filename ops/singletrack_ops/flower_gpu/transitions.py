@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from singletrack.cli.facts import time_of_day
 from singletrack.cli.output import duration, one_line, short_id
+from singletrack.cli.screen.facts import time_of_day
 from singletrack_tasks.events import AnyEvent, ClipMigrated, IdleUnload, ModeChanged, VlmLoaded, VlmUnloaded
-from singletrack_tasks.status import StepReceipt
+from singletrack_tasks.result import StepReceipt
 
 _UNKNOWN = "?"
 

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from singletrack import Client
-from singletrack.cli.history import History
+from singletrack.cli.screen.history import WatchHistory
 from singletrack.event_tail import EventTail
-from singletrack.vram_timeline import Timeline
+from singletrack.pictures.vram_timeline import Timeline
 from singletrack_tasks.errors import NoWorker, SingletrackError
 from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.recording import KEPT_S, Recording
@@ -28,7 +28,7 @@ _EVENTS_TOLD = 100
 
 
 @dataclass(frozen=True)
-class Look:
+class GpuView:
     """What was seen of a track: its last status, None if it never had one, and `problem`, what could not be seen."""
 
     now_unix_s: float
@@ -57,10 +57,10 @@ class Watch:
         self._tail: EventTail | None = None
         self._recording: Recording | None = None
         self._record_again_s = 0.0
-        self._looking: asyncio.Future[Look] | None = None
+        self._looking: asyncio.Future[GpuView] | None = None
         self._look_again_s = 0.0
 
-    async def look(self) -> Look:
+    async def look(self) -> GpuView:
         """Look, or share the look that somebody has taken just now."""
         looking = self._looking
         if looking is None or (looking.done() and time.monotonic() >= self._look_again_s):
@@ -69,7 +69,7 @@ class Watch:
         # Whoever goes away takes nobody else's look along.
         return await asyncio.shield(looking)
 
-    def look_now(self) -> Look:
+    def look_now(self) -> GpuView:
         """Look, and wait for Redis; what cannot be read is told as the problem."""
         status, problem = None, None
         try:
@@ -84,7 +84,7 @@ class Watch:
         events = tuple(self._events)
         recording = self._recording if problem is None else None
         timeline = None if status is None else draw_up(status, recording, events, now_unix_s)
-        return Look(now_unix_s, status, problem, events, timeline)
+        return GpuView(now_unix_s, status, problem, events, timeline)
 
     def _read_events(self, tail: EventTail) -> None:
         events, gap = tail.new()
@@ -110,7 +110,7 @@ def draw_up(
     if status.vram is None:
         return None
     since_unix_s = now_unix_s - KEPT_S
-    history = History()
+    history = WatchHistory()
     if recording is not None and recording.samples:
         history.recall(recording)
     else:

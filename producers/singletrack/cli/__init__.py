@@ -6,7 +6,7 @@ import sys
 
 def main() -> None:
     """Run the command line."""
-    from singletrack.cli.commands import app
+    from singletrack.cli.app import app
 
     for stream in (sys.stdout, sys.stderr):
         # A pipe on Windows, or an old locale, has no letters for a good deal of what is said.

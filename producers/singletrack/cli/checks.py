@@ -18,9 +18,9 @@ from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from singletrack.cli.context import Target
-from singletrack.link import RedisLink
-from singletrack.settings import ClientSettings, address, load_settings
-from singletrack.snapshots import HOW_TO_START, SnapshotReader
+from singletrack.reading.snapshots import HOW_TO_START, SnapshotReader
+from singletrack.wire.link import RedisLink
+from singletrack.wire.settings import ClientSettings, address, load_settings
 from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable, SingletrackError
 from singletrack_tasks.status import GPUResourceStatus
 

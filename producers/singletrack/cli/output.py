@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from singletrack_tasks.status import Degradation, OperationResult, StepReceipt
+from singletrack_tasks.result import Degradation, OperationResult, StepReceipt
 
 _ID_CHARS = 8
 # What a terminal obeys, but for tabs and the ends of lines.

@@ -18,7 +18,7 @@ from singletrack_tasks.status import OperationInFlight
 
 if TYPE_CHECKING:
     from singletrack.answer_stream import AnswerStream, Piece
-    from singletrack.progress import Progress
+    from singletrack.reading.progress import Progress
 
 T = TypeVar("T")
 
@@ -78,7 +78,7 @@ def show(shown: Status, jobs: Scope) -> None:
     if job is None:
         return
     try:
-        text = describe(job.progress)
+        text = progress_line(job.progress)
     except SingletrackError:
         # The call itself meets the same trouble, and tells of it.
         return
@@ -86,7 +86,7 @@ def show(shown: Status, jobs: Scope) -> None:
         shown.update(Text(text))
 
 
-def describe(progress: "Progress") -> str:
+def progress_line(progress: "Progress") -> str:
     """Say in one line where a job is; empty for one that is not on its way any more."""
     if progress.operation is not None:
         return _at_work(progress.operation, progress.stage_s)

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from singletrack_ops.child import Child
+from singletrack_ops.embedded.child import Child
 from singletrack_ops.errors import OpsError
 from tests.integration.ops.waiting import runs, wait_for
 
@@ -112,7 +112,7 @@ def test_it_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
 STARTER = """
 import signal, sys
 from pathlib import Path
-from singletrack_ops.child import Child
+from singletrack_ops.embedded.child import Child
 child = Child.start("family", sys.argv[2:], log_path=Path(sys.argv[1]))
 print(child.pid, flush=True)
 signal.pause()

@@ -14,11 +14,11 @@ import pytest
 import requests
 from PIL import Image
 
+from singletrack_ops.embedded.net import free_port
+from singletrack_ops.embedded.ollama_sandbox import build_sandbox, default_cache
+from singletrack_ops.embedded.ollama_server import EmbeddedOllama, OllamaEndpoint, find_ollama
+from singletrack_ops.embedded.tiny_vlm import SENTENCE, TINY_VLM
 from singletrack_ops.errors import OllamaUnavailable, SandboxUnavailable
-from singletrack_ops.net import free_port
-from singletrack_ops.ollama_sandbox import build_sandbox, default_cache
-from singletrack_ops.ollama_server import EmbeddedOllama, OllamaEndpoint, find_ollama
-from singletrack_ops.tiny_vlm import SENTENCE, TINY_VLM
 from tests.addresses import SILENT_PORT
 from tests.integration.ops.waiting import runs
 from tests.integration.worker_tools import wait_until_gone

@@ -11,8 +11,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from singletrack_ops.embedded.redis_server import EmbeddedRedis, find_redis_binary
 from singletrack_ops.errors import OpsError
-from singletrack_ops.redis_server import EmbeddedRedis, find_redis_binary
 from tests.integration.ops.waiting import runs
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from singletrack_worker.gpu.ollama_manager import OllamaManager
-from tests.unit.gpu.ollama_script import Script, SteppedClock, managed, scripted
+from singletrack_worker.gpu.ollama.manager import OllamaManager
+from tests.unit.gpu.ollama.ollama_script import Script, SteppedClock, managed, scripted
 
 
 @pytest.fixture

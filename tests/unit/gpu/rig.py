@@ -2,19 +2,20 @@
 
 from typing import Any
 
+from singletrack_tasks.celery_tasks import JobRef
 from singletrack_tasks.errors import SingletrackError
-from singletrack_tasks.gpu import Job
 from singletrack_tasks.mode import ModeResult, SetMode
-from singletrack_tasks.status import DegradedCode, ExecutionMode, StepName, WorkerInfo
+from singletrack_tasks.result import DegradedCode, StepName
+from singletrack_tasks.status import ExecutionMode, WorkerInfo
 from singletrack_tasks.upkeep import Tick, TickResult
-from singletrack_worker.gpu.fakes import FakeClip, FakeClock, FakeVlm, History, MemoryStores
-from singletrack_worker.gpu.gpu_resource_manager import GPUResourceManager, Tenants
-from singletrack_worker.gpu.moves import Move, Mover
-from singletrack_worker.gpu.observer import Observer
+from singletrack_worker.gpu.manager import GPUResourceManager, Tenants
+from singletrack_worker.gpu.moving.moves import Move, Mover
+from singletrack_worker.gpu.observing.observer import Observer
 from singletrack_worker.gpu.ports import Cancellation, Vram
-from singletrack_worker.gpu.simulated import SimulatedGpu
-from singletrack_worker.gpu.vram_monitor import NoGpu
+from singletrack_worker.gpu.vram.simulated import SimulatedGpu
+from singletrack_worker.gpu.vram.vram_monitor import NoGpu
 from singletrack_worker.settings import GPUResourceConfig
+from tests.fakes import FakeClip, FakeClock, FakeVlm, History, MemoryStores
 
 VLM_MB, CLIP_MB, DESKTOP_MB = 5600, 1100, 300
 
@@ -60,12 +61,12 @@ class Rig:
 
     def set_mode(self, mode: ExecutionMode) -> ModeResult:
         """Change the mode."""
-        return self.manager.set_mode(SetMode(mode=mode), Job("mode"))
+        return self.manager.set_mode(SetMode(mode=mode), JobRef("mode"))
 
     def tick(self, after_s: float = 0.0) -> TickResult:
         """Let time pass, and tick."""
         self.clock.advance(after_s)
-        return self.manager.tick(Tick(), Job("tick"))
+        return self.manager.tick(Tick(), JobRef("tick"))
 
     def move(self, step: StepName, attempts: int = 1) -> Move:
         """Look, and make one step."""

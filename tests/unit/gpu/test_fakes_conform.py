@@ -2,10 +2,10 @@
 
 import pytest
 
-from singletrack_worker.gpu.fakes import FakeClip, FakeClock, FakeVlm
 from singletrack_worker.gpu.ports import Vlm
-from singletrack_worker.gpu.simulated import SimulatedGpu
-from tests.unit.gpu.clip_conformance import ClipConformance
+from singletrack_worker.gpu.vram.simulated import SimulatedGpu
+from tests.fakes import FakeClip, FakeClock, FakeVlm
+from tests.unit.gpu.clip.clip_conformance import ClipConformance
 from tests.unit.gpu.vlm_conformance import VlmConformance
 
 

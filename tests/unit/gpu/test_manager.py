@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from singletrack_tasks.celery_tasks import JobRef
 from singletrack_tasks.embedding import EmbedImages, EmbedTexts
 from singletrack_tasks.errors import (
     BlobMissing,
@@ -18,18 +19,18 @@ from singletrack_tasks.errors import (
     VramNotReleased,
 )
 from singletrack_tasks.events import ClipMigrated, IdleUnload, ModeChanged, ResourceChanged
-from singletrack_tasks.gpu import Job
 from singletrack_tasks.mode import SetMode
-from singletrack_tasks.status import DegradedCode, ExecutionMode, GPUResourceStatus, ModelState
+from singletrack_tasks.payload.blobs import Blob
+from singletrack_tasks.result import DegradedCode
+from singletrack_tasks.status import ExecutionMode, GPUResourceStatus, ModelState
 from singletrack_tasks.upkeep import FindClip, Ping, Tick
 from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm
-from singletrack_tasks.wire import Blob
-from singletrack_worker.gpu.fakes import CLIP_MODEL, IMAGE_SIZE, reference_embedding
-from singletrack_worker.gpu.gpu_resource_manager import GPUResourceManager
+from singletrack_worker.gpu.manager import GPUResourceManager
+from tests.fakes import CLIP_MODEL, IMAGE_SIZE, reference_embedding
 from tests.unit.gpu.rig import CLIP_MB, DESKTOP_MB, VLM_MB, Rig
 
 AUTOPILOT, RECORDING, IDLE = ExecutionMode.AUTOPILOT, ExecutionMode.RECORDING, ExecutionMode.IDLE
-JOB = Job("job-1")
+JOB = JobRef("job-1")
 QUESTION = Ask(prompt="what is this?")
 
 

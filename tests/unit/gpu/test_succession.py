@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
+from singletrack_tasks.celery_tasks import JobRef
 from singletrack_tasks.errors import JobCancelled
-from singletrack_tasks.gpu import Job
 from singletrack_tasks.status import ExecutionMode
 from singletrack_tasks.vlm import Ask
 from tests.integration.ops.waiting import wait_for
@@ -20,7 +20,7 @@ def ask_endlessly(rig: Rig, job: str = "endless") -> "tuple[threading.Thread, li
 
     def ask() -> None:
         try:
-            rig.manager.ask(ENDLESS, Job(job))
+            rig.manager.ask(ENDLESS, JobRef(job))
         except JobCancelled as error:
             errors.append(type(error))
 

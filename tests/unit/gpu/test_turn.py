@@ -5,16 +5,16 @@ from collections.abc import Callable
 
 import pytest
 
+from singletrack_tasks.celery_tasks import JobRef
 from singletrack_tasks.errors import DeadlinePassed, JobCancelled
-from singletrack_tasks.gpu import Job
-from singletrack_tasks.model import Request
-from singletrack_worker.gpu.fakes import FakeClock, MemoryCancellations, RecordingTelemetry
-from singletrack_worker.gpu.journal import Journal
+from singletrack_tasks.message import Request
+from singletrack_worker.gpu.known.journal import Journal
+from singletrack_worker.gpu.known.reasons import Reasons
 from singletrack_worker.gpu.ports import Clock, SavedState, SystemClock
-from singletrack_worker.gpu.reasons import Reasons
 from singletrack_worker.gpu.turn import Turn, Turns
+from tests.fakes import FakeClock, MemoryCancellations, RecordingTelemetry
 
-JOB = Job("j-1")
+JOB = JobRef("j-1")
 PATIENCE_S = 10.0
 
 

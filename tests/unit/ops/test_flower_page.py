@@ -10,18 +10,17 @@ from typing import Any
 import pytest
 
 from singletrack import Client
+from singletrack_ops.embedded.redis_server import EmbeddedRedis
 from singletrack_ops.flower_gpu.page import Page
-from singletrack_ops.flower_gpu.svg import draw
+from singletrack_ops.flower_gpu.svg import draw_svg
 from singletrack_ops.flower_gpu.templates import PAGES, GpuLoader, with_item
-from singletrack_ops.flower_gpu.watch import Look, Watch, draw_up
-from singletrack_ops.redis_server import EmbeddedRedis
+from singletrack_ops.flower_gpu.watch import GpuView, Watch, draw_up
 from singletrack_tasks.errors import InvalidConfiguration, NoWorker
 from singletrack_tasks.events import AnyEvent, IdleUnload, ModeChanged, ResourceChanged, WorkerStarted
 from singletrack_tasks.keys import Keys
 from singletrack_tasks.recording import KEPT_S, Recording, Sample
+from singletrack_tasks.result import Degradation, DegradedCode, StepReceipt
 from singletrack_tasks.status import (
-    Degradation,
-    DegradedCode,
     Drift,
     ExecutionMode,
     GPUResourceStatus,
@@ -29,7 +28,6 @@ from singletrack_tasks.status import (
     ModelState,
     OperationInFlight,
     QueueStatus,
-    StepReceipt,
 )
 from tests.addresses import SILENT_REDIS
 from tests.unit.producers.gpu_statuses import START, TOTAL_MB, clip, on_gpu, receipt, vlm
@@ -75,9 +73,9 @@ def render(page: Page, name: str = "gpu_live.html") -> str:
     return text.decode()
 
 
-def look(now: GPUResourceStatus | None, **changed: Any) -> Look:
+def look(now: GPUResourceStatus | None, **changed: Any) -> GpuView:
     timeline = None if now is None else draw_up(now, None, changed.get("events", ()), START)
-    return Look(START, now, timeline=timeline, **changed)
+    return GpuView(START, now, timeline=timeline, **changed)
 
 
 def test_what_comes_from_elsewhere_is_text_and_nothing_else() -> None:
@@ -123,7 +121,7 @@ def test_transitions_are_told_with_their_receipts_the_newest_first() -> None:
 
 
 def test_a_track_that_was_never_served_has_a_page() -> None:
-    shown = render(Page.of(Look(START, problem="no worker serves the track 'gpu0'")))
+    shown = render(Page.of(GpuView(START, problem="no worker serves the track 'gpu0'")))
     assert (
         "no worker serves the track &#x27;gpu0&#x27;" in shown or "no worker serves the track &#39;gpu0&#39;" in shown
     )
@@ -160,7 +158,7 @@ def test_the_timeline_shows_tenants_and_marks_changes_of_mode() -> None:
     recording = Recording(track="gpu0", reason="on_demand", taken_unix_s=START, total_mb=TOTAL_MB, samples=samples)
     timeline = draw_up(on_gpu(7000, mode=ExecutionMode.RECORDING, vlm=vlm(vram_mb=6000)), recording, (), START)
     assert timeline is not None
-    picture = ET.fromstring(draw(timeline))  # noqa: S314 - our own
+    picture = ET.fromstring(draw_svg(timeline))  # noqa: S314 - our own
     assert [path.get("class") for path in picture.iter("path")] == ["gpu-vlm", "gpu-clip", "gpu-foreign", "gpu-other"]
     assert len([line for line in picture.iter("line") if line.get("class") == "gpu-change"]) == 1
     assert [title.text for title in picture.iter("title")] == ["IDLE", "RECORDING"]
@@ -240,7 +238,7 @@ def test_everybody_shares_a_look_and_events_are_read_once(
             redis.xadd(keys.events, {"event": event.model_dump_json()})
         watch = Watch(lambda: client)
 
-        async def together() -> list[Look]:
+        async def together() -> list[GpuView]:
             return list(await asyncio.gather(*(watch.look() for _ in range(5))))
 
         looks = asyncio.run(together())

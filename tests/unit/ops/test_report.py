@@ -6,8 +6,8 @@ import json
 import pytest
 from rich.console import Console
 
-from singletrack_ops.diary import Diary, Operation
-from singletrack_ops.report import (
+from singletrack_ops.demo.diary import Diary, DiaryEntry
+from singletrack_ops.demo.report import (
     count_events,
     count_mode_changes,
     count_operations,
@@ -18,8 +18,8 @@ from singletrack_tasks.events import ModeChanged, WorkerStarted
 from singletrack_tasks.status import ExecutionMode
 
 OPERATIONS = [
-    Operation("AUTOPILOT", "ask (with a pydantic schema)", "cuda:0", 12.34, 123.45, 135.79, "done", 1),
-    Operation("RECORDING", "embed_images (settings, again)", "snapshot", None, None, 0.01, "DeadlinePassed", 1),
+    DiaryEntry("AUTOPILOT", "ask (with a pydantic schema)", "cuda:0", 12.34, 123.45, 135.79, "done", 1),
+    DiaryEntry("RECORDING", "embed_images (settings, again)", "snapshot", None, None, 0.01, "DeadlinePassed", 1),
 ]
 
 

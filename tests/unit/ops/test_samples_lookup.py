@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from singletrack_ops import samples
+from singletrack_ops.demo import samples
+from singletrack_ops.demo.samples import load_scene, samples_folder, scene_names
 from singletrack_ops.errors import OpsError
-from singletrack_ops.samples import load_scene, samples_folder, scene_names
 
 
 def test_a_checkout_has_them_beside_the_package() -> None:
-    assert samples_folder() == Path(samples.__file__).parent.parent / "samples"
+    assert samples_folder() == Path(samples.__file__).parents[2] / "samples"
     assert scene_names() == ("files", "invoice", "orders", "settings")
 
 

@@ -5,9 +5,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from singletrack_ops import ollama_sandbox
+from singletrack_ops.embedded import ollama_sandbox
+from singletrack_ops.embedded.ollama_sandbox import _has_avx2, _target, build_sandbox, default_cache
 from singletrack_ops.errors import SandboxUnavailable
-from singletrack_ops.ollama_sandbox import _has_avx2, _target, build_sandbox, default_cache
 
 
 def test_another_processor_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

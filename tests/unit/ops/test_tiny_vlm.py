@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from singletrack_ops.tiny_vlm import write_tiny_vlm
+from singletrack_ops.embedded.tiny_vlm import write_tiny_vlm
 
 NAMES = ("text.gguf", "vision.gguf", "Modelfile")
 

@@ -14,10 +14,10 @@ import pytest
 import redis
 
 from singletrack.client import Client
-from singletrack_ops.redis_server import EmbeddedRedis
+from singletrack_ops.embedded.redis_server import EmbeddedRedis
 from singletrack_tasks.errors import NoWorker
 from singletrack_tasks.keys import Keys
-from tests.unit.producers.shell import Shell
+from tests.unit.producers.cli.shell import Shell
 
 TRACK = "served"
 LONELY_TRACK = "lonely"

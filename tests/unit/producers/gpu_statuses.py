@@ -3,6 +3,7 @@
 from typing import Any
 
 from singletrack_tasks.events import ClipMigrated, ModeChanged, ResourceChanged, VlmLoaded, VlmUnloaded
+from singletrack_tasks.result import StepName, StepReceipt
 from singletrack_tasks.status import (
     ClipModel,
     ClipStatus,
@@ -10,8 +11,6 @@ from singletrack_tasks.status import (
     GpuInfo,
     GPUResourceStatus,
     ModelState,
-    StepName,
-    StepReceipt,
     VlmStatus,
     VRAMInfo,
     WorkerInfo,

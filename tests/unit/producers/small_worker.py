@@ -20,27 +20,29 @@ import redis
 from celery import Celery
 from celery.worker.control import control_command
 
-from singletrack_tasks import embedding, gpu, mode, upkeep, vlm  # noqa: F401 - importing them registers their tasks
+from singletrack_tasks import celery_tasks as gpu
+from singletrack_tasks import embedding, mode, upkeep, vlm  # noqa: F401 - importing them registers their tasks
+from singletrack_tasks.celery_tasks import JobRef
 from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts
 from singletrack_tasks.errors import InvalidRequest, JobCancelled, NotEnoughVram
-from singletrack_tasks.gpu import Job
-from singletrack_tasks.images import decode_image, prepare
 from singletrack_tasks.keys import QUEUE, RECORDING_TTL_S, STATUS_TTL_S, Keys
 from singletrack_tasks.mode import ModeResult, SetMode
+from singletrack_tasks.payload.blobs import BlobStore
+from singletrack_tasks.payload.images import decode_image, prepare
+from singletrack_tasks.payload.vectors import Vector, Vectors
 from singletrack_tasks.recording import Recording
+from singletrack_tasks.result import StepReceipt
 from singletrack_tasks.status import (
     ClipModel,
     ClipStatus,
     ExecutionMode,
     GPUResourceStatus,
     ModelState,
-    StepReceipt,
     VlmStatus,
     WorkerInfo,
 )
 from singletrack_tasks.upkeep import FindClip, FindClipResult, Ping, PingResult, Tick, TickResult
 from singletrack_tasks.vlm import Ask, AskResult, LoadVlm, UnloadVlm, VlmResult
-from singletrack_tasks.wire import BlobStore, Vector, Vectors
 
 DIMENSION = 8
 MODEL = "small-vlm"
@@ -74,7 +76,7 @@ class SmallGpu:
         stored: Any = self.client.get(f"{self.keys.track}:fingerprint")
         return "first" if stored is None else bytes(stored).decode()
 
-    def begin(self, kind: str, job: Job) -> None:
+    def begin(self, kind: str, job: JobRef) -> None:
         if self.client.exists(self.keys.cancel(job.id)):
             raise JobCancelled("cancelled before it was started")
         self.client.rpush(f"{self.keys.track}:ran", kind)
@@ -97,14 +99,14 @@ class SmallGpu:
             self.client.set(self.keys.status, self.status().model_dump_json(), ex=STATUS_TTL_S)
             self.stopping.wait(0.1)
 
-    def set_mode(self, request: SetMode, job: Job) -> ModeResult:
+    def set_mode(self, request: SetMode, job: JobRef) -> ModeResult:
         self.begin("mode", job)
         before, self.mode = self.mode, request.mode
         failed = StepReceipt(step="promote_clip", ok=False, duration_s=0, detail="there is no GPU")
         receipts = (failed,) if request.mode is ExecutionMode.AUTOPILOT else ()
         return ModeResult(before=before, after=request.mode, receipts=receipts)
 
-    def ask(self, request: Ask, job: Job) -> AskResult:
+    def ask(self, request: Ask, job: JobRef) -> AskResult:
         self.begin("ask", job)
         if request.prompt == "too big":
             raise NotEnoughVram.of("the model", needed_mb=9000, free_mb=1000, freeable_mb=500, total_mb=8000)
@@ -128,15 +130,15 @@ class SmallGpu:
                     self.client.xadd(self.keys.answer(job_id), {"at": at, "text": word})
                 at += len(word)
 
-    def load_vlm(self, request: LoadVlm, job: Job) -> VlmResult:
+    def load_vlm(self, request: LoadVlm, job: JobRef) -> VlmResult:
         self.begin("load", job)
         return VlmResult(state=ModelState.LOADED, model=MODEL)
 
-    def unload_vlm(self, request: UnloadVlm, job: Job) -> VlmResult:
+    def unload_vlm(self, request: UnloadVlm, job: JobRef) -> VlmResult:
         self.begin("unload", job)
         return VlmResult(state=ModelState.UNLOADED, model=MODEL)
 
-    def embed_images(self, request: EmbedImages, job: Job) -> EmbeddingResult:
+    def embed_images(self, request: EmbedImages, job: JobRef) -> EmbeddingResult:
         self.begin(f"images {len(request.images)} {request.images[0].form}", job)
         if request.fingerprint not in (None, self.fingerprint):
             raise InvalidRequest("these pixels are for another CLIP", {"fingerprint": self.fingerprint})
@@ -148,7 +150,7 @@ class SmallGpu:
         ]
         return self.embed([hashlib.sha256(data).hexdigest() for data in pixels])
 
-    def embed_texts(self, request: EmbedTexts, job: Job) -> EmbeddingResult:
+    def embed_texts(self, request: EmbedTexts, job: JobRef) -> EmbeddingResult:
         self.begin(f"texts {len(request.texts)}", job)
         return self.embed([hashlib.sha256(text.encode()).hexdigest() for text in request.texts])
 
@@ -158,15 +160,15 @@ class SmallGpu:
             self.client.set(self.keys.vector(self.fingerprint, sha256), vector.astype("<f4").tobytes(), ex=600)
         return EmbeddingResult(vectors=Vectors.of(vectors), device="cpu", fingerprint=self.fingerprint)
 
-    def find_clip(self, request: FindClip, job: Job) -> FindClipResult:
+    def find_clip(self, request: FindClip, job: JobRef) -> FindClipResult:
         self.begin("find", job)
         return FindClipResult(device="cpu")
 
-    def tick(self, request: Tick, job: Job) -> TickResult:
+    def tick(self, request: Tick, job: JobRef) -> TickResult:
         self.begin("tick", job)
         return TickResult()
 
-    def ping(self, request: Ping, job: Job) -> PingResult:
+    def ping(self, request: Ping, job: JobRef) -> PingResult:
         self.begin("ping", job)
         return PingResult(track=self.keys.track)
 

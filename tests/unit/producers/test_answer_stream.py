@@ -6,11 +6,11 @@ import threading
 import pytest
 from pydantic import BaseModel
 
+from singletrack.aio.client import AsyncClient
 from singletrack.answer_stream import AnswerStream, Piece
 from singletrack.answers import answer_of
-from singletrack.async_client import AsyncClient
 from singletrack.client import Client
-from singletrack.link import CLIENT_NAME
+from singletrack.wire.link import CLIENT_NAME
 from singletrack_tasks.errors import InvalidRequest, JobCancelled, NotEnoughVram, NoWorker
 from tests.addresses import SILENT_REDIS
 from tests.unit.producers.conftest import TRACK, Backstage, wait_until

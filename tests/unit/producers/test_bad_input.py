@@ -21,7 +21,7 @@ from singletrack_tasks.errors import (
 from singletrack_tasks.upkeep import Ping
 from singletrack_tasks.vlm import Ask
 from tests.unit.producers.conftest import Backstage
-from tests.unit.producers.pictures import bomb, png
+from tests.unit.producers.sample_images import bomb, png
 
 
 def _cut_jpeg() -> bytes:

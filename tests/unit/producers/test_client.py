@@ -12,7 +12,7 @@ from pydantic import BaseModel, field_validator
 
 from singletrack.client import Client
 from singletrack.job import JobState
-from singletrack.snapshots import Snapshot, SnapshotReader
+from singletrack.reading.snapshots import Snapshot, SnapshotReader
 from singletrack_tasks.errors import (
     AnswerOutsideSchema,
     DeadlinePassed,
@@ -25,7 +25,7 @@ from singletrack_tasks.status import ExecutionMode, ModelState
 from singletrack_tasks.upkeep import Ping, Tick
 from singletrack_tasks.vlm import VlmOptions
 from tests.unit.producers.conftest import LONELY_TRACK, TRACK, Backstage, start_worker, stop, wait_until
-from tests.unit.producers.pictures import noise, png
+from tests.unit.producers.sample_images import noise, png
 
 
 class Invoice(BaseModel):

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from singletrack import snapshots
 from singletrack.client import Client
-from singletrack_tasks.images import prepare
-from singletrack_tasks.wire import Blob
+from singletrack.reading import snapshots
+from singletrack_tasks.payload.blobs import Blob
+from singletrack_tasks.payload.images import prepare
 from tests.unit.producers.conftest import LONELY_TRACK, Backstage, wait_until
-from tests.unit.producers.pictures import noise
+from tests.unit.producers.sample_images import noise
 from tests.unit.producers.small_worker import DIMENSION, clip_model, vector_of
 
 

@@ -30,11 +30,11 @@ def test_nothing_that_an_agent_uses_is_heavy(code: str) -> None:
 
 
 def test_the_help_does_without_what_a_client_needs() -> None:
-    assert not _loaded("import singletrack.cli.commands") & {"celery", "kombu", "redis", "matplotlib"}
+    assert not _loaded("import singletrack.cli.app") & {"celery", "kombu", "redis", "matplotlib"}
 
 
 def test_the_command_line_is_not_heavy() -> None:
-    assert not _loaded("import singletrack.cli.commands, singletrack.cli.checks") & HEAVY
+    assert not _loaded("import singletrack.cli.app, singletrack.cli.checks") & HEAVY
 
 
 def test_the_version_is_that_of_the_distribution() -> None:

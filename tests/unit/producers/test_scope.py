@@ -2,7 +2,7 @@
 
 import pytest
 
-from singletrack.progress import Progress
+from singletrack.reading.progress import Progress
 from singletrack.scope import Scope
 from singletrack_tasks.errors import JobCancelled, RedisUnavailable
 

@@ -7,7 +7,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from singletrack_ops.redis_server import EmbeddedRedis
+from singletrack_ops.embedded.redis_server import EmbeddedRedis
 from singletrack_worker.settings import GPUResourceConfig
 
 

@@ -71,7 +71,7 @@ def test_it_connects_to_nothing_and_imports_nothing_heavy(app: dict[str, Any]) -
 def test_all_keys_of_a_track_begin_alike(app: dict[str, Any]) -> None:
     conf = app["conf"]
     assert conf["broker_url"] == "redis://:secret@127.0.0.1:9/3"
-    assert conf["result_backend"] == f"singletrack_worker.results:TrackBackend+{conf['broker_url']}"
+    assert conf["result_backend"] == f"singletrack_worker.delivery.results:TrackBackend+{conf['broker_url']}"
     for options in (conf["broker_transport_options"], conf["result_backend_transport_options"]):
         assert options["global_keyprefix"] == "singletrack:second:"
 
@@ -120,7 +120,7 @@ def test_urls_of_celerys_own_are_refused(name: str) -> None:
 
 
 def test_encoders_can_import_the_gpu_side_without_celery() -> None:
-    done = python("import sys, singletrack_worker.gpu.encoder_process; print('celery' in sys.modules)")
+    done = python("import sys, singletrack_worker.gpu.clip.process; print('celery' in sys.modules)")
     assert done.stdout.strip() == "False", done.stderr
 
 

@@ -6,21 +6,22 @@ from typing import Any
 import pytest
 import redis
 
-from singletrack_ops.redis_server import EmbeddedRedis
+from singletrack_ops.embedded.redis_server import EmbeddedRedis
 from singletrack_tasks.errors import InvalidConfiguration
 from singletrack_tasks.events import parse_event
 from singletrack_tasks.keys import Keys
-from singletrack_tasks.status import DegradedCode, ModelState
+from singletrack_tasks.result import DegradedCode
+from singletrack_tasks.status import ModelState
 from singletrack_worker.assembly import Worker, build_tenants, build_vram
-from singletrack_worker.gpu.gpu_resource_manager import Tenants
-from singletrack_worker.gpu.ollama_manager import OllamaManager
+from singletrack_worker.delivery.scripts import Scripts
+from singletrack_worker.gpu.manager import Tenants
+from singletrack_worker.gpu.ollama.manager import OllamaManager
 from singletrack_worker.gpu.ports import SystemClock
-from singletrack_worker.gpu.simulated import SimulatedGpu, SimulatedVlm
-from singletrack_worker.gpu.vram_monitor import NoGpu, VRAMMonitor
-from singletrack_worker.lease import FencedWriter
-from singletrack_worker.scripts import Scripts
+from singletrack_worker.gpu.vram.simulated import SimulatedGpu, SimulatedVlm
+from singletrack_worker.gpu.vram.vram_monitor import NoGpu, VRAMMonitor
 from singletrack_worker.settings import GPUResourceConfig
-from singletrack_worker.telemetry import Fanout
+from singletrack_worker.sight.telemetry import Fanout
+from singletrack_worker.store.writer import FencedWriter
 from tests.addresses import SILENT_OLLAMA
 
 TOKEN = 7

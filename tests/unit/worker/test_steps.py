@@ -9,7 +9,7 @@ import pytest
 from celery.concurrency import prefork, solo, thread
 from celery.worker.control import Panel
 
-from singletrack_worker.steps import (
+from singletrack_worker.bootsteps import (
     REFUSED_COMMANDS,
     STEPS,
     HoldTrack,
@@ -41,8 +41,8 @@ def test_one_thread_is_accepted_and_takes_the_commands_off_that_could_change_it(
     assert not set(REFUSED_COMMANDS) & set(Panel.data)
     assert "ping" in Panel.data
     assert "gpu_cancel" in Panel.data
-    assert Panel.data["revoke"].__module__ == "singletrack_worker.steps"
-    assert {Panel.data[name].__module__ for name in ("stats", "reserved")} == {"singletrack_worker.flower_stats"}
+    assert Panel.data["revoke"].__module__ == "singletrack_worker.bootsteps"
+    assert {Panel.data[name].__module__ for name in ("stats", "reserved")} == {"singletrack_worker.sight.flower_stats"}
     assert worker.options == {"without_gossip": True, "without_mingle": True}
 
 

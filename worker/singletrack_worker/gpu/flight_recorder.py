@@ -9,9 +9,9 @@ from functools import partial
 
 from singletrack_tasks.errors import SingletrackError
 from singletrack_tasks.recording import KEPT_S, MARKS_MAX, RATE_HZ, SAMPLES_MAX, GpuProcess, Mark, Recording, Sample
-from singletrack_tasks.status import StepReceipt
+from singletrack_tasks.result import StepReceipt
 from singletrack_tasks.text import cut_line
-from singletrack_worker.gpu.out_of_memory import is_out_of_memory
+from singletrack_worker.gpu.known.out_of_memory import is_out_of_memory
 from singletrack_worker.gpu.ports import Clock, EndedOperation, Vram
 
 PERIOD_S = 1 / RATE_HZ
@@ -29,7 +29,7 @@ _SHOWN_CHARS = 300
 _END_S = 2.0
 _log = logging.getLogger(__name__)
 
-Look = Callable[[tuple[GpuProcess, ...]], Sample]
+TakeSample = Callable[[tuple[GpuProcess, ...]], Sample]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class FlightRecorder:
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, look: Look) -> None:
+    def start(self, look: TakeSample) -> None:
         """Start to sample; `look` takes a sample, given the processes on the GPU, and waits for nothing."""
         self._thread = threading.Thread(target=self._run, args=(look,), name="flight-recorder", daemon=True)
         self._thread.start()
@@ -117,7 +117,7 @@ class FlightRecorder:
         self._failures.append(_Failure(reason, cut_line(detail, _SHOWN_CHARS)))
         self._wake.set()
 
-    def _run(self, look: Look) -> None:
+    def _run(self, look: TakeSample) -> None:
         while True:
             last = self._stopped.is_set()
             self._step(look, last=last)
@@ -126,7 +126,7 @@ class FlightRecorder:
             self._wake.wait(max(0.0, self._sample_due_s - self._clock.monotonic()))
             self._wake.clear()
 
-    def _step(self, look: Look, *, last: bool = False) -> None:
+    def _step(self, look: TakeSample, *, last: bool = False) -> None:
         """Do what is due, each part whatever becomes of the others."""
         self._hear_failures()
         now_s = self._clock.monotonic()

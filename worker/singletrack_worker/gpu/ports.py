@@ -8,19 +8,13 @@ from typing import Literal, Protocol
 
 from singletrack_tasks.errors import EncoderFailure, SingletrackError
 from singletrack_tasks.events import AnyEvent
+from singletrack_tasks.payload.blobs import Blob
+from singletrack_tasks.payload.vectors import Vector
 from singletrack_tasks.recording import GpuProcess
+from singletrack_tasks.result import StepReceipt
 from singletrack_tasks.schema import JsonSchema
-from singletrack_tasks.status import (
-    ClipModel,
-    ExecutionMode,
-    GpuInfo,
-    GPUResourceStatus,
-    LeaseInfo,
-    StepReceipt,
-    VRAMInfo,
-)
+from singletrack_tasks.status import ClipModel, ExecutionMode, GpuInfo, GPUResourceStatus, LeaseInfo, VRAMInfo
 from singletrack_tasks.vlm import VlmOptions
-from singletrack_tasks.wire import Blob, Vector
 
 
 class Clock(Protocol):
@@ -283,7 +277,7 @@ class Answers(Protocol):
         """Write what was gathered of it: this answer has ended, and the job's next one, if any, begins anew."""
 
 
-Outcome = Literal["ok", "failed", "cancelled", "expired"]
+Ending = Literal["ok", "failed", "cancelled", "expired"]
 
 
 @dataclass(frozen=True)
@@ -297,7 +291,7 @@ class EndedOperation:
 
     kind: str
     job_id: str
-    outcome: Outcome
+    outcome: Ending
     error: str | None
     waited_s: float | None
     duration_s: float

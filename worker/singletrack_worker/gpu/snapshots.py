@@ -14,15 +14,15 @@ from singletrack_tasks.status import (
     VRAMInfo,
     WorkerInfo,
 )
-from singletrack_worker.gpu.drift_watch import DriftWatch
-from singletrack_worker.gpu.footprints import Footprints
-from singletrack_worker.gpu.journal import Journal
-from singletrack_worker.gpu.observer import Observer
+from singletrack_worker.gpu.known.footprints import Footprints
+from singletrack_worker.gpu.known.journal import Journal
+from singletrack_worker.gpu.known.reasons import Reasons
+from singletrack_worker.gpu.known.states import RESIDENT, VlmLife
+from singletrack_worker.gpu.observing.drift_watch import DriftWatch
+from singletrack_worker.gpu.observing.observer import Observer
 from singletrack_worker.gpu.ports import Clip, Clock, SavedState, Vlm, VlmListing, Vram
-from singletrack_worker.gpu.reasons import Reasons
-from singletrack_worker.gpu.states import RESIDENT, VlmLife
 from singletrack_worker.gpu.turn import Turns
-from singletrack_worker.gpu.vram_monitor import ChangeDetector
+from singletrack_worker.gpu.vram.vram_monitor import ChangeDetector
 from singletrack_worker.settings import GPUResourceConfig
 
 

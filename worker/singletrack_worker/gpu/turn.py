@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypedDict
 
+from singletrack_tasks.celery_tasks import JobRef
 from singletrack_tasks.errors import DeadlinePassed, JobCancelled
-from singletrack_tasks.gpu import Job
-from singletrack_tasks.model import Request
-from singletrack_tasks.status import AT_WORK, Degradation, OperationInFlight, Stage, StepReceipt
-from singletrack_worker.gpu.journal import Journal, outcome_of
-from singletrack_worker.gpu.moves import Move
-from singletrack_worker.gpu.out_of_memory import is_out_of_memory
+from singletrack_tasks.message import Request
+from singletrack_tasks.result import Degradation, StepReceipt
+from singletrack_tasks.status import AT_WORK, OperationInFlight, Stage
+from singletrack_worker.gpu.known.journal import Journal, outcome_of
+from singletrack_worker.gpu.known.out_of_memory import is_out_of_memory
+from singletrack_worker.gpu.known.reasons import Reasons
+from singletrack_worker.gpu.moving.moves import Move
 from singletrack_worker.gpu.ports import Cancellation, Cancellations, Clock, EndedOperation
-from singletrack_worker.gpu.reasons import Reasons
 
 # A job that starts this soon was given up in that time only if this worker was told so: to ask Redis as well would
 # cost every job a round trip.
@@ -23,7 +24,7 @@ GIVEN_UP_KEPT = 1000
 TOKENS_TOLD_EVERY_S = 0.25
 
 
-class Outcome(TypedDict):
+class ResultFields(TypedDict):
     """The fields that every result has."""
 
     receipts: tuple[StepReceipt, ...]
@@ -37,7 +38,7 @@ class Turn:
 
     def __init__(
         self,
-        job: Job,
+        job: JobRef,
         kind: str,
         request: Request,
         clock: Clock,
@@ -136,9 +137,9 @@ class Turn:
             answer_tokens=self._all_tokens,
         )
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> ResultFields:
         """Return the fields that every result has."""
-        return Outcome(
+        return ResultFields(
             receipts=tuple(move.receipt for move in self.moves),
             reasons=self._reasons.current(),
             waited_s=self._told_waited_s,
@@ -217,7 +218,7 @@ class Turns:
         return None if turn is None else turn.operation
 
     @contextmanager
-    def take(self, kind: str, request: Request, job: Job, *, recorded: bool = False) -> Iterator[Turn]:
+    def take(self, kind: str, request: Request, job: JobRef, *, recorded: bool = False) -> Iterator[Turn]:
         """Wait for the turn and have it; raises `DeadlinePassed` and `JobCancelled` before anything is done.
 
         The end of one that is `recorded`, and its failure, is in the status before its caller hears of it.

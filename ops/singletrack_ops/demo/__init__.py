@@ -1,0 +1,1 @@
+"""`singletrack demo`: an agent's short day."""

@@ -1,0 +1,1 @@
+"""Servers and models that come along where a machine has none."""

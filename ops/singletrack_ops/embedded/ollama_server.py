@@ -1,0 +1,197 @@
+"""An Ollama to talk to: the user's own where there is one, else one that we start and end."""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+from singletrack_ops.embedded.child import Child
+from singletrack_ops.embedded.net import LOOPBACK, free_port, get_json, is_loopback, port_is_free, wait_until_ready
+from singletrack_ops.embedded.ollama_sandbox import SandboxFiles, build_sandbox
+from singletrack_ops.embedded.tiny_vlm import create_tiny_vlm
+from singletrack_ops.errors import OllamaUnavailable, OpsError
+from singletrack_tasks.ollama_address import DEFAULT_PORT, DEFAULT_URL, client_url, configured_url
+
+Kind = Literal["configured", "running", "installed", "sandbox"]
+
+_PROBE_TIMEOUT_S = 2.0
+_STOP_GRACE_S = 10.0
+_START_TRIES = 3
+
+
+@dataclass(frozen=True)
+class OllamaEndpoint:
+    """Where Ollama is to be had.
+
+    `configured` and `running` have a `url` that answered; `installed` has the `binary` to start, and a
+    `url` where OLLAMA_HOST says at which address; `sandbox` has neither, it is built when started.
+    """
+
+    kind: Kind
+    url: str | None = None
+    binary: Path | None = None
+
+
+def find_ollama(environ: Mapping[str, str] | None = None, *, allow_sandbox: bool = False) -> OllamaEndpoint:
+    """The first of: SINGLETRACK_OLLAMA_URL, OLLAMA_HOST or the default port, a program on the PATH, the sandbox.
+
+    Nothing is started. Raises `OllamaUnavailable` where a server that was asked for by name does not
+    answer (another one in its place would be a surprise), and where there is none at all.
+    """
+    env = os.environ if environ is None else environ
+    return _asked_for(env) or _listening(env) or _startable(env, allow_sandbox=allow_sandbox)
+
+
+class EmbeddedOllama:
+    """An Ollama that answers; ended by `stop` if, and only if, we started it."""
+
+    def __init__(self, kind: Kind, url: str, *, child: Child | None = None, model: str | None = None) -> None:
+        self.kind = kind
+        self.url = url
+        self.child = child
+        self.model = model
+        """The tiny model of the sandbox; None elsewhere, where the models are the user's own."""
+
+    @classmethod
+    def start(
+        cls,
+        folder: Path,
+        *,
+        environ: Mapping[str, str] | None = None,
+        allow_sandbox: bool = False,
+        port: int | None = None,
+        ready_timeout_s: float = 30.0,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> Self:
+        """Find an Ollama as `find_ollama` does, and start it where it does not run yet.
+
+        `folder` takes our log and, for the sandbox, its models; `port` is for one that we start. Raises
+        `OllamaUnavailable`, or `OpsError` with the end of its log where it does not come up.
+        """
+        env = os.environ if environ is None else environ
+        endpoint = find_ollama(env, allow_sandbox=allow_sandbox)
+        if endpoint.kind == "sandbox":
+            return cls.start_sandbox(folder, port=port, ready_timeout_s=ready_timeout_s, say=say)
+        if endpoint.binary is not None:
+            return cls._start_installed(endpoint.binary, endpoint.url, folder, env, port, ready_timeout_s)
+        if endpoint.url is None:
+            raise AssertionError("an endpoint has an address, a program, or is the sandbox")
+        return cls(endpoint.kind, endpoint.url)
+
+    @classmethod
+    def start_sandbox(
+        cls,
+        folder: Path,
+        *,
+        cache: Path | None = None,
+        port: int | None = None,
+        ready_timeout_s: float = 30.0,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> Self:
+        """Build the sandbox if need be, start it with its models in `folder`, and give it the tiny model."""
+        files = build_sandbox(cache, say)
+        for tries_left in reversed(range(_START_TRIES)):
+            home = folder.resolve()
+            address = f"{LOOPBACK}:{port or free_port()}"
+            env = files.environment(address=address, home=home)
+            try:
+                child = _serve(files.binary, env, f"http://{address}", home / "ollama.log", ready_timeout_s)
+            except OpsError:
+                if tries_left and port is None:
+                    continue  # most likely somebody else took the free port
+                raise
+            return cls("sandbox", f"http://{address}", child=child, model=_with_model(child, files, env, home))
+        raise AssertionError("the last try returns or raises")
+
+    @classmethod
+    def _start_installed(
+        cls,
+        binary: Path,
+        url: str | None,
+        folder: Path,
+        environ: Mapping[str, str],
+        port: int | None,
+        ready_timeout_s: float,
+    ) -> Self:
+        default = DEFAULT_PORT if port_is_free(DEFAULT_PORT) else free_port()
+        address = f"{LOOPBACK}:{port or default}"
+        if url is not None and port is None:
+            address = urlsplit(url).netloc
+        env = {**environ, "OLLAMA_HOST": address}
+        child = _serve(binary, env, f"http://{address}", folder.resolve() / "ollama.log", ready_timeout_s)
+        return cls("installed", f"http://{address}", child=child)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End what we started, model runners included; harmless when repeated, and for a server that is not ours."""
+        if self.child is not None:
+            self.child.stop(_STOP_GRACE_S)
+
+
+def _asked_for(environ: Mapping[str, str]) -> OllamaEndpoint | None:
+    name = environ.get("SINGLETRACK_OLLAMA_URL", "").strip()
+    if not name:
+        return None
+    url = client_url(name)
+    if _answers(url):
+        return OllamaEndpoint("configured", url)
+    raise OllamaUnavailable(
+        f"SINGLETRACK_OLLAMA_URL names {url}, but no Ollama answers there. Start it, or unset the variable."
+    )
+
+
+def _listening(environ: Mapping[str, str]) -> OllamaEndpoint | None:
+    """A server at OLLAMA_HOST, or at the default address where that is not set; None if we may start one there."""
+    url = configured_url(environ)
+    if url is None:
+        return OllamaEndpoint("running", DEFAULT_URL) if _answers(DEFAULT_URL) else None
+    if _answers(url):
+        return OllamaEndpoint("configured", url)
+    if is_loopback(url):
+        return None
+    raise OllamaUnavailable(
+        f"OLLAMA_HOST names {url}, but no Ollama answers there. Start it there, or unset the variable."
+    )
+
+
+def _startable(environ: Mapping[str, str], *, allow_sandbox: bool) -> OllamaEndpoint:
+    if found := shutil.which("ollama", path=environ.get("PATH")):
+        return OllamaEndpoint("installed", configured_url(environ), Path(found))
+    if allow_sandbox:
+        return OllamaEndpoint("sandbox")
+    raise OllamaUnavailable(
+        "No Ollama answers here and no program `ollama` is on the PATH. Install it from "
+        "https://ollama.com/download, or name a server in SINGLETRACK_OLLAMA_URL (http://host:11434); for a first look "
+        "`singletrack up --sandbox` brings one with a tiny untrained model."
+    )
+
+
+def _answers(url: str) -> bool:
+    version = get_json(f"{url}/api/version", _PROBE_TIMEOUT_S)
+    return isinstance(version, dict) and "version" in version
+
+
+def _serve(binary: Path, env: Mapping[str, str], url: str, log_path: Path, ready_timeout_s: float) -> Child:
+    child = Child.start("ollama", [binary, "serve"], env=env, cwd=binary.parent, log_path=log_path)
+    try:
+        wait_until_ready(child, lambda: _answers(url), ready_timeout_s)
+    except BaseException:  # an interrupt by the user included: what we started must not stay
+        child.stop(_STOP_GRACE_S)
+        raise
+    return child
+
+
+def _with_model(child: Child, files: SandboxFiles, env: Mapping[str, str], home: Path) -> str:
+    try:
+        return create_tiny_vlm(files.binary, env, home / "tiny-vlm")
+    except BaseException:  # an interrupt by the user included: what we started must not stay
+        child.stop(_STOP_GRACE_S)
+        raise

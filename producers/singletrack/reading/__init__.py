@@ -1,0 +1,1 @@
+"""What is read from Redis without waiting for the GPU."""

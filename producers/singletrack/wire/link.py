@@ -1,0 +1,97 @@
+"""A client's own line to Redis: binary, thread-safe, with the server's clock."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from singletrack.wire.redis_errors import reaching_redis
+from singletrack.wire.settings import ClientSettings
+from singletrack_tasks.keys import Keys
+from singletrack_tasks.payload.blobs import BlobStore
+
+SOCKET_TIMEOUT_S = 5.0
+CLIENT_NAME = "singletrack-client"
+_CLOCK_GOOD_FOR_S = 300.0
+
+
+class RedisLink:
+    """One Redis server seen from one client; connects when it is first used."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self.url = settings.redis_url
+        self.keys = Keys(settings.track)
+        # One quick retry rides over a connection that died of old age, and a refused one is told at once.
+        self.redis: redis.Redis = redis.Redis.from_url(
+            self.url,
+            socket_timeout=SOCKET_TIMEOUT_S,
+            socket_connect_timeout=SOCKET_TIMEOUT_S,
+            socket_keepalive=True,
+            client_name=CLIENT_NAME,
+            retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), 1),
+        )
+        self.blobs = BlobStore(self.redis, self.keys)
+        self._clock = _Clock()
+
+    @contextmanager
+    def reaching(self) -> Iterator[redis.Redis]:
+        """Give the redis-py client (bytes in, bytes out); what goes wrong is told as by `reaching_redis`."""
+        with reaching_redis(self.url):
+            yield self.redis
+
+    def now_unix_s(self) -> float:
+        """Tell the time by the Redis server's clock, asking it once in five minutes at most."""
+        if (now := self._clock.now()) is not None:
+            return now
+        with self.reaching() as client:
+            before_s = time.monotonic()
+            answer: Any = client.time()
+            return self._clock.set(answer, before_s)
+
+    def saw_time(self, answer: tuple[int, int], asked_at_s: float) -> float:
+        """Take a TIME that came along with other answers, asked for at the monotonic time `asked_at_s`."""
+        return self._clock.set(answer, asked_at_s)
+
+    def close(self) -> None:
+        """End the connections."""
+        self.redis.close()
+
+
+def stream_entries(answer: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    """Take the entries of the one stream out of an answer, which has another shape in RESP3."""
+    if not answer:
+        return []
+    if isinstance(answer, dict):
+        (streams,) = answer.values()
+        return [entry for stream in streams for entry in stream]
+    return list(answer[0][1])
+
+
+class _Clock:
+    """The server's Unix time, carried on by this machine's monotonic clock, which nobody sets."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._offset_s = 0.0
+        self._until_s: float | None = None
+
+    def now(self) -> float | None:
+        with self._lock:
+            now_s = time.monotonic()
+            if self._until_s is None or now_s > self._until_s:
+                return None
+            return now_s + self._offset_s
+
+    def set(self, answer: tuple[int, int], asked_at_s: float) -> float:
+        seconds, microseconds = answer
+        server_s = seconds + microseconds / 1e6
+        with self._lock:
+            now_s = time.monotonic()
+            self._offset_s = server_s - (asked_at_s + now_s) / 2
+            self._until_s = now_s + _CLOCK_GOOD_FOR_S
+            return now_s + self._offset_s

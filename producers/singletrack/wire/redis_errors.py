@@ -1,0 +1,72 @@
+"""Redis's errors, said so that the reader knows what to do."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from kombu.exceptions import LimitExceeded, OperationalError
+from redis import exceptions as redis_errors
+
+from singletrack.wire.settings import address
+from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable, SingletrackError
+
+
+@contextmanager
+def reaching_redis(url: str) -> Iterator[None]:
+    """Turn what goes wrong on the way to the Redis server at `url` into what `unavailable` makes of it."""
+    try:
+        yield
+    except SingletrackError:
+        raise
+    except (redis_errors.RedisError, OperationalError, LimitExceeded, OSError) as error:
+        raise unavailable(url, error) from error
+
+
+def unavailable(url: str, error: BaseException) -> RedisUnavailable | InvalidConfiguration:
+    """Say what is wrong with the Redis server at `url`, and what to do about it.
+
+    A server that does not let us in is `InvalidConfiguration`: no other try changes that. All else is
+    `RedisUnavailable`.
+    """
+    cause = _root(error)
+    where, details = f"Redis at {address(url)}", {"type": type(cause).__name__}
+    if (refusal := _refusal(url, cause)) is not None:
+        return InvalidConfiguration(f"{where} {refusal}", details)
+    return RedisUnavailable(f"{where} {_advice(cause)}", details)
+
+
+def _root(error: BaseException) -> BaseException:
+    while not isinstance(error, redis_errors.RedisError) and error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _refusal(url: str, error: BaseException) -> str | None:
+    text = str(error)
+    if isinstance(error, redis_errors.NoPermissionError):
+        return f"does not let this user do that ({text}). Widen the user's ACL."
+    if not isinstance(error, redis_errors.AuthenticationError) and not text.startswith(("WRONGPASS", "NOAUTH")):
+        return None
+    if urlsplit(url).password is None:
+        return "asks for a password. Put it into SINGLETRACK_REDIS_URL: redis://:PASSWORD@HOST:6379/0."
+    return (
+        f"does not accept the password ({text}). Put the right one into SINGLETRACK_REDIS_URL: "
+        "redis://:PASSWORD@HOST:6379/0."
+    )
+
+
+def _advice(error: BaseException) -> str:
+    text = str(error)
+    # Servers before 7.0 tell it of a script in the middle of another error.
+    if isinstance(error, redis_errors.OutOfMemoryError) or "OOM command not allowed" in text:
+        return f"is out of memory ({text}). Raise its maxmemory, or wait until the queue is shorter."
+    if isinstance(error, redis_errors.BusyLoadingError):
+        return "is still loading its data. Try again in a moment."
+    if isinstance(error, redis_errors.TimeoutError | TimeoutError | LimitExceeded):
+        return "did not answer in time. Check the address in SINGLETRACK_REDIS_URL, the network and the firewall."
+    if isinstance(error, redis_errors.ConnectionError | OSError):
+        return (
+            f"cannot be reached ({text}). Start it (`singletrack up` brings one along), or set "
+            "SINGLETRACK_REDIS_URL to where it is."
+        )
+    return f"answered with an error: {text}"

@@ -1,0 +1,41 @@
+"""Vectors travel as bytes."""
+
+import base64
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from singletrack_tasks.message import Message
+
+Vector = NDArray[np.float32]
+
+
+class Vectors(Message):
+    """Embeddings, one a row: float32, little endian, in base64, which is a quarter of a list of numbers."""
+
+    rows: int = Field(ge=0)
+    dimension: int = Field(gt=0)
+    data: str
+
+    @model_validator(mode="after")
+    def _is_of_its_size(self) -> Self:
+        if len(self.data) != _base64_length(self.rows * self.dimension * 4):
+            raise ValueError(f"{len(self.data)} characters are not {self.rows} x {self.dimension} numbers")
+        return self
+
+    @classmethod
+    def of(cls, vectors: Vector) -> Self:
+        """Pack an array of rows x dimension."""
+        data = np.ascontiguousarray(vectors, dtype="<f4").tobytes()
+        return cls(rows=vectors.shape[0], dimension=vectors.shape[1], data=base64.b64encode(data).decode("ascii"))
+
+    def array(self) -> Vector:
+        """Unpack to an array of rows x dimension, float32."""
+        flat = np.frombuffer(base64.b64decode(self.data, validate=True), dtype="<f4")
+        return flat.reshape(self.rows, self.dimension).astype(np.float32)
+
+
+def _base64_length(size_bytes: int) -> int:
+    return -(-size_bytes // 3) * 4

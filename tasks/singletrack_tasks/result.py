@@ -1,0 +1,75 @@
+"""What the result of every operation has: receipts of steps, reasons, times."""
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from singletrack_tasks.message import Message
+
+
+class DegradedCode(StrEnum):
+    """Why the system does less than it was configured for."""
+
+    NO_GPU = "no_gpu"
+    OLLAMA_UNREACHABLE = "ollama_unreachable"
+    VLM_MODEL_MISSING = "vlm_model_missing"
+    VLM_LOAD_FAILED = "vlm_load_failed"
+    VLM_PARTLY_ON_CPU = "vlm_partly_on_cpu"
+    VLM_VRAM_SHORT = "vlm_vram_short"
+    VRAM_NOT_RELEASED = "vram_not_released"
+    CLIP_UNAVAILABLE = "clip_unavailable"
+    CLIP_MIGRATION_FAILED = "clip_migration_failed"
+
+
+class Degradation(Message):
+    """One reason for degraded mode, and since when it holds (Unix time, seconds)."""
+
+    code: DegradedCode
+    message: str
+    since_unix_s: float
+
+
+StepName = Literal["unload_vlm", "load_vlm", "demote_clip", "promote_clip"]
+
+
+class StepReceipt(Message):
+    """What one step of a transition did: VRAM in use before and after (MiB, None without a GPU), and how long."""
+
+    step: StepName
+    ok: bool
+    vram_before_mb: int | None = None
+    vram_after_mb: int | None = None
+    duration_s: float = Field(ge=0)
+    attempts: int = 1
+    detail: str = ""
+
+
+class OperationResult(Message):
+    """What the result of every operation has: the steps it took to make the GPU ready, and the times.
+
+    `waited_s` is the time in the queue, `duration_s` the time with the GPU, steps included.
+    """
+
+    receipts: tuple[StepReceipt, ...] = ()
+    reasons: tuple[Degradation, ...] = ()
+    waited_s: float | None = None
+    duration_s: float = Field(default=0, ge=0)
+
+    @property
+    def degraded(self) -> bool:
+        """Whether anything was less than configured when the operation ended."""
+        return bool(self.reasons)
+
+    @property
+    def done(self) -> str:
+        """What was done, in a few words."""
+        return "done"
+
+    @property
+    def summary(self) -> str:
+        """One short line for logs and Flower, with nothing in it of what was asked and what was answered."""
+        took = f"{self.duration_s:.1f} s" if self.duration_s >= 1 else f"{self.duration_s * 1000:.0f} ms"
+        steps = ", ".join(receipt.step if receipt.ok else f"{receipt.step} failed" for receipt in self.receipts)
+        codes = ", ".join(reason.code for reason in self.reasons)
+        return f"{self.done} in {took}{steps and f' ({steps})'}{codes and f', degraded: {codes}'}"

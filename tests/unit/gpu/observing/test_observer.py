@@ -1,0 +1,98 @@
+"""What is observed, and the reasons for degraded mode that follow from it and end with it."""
+
+import pytest
+
+from singletrack_tasks.result import DegradedCode
+from singletrack_tasks.status import ExecutionMode, ModelState
+from tests.unit.gpu.rig import CLIP_MB, DESKTOP_MB, VLM_MB, Rig
+
+
+def text_of(rig: Rig, code: DegradedCode) -> str:
+    """What is said of a reason that holds."""
+    return next(reason.message for reason in rig.manager.status().reasons if reason.code is code)
+
+
+def test_everything_is_read_anew() -> None:
+    rig = Rig()
+    assert rig.observer.observe().vlm is ModelState.UNLOADED
+    rig.vlm.load_by_somebody()
+    observed = rig.observer.observe()
+    listing = rig.observer.listing
+    assert listing is not None
+    assert (observed.vlm, listing.vram_mb, observed.vlm_needs_mb) == (ModelState.LOADED, VLM_MB, None)
+    assert observed.vram is not None
+    assert observed.vram.used_mb == DESKTOP_MB + VLM_MB
+    assert (observed.clip_on_gpu, observed.clip_ready, observed.clip_needs_mb) == (False, False, CLIP_MB)
+
+
+def test_no_gpu_is_a_reason_from_the_start() -> None:
+    assert Rig(None).codes() == {DegradedCode.NO_GPU}
+    assert Rig().codes() == set()
+
+
+def test_a_server_that_does_not_answer_is_a_reason_until_it_does() -> None:
+    rig = Rig()
+    rig.vlm.faults.down = True
+    assert rig.observer.observe().vlm is ModelState.UNAVAILABLE
+    assert rig.codes() == {DegradedCode.OLLAMA_UNREACHABLE}
+    rig.vlm.faults.down = False
+    assert rig.observer.observe().vlm is ModelState.UNLOADED
+    assert rig.codes() == set()
+
+
+def test_a_model_partly_on_the_cpu_is_a_reason_with_the_figures() -> None:
+    rig = Rig()
+    rig.vlm.faults.cpu_mb = 1000
+    rig.set_mode(ExecutionMode.RECORDING)
+    assert rig.codes() == {DegradedCode.VLM_PARTLY_ON_CPU}
+    assert text_of(rig, DegradedCode.VLM_PARTLY_ON_CPU).startswith("4600 of the 5600 MB of fake-vlm:1b are on the GPU")
+    assert rig.observer.observe().vlm_needs_mb is None, "half a model is no measure of it"
+    rig.vlm.evict()
+    rig.observer.observe()
+    assert rig.codes() == set()
+
+
+def test_a_model_that_takes_less_than_before_is_a_reason_though_the_server_says_nothing() -> None:
+    rig = Rig()
+    rig.set_mode(ExecutionMode.RECORDING)
+    assert rig.observer.observe().vlm_needs_mb == VLM_MB
+    rig.set_mode(ExecutionMode.AUTOPILOT)
+    rig.vlm.faults.silent_cpu_mb = 2000
+    rig.set_mode(ExecutionMode.RECORDING)
+    assert rig.codes() == {DegradedCode.VLM_VRAM_SHORT}
+    assert "took 3600 MB of this GPU's VRAM where at least 4480 MB were expected" in text_of(
+        rig, DegradedCode.VLM_VRAM_SHORT
+    )
+    assert rig.observer.observe().vlm_needs_mb == VLM_MB
+    rig.vlm.evict()
+    rig.observer.observe()
+    assert rig.codes() == set()
+
+
+@pytest.mark.parametrize("silent_mb", [0, 1000])
+def test_a_little_less_is_no_reason(silent_mb: int) -> None:
+    rig = Rig()
+    rig.set_mode(ExecutionMode.RECORDING)
+    rig.set_mode(ExecutionMode.AUTOPILOT)
+    rig.vlm.faults.silent_cpu_mb = silent_mb
+    rig.set_mode(ExecutionMode.RECORDING)
+    assert rig.codes() == set()
+    assert rig.observer.observe().vlm_needs_mb == VLM_MB - silent_mb
+
+
+def test_what_a_stranger_took_amid_a_load_is_not_learned() -> None:
+    rig = Rig(24_000)
+    stranger_mb = [0]
+    rig.vram.add_tenant("stranger", lambda: stranger_mb[0])  # type: ignore[attr-defined]  # the simulated GPU
+    rig.clock.on_sleep = lambda: stranger_mb.__setitem__(0, 9000)
+    rig.set_mode(ExecutionMode.RECORDING)
+    assert rig.observer.observe().vlm_needs_mb is None
+
+
+def test_footprints_outlive_the_worker() -> None:
+    rig = Rig().started()
+    rig.set_mode(ExecutionMode.RECORDING)
+    rig.set_mode(ExecutionMode.AUTOPILOT)
+    rig.manager = rig.new_manager()
+    observed = rig.observer.observe()
+    assert (observed.vlm_needs_mb, observed.clip_needs_mb) == (VLM_MB, CLIP_MB)

@@ -1,0 +1,238 @@
+"""What a worker does around Celery's own steps: in this order at the start, in the reverse at the end.
+
+`OneAtATime` refuses a pool that could run two operations at once. `LockHost` takes the GPU's lock on this host.
+`HoldTrack` takes the lease on the track, of all hosts, and puts back what earlier workers left in hand. `Manage`
+builds the manager, gives it to the tasks, and takes it away after the last of them.
+"""
+
+import logging
+import re
+from typing import Any, NoReturn
+
+import redis
+from celery import bootsteps
+from celery.worker.control import Panel, control_command
+from celery.worker.state import maybe_shutdown
+
+from singletrack_tasks import celery_tasks as gpu
+from singletrack_tasks.errors import RedisUnavailable, SingletrackError
+from singletrack_worker.delivery import inbox
+from singletrack_worker.settings import GPUResourceConfig
+from singletrack_worker.sight import flower_stats
+from singletrack_worker.stopping import Stopping
+from singletrack_worker.tenure.host_lock import EX_HELD
+
+_log = logging.getLogger(__name__)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+_CELERYS_REVOKE: Any = Panel.data["revoke"]
+
+# Each of these could make two operations run at once, or take the worker off its queue.
+# The last ones try to end a thread, which cannot be done, and would leave its job in hand for ever: `gpu_cancel` can.
+REFUSED_COMMANDS = (
+    "pool_grow",
+    "pool_shrink",
+    "autoscale",
+    "add_consumer",
+    "cancel_consumer",
+    "terminate",
+    "revoke_by_stamped_headers",
+)
+
+
+class OneAtATime(bootsteps.StartStopStep):
+    """Refuses to start with another pool than one thread, and takes the commands that could change that away."""
+
+    requires = ("celery.worker.components:Timer",)
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        super().__init__(worker, **options)
+        if worker.concurrency != 1 or not worker.pool_cls.__module__.endswith("concurrency.thread"):
+            raise SystemExit(
+                "A GPU worker runs one operation at a time: leave --pool and --concurrency out, or give "
+                "--pool=threads --concurrency=1."
+            )
+        if options.get("autoscale") or worker.options.get("autoscale"):
+            raise SystemExit("A GPU worker runs one operation at a time: leave --autoscale out.")
+        # Workers of a track do not know each other: asking around for them only delays the start.
+        worker.options.update(without_gossip=True, without_mingle=True)
+        for command in REFUSED_COMMANDS:
+            Panel.data.pop(command, None)
+        Panel.data["revoke"] = _revoke
+        Panel.data.update(stats=flower_stats.stats, reserved=flower_stats.reserved)
+
+
+class LockHost(bootsteps.StartStopStep):
+    """Takes the GPU's lock on this host, or ends with exit status 75."""
+
+    requires = ("celery.worker.components:Pool", OneAtATime)
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        super().__init__(worker, **options)
+        worker.gpu_vram = worker.gpu_lock = None
+
+    def start(self, worker: Any) -> None:
+        """Find the GPU and lock it; a standby waits."""
+        from singletrack_worker.assembly import build_vram
+        from singletrack_worker.tenure.tenure import HeldByAnother, host_lock, take_lock
+
+        config: GPUResourceConfig = worker.app.gpu_config
+        worker.gpu_vram = build_vram(config)
+        found = worker.gpu_vram.gpu
+        uuid = found.uuid if found is not None and config.gpu == "auto" else None
+        what = f"the GPU {uuid}" if uuid else f"the track {config.track}"
+        try:
+            lock = host_lock(config, uuid)
+            take_lock(lock, what, standby=config.standby, go_on=maybe_shutdown)
+        except HeldByAnother as error:
+            _end_as_held(error)
+        except SingletrackError as error:
+            raise SystemExit(f"The worker cannot start: {error}") from error
+        worker.gpu_lock = lock
+
+    def stop(self, worker: Any) -> None:
+        """Let go of the lock; calling it again does nothing."""
+        if worker.gpu_lock is not None:
+            worker.gpu_lock.release()
+            worker.gpu_lock = None
+
+    def terminate(self, worker: Any) -> None:
+        """End as `stop` does."""
+        self.stop(worker)
+
+
+class HoldTrack(bootsteps.StartStopStep):
+    """Takes the lease on the track and opens its inbox, or ends with exit status 75."""
+
+    requires = (LockHost,)
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        super().__init__(worker, **options)
+        worker.gpu_redis = worker.gpu_tenure = None
+
+    def start(self, worker: Any) -> None:
+        """Connect, take the lease, and put back what was left in hand; a standby waits."""
+        from singletrack_worker.store.connection import connect
+        from singletrack_worker.tenure.tenure import HeldByAnother, Tenure
+
+        config: GPUResourceConfig = worker.app.gpu_config
+        try:
+            worker.gpu_redis = connect(config)
+            tenure = _tenure(Tenure, worker, config)
+            tenure.begin(maybe_shutdown)
+        except HeldByAnother as error:
+            _end_as_held(error)
+        except SingletrackError as error:
+            raise SystemExit(f"The worker cannot start: {error}") from error
+        worker.gpu_tenure = tenure
+        inbox.provide(tenure.inbox)
+
+    def stop(self, worker: Any) -> None:
+        """Put back what is in hand and give the lease back; calling it again does nothing."""
+        inbox.provide(None)
+        if worker.gpu_tenure is not None:
+            worker.gpu_tenure.end()
+            worker.gpu_tenure = None
+        if worker.gpu_redis is not None:
+            worker.gpu_redis.close()
+            worker.gpu_redis = None
+
+    def terminate(self, worker: Any) -> None:
+        """End as `stop` does."""
+        self.stop(worker)
+
+
+class Manage(bootsteps.StartStopStep):
+    """Starts the manager before the first task, and stops it after the last."""
+
+    requires = (HoldTrack,)
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        super().__init__(worker, **options)
+        worker.gpu_worker = worker.gpu_stopping = worker.gpu_metrics = None
+
+    def start(self, worker: Any) -> None:
+        """Build the manager, let it see what there is, and give it to the tasks."""
+        from singletrack_worker.assembly import Worker
+        from singletrack_worker.sight.metrics_server import MetricsServer
+
+        config: GPUResourceConfig = worker.app.gpu_config
+        tenure = worker.gpu_tenure
+        worker.gpu_metrics = MetricsServer(config)
+        try:
+            worker.gpu_worker = Worker(
+                config,
+                worker.gpu_redis,
+                worker.gpu_vram,
+                tenure.writer,
+                telemetry=worker.gpu_metrics.metrics,
+                lease=lambda: tenure.lease,
+            )
+        except SingletrackError as error:
+            raise SystemExit(f"The worker cannot start: {error}") from error
+        manager = worker.gpu_worker.manager
+        worker.gpu_metrics.start(manager.glance)
+        worker.gpu_stopping = Stopping(config.grace_s, manager, tenure.inbox.give_back, tenure.abandon)
+        worker.gpu_stopping.hear_signals()
+        worker.gpu_worker.start(after_a_death=tenure.inherited > 0)
+        tenure.keep(manager.resume)
+        gpu.provide(manager)
+
+    def stop(self, worker: Any) -> None:
+        """Let the operation in flight finish, then end the encoders; calling it again does nothing."""
+        if worker.gpu_stopping is not None:
+            worker.gpu_stopping.begin()
+        worker.pool.stop()
+        if worker.gpu_stopping is not None:
+            worker.gpu_stopping.over()
+            worker.gpu_stopping = None
+        gpu.provide(None)
+        if worker.gpu_metrics is not None:
+            worker.gpu_metrics.stop()
+            worker.gpu_metrics = None
+        if worker.gpu_worker is not None:
+            worker.gpu_worker.stop()
+            worker.gpu_worker = None
+
+    def terminate(self, worker: Any) -> None:
+        """End as `stop` does."""
+        self.stop(worker)
+
+
+@control_command(args=[("job_id", str)], signature="<job_id>")
+def gpu_cancel(state: Any, job_id: str) -> dict[str, str]:
+    """Break off the operation of a job, if it is the one in flight."""
+    running = state.consumer.controller.gpu_worker
+    done = running is not None and running.manager.cancel(job_id)
+    return {"ok": f"job {job_id} {'was told to stop' if done else 'is not in flight'}"}
+
+
+@control_command(args=[("request_id", str)], signature="<request_id>")
+def gpu_record(state: Any, request_id: str) -> dict[str, str]:
+    """Have what the flight recorder holds written to Redis, for whoever sent the request."""
+    running = state.consumer.controller.gpu_worker
+    if running is None or not _REQUEST_ID.fullmatch(request_id):
+        return {"error": f"no recording for the request {request_id!r:.80}"}
+    running.recorder.ask(request_id)
+    return {"ok": f"the recording {request_id} is on its way"}
+
+
+def _revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **options: Any) -> Any:
+    """Keep a job from being started, and leave one that runs alone, whatever else is asked for."""
+    return _CELERYS_REVOKE(state, task_id, **options)
+
+
+STEPS = (OneAtATime, LockHost, HoldTrack, Manage)
+
+
+def _tenure(tenure_class: Any, worker: Any, config: GPUResourceConfig) -> Any:
+    try:
+        return tenure_class(worker.gpu_redis, config, worker.gpu_lock, tasks=worker.app.tasks, standby=config.standby)
+    except redis.RedisError as error:
+        raise RedisUnavailable(f"cannot prepare the track: {error}") from error
+
+
+def _end_as_held(error: Exception) -> NoReturn:
+    """End with the exit status that tells a service manager to try again later."""
+    _log.critical("%s", error)
+    raise SystemExit(EX_HELD)

@@ -1,0 +1,1 @@
+"""How messages come to the worker, and how none of them is lost."""

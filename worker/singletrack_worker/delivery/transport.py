@@ -1,0 +1,175 @@
+"""Kombu's Redis transport, made safe for the queue of a GPU.
+
+Stock kombu pops a message and notes it in a second step: what dies between the two takes the message with it. Here the
+pop is a move (`BLMOVE`) to a list of the worker's own, and `Inbox` decides what becomes of it. All other queues, the
+replies to remote control among them, are kombu's as they were. `tests/integration/test_transport_contract.py` pins what
+is relied on of kombu.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import Empty
+from typing import Any
+
+import redis
+from kombu.transport import redis as stock
+from kombu.transport import virtual
+
+from singletrack_tasks.keys import QUEUE
+from singletrack_worker.delivery import inbox as inboxes
+from singletrack_worker.delivery.inbox import Inbox
+
+_log = logging.getLogger(__name__)
+
+# The stubs leave out the private methods that are overridden and called here.
+_StockQoS: Any = virtual.QoS
+_StockChannel: Any = stock.Channel
+
+# How often messages are looked for that were moved here and never arrived.
+RECOVER_EVERY_S = 5.0
+# How long to wait for the next look where Redis is too full to move a message by itself.
+FULL_WAIT_S = 0.2
+
+
+class QoS(_StockQoS):  # type: ignore[misc] # see above
+    """Which messages this channel delivered; where they are is the inbox's business."""
+
+    def ack(self, delivery_tag: str) -> None:
+        """Let go of a message."""
+        if (inbox := inboxes.current()) is not None:
+            inbox.done(delivery_tag)
+        super().ack(delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Let go of a message, or put it back."""
+        if (inbox := inboxes.current()) is not None:
+            inbox.put_back(delivery_tag) if requeue else inbox.done(delivery_tag)
+        super().ack(delivery_tag)
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:
+        """Put back what was delivered and has not begun; what runs stays in hand, its connection gone or not."""
+        self._on_collect.cancel()
+        self._flush()
+        inbox = inboxes.current()
+        if inbox is not None:
+            for tag in list(self._delivered):
+                inbox.put_back_unclaimed(tag)
+        self._delivered.clear()
+        self._delivered.restored = True
+
+
+class WorkerChannel(_StockChannel):  # type: ignore[misc] # see above
+    """A channel that takes messages of the GPU's queue through the inbox."""
+
+    QoS = QoS
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.handlers["BRPOP"] = self._read
+        self._moving = False
+        self._token = 0
+        # Whether Redis was too full for the last move, and had nothing on the queue; whether the log says so.
+        self._full = self._told_full = False
+        self._recover_at_s = 0.0
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        """Ask Redis for the next message."""
+        if QUEUE not in self.active_queues:
+            super()._brpop_start(timeout)
+            return
+        inbox = inboxes.current()
+        if inbox is None or not inbox.ready:
+            return
+        self._recover_now_and_then(inbox)
+        self._in_poll = self.client.connection
+        self._brpop_sent_at = time.monotonic()
+        self._moving = not self._full
+        # What comes lies in the list of this token, whatever becomes of the lease meanwhile.
+        self._token = inbox.token
+        self.client.connection.send_command(*self._waiting(inbox, timeout or self.brpop_timeout))
+
+    def _waiting(self, inbox: Inbox, timeout_s: float) -> tuple[str | float, ...]:
+        if self._full:
+            # Nothing is ever pushed there: this is how to wait a moment within the event loop.
+            return ("BRPOP", f"{inbox.queue}:nothing", FULL_WAIT_S)
+        return ("BLMOVE", inbox.queue, inbox.taken, "RIGHT", "LEFT", timeout_s)
+
+    def _recover_now_and_then(self, inbox: Inbox) -> None:
+        if time.monotonic() >= self._recover_at_s:
+            inbox.recover()
+            self._recover_at_s = time.monotonic() + RECOVER_EVERY_S
+
+    def _read(self, **options: Any) -> bool:
+        """Read Redis's answer, and deliver what it brings."""
+        if QUEUE not in self.active_queues and not self._moving:
+            return bool(self._brpop_read(**options))
+        raw = self._answer(**options)
+        if self._closing:
+            # What was moved lies where the next look finds it.
+            raise Empty
+        inbox = inboxes.current()
+        if raw is None or inbox is None:
+            raise Empty
+        envelope = inbox.admit(raw, self._token)
+        if envelope is None:
+            raise Empty
+        if QUEUE not in self.connection._callbacks:  # noqa: SLF001 - the transport is this class's other half
+            inbox.put_back(envelope.tag)
+            raise Empty
+        self.connection._deliver(envelope.payload, QUEUE)  # noqa: SLF001 - as above
+        return True
+
+    def _answer(self, **options: Any) -> bytes | None:
+        """The message that came, None if none did."""
+        moving, self._moving, waited, self._full = self._moving, False, self._full, False
+        try:
+            with self._connection_that_may_fail():
+                answer: bytes | None = self.client.parse_response(self.client.connection, "BLMOVE", **options)
+        except redis.OutOfMemoryError:
+            return self._take_from_full()
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+        if moving:
+            self._told_full = False
+        return self._take_from_full() if waited else answer
+
+    def _take_from_full(self) -> bytes | None:
+        """Take what there is where Redis has no memory to move it by itself; with nothing there, wait a moment next."""
+        if not self._told_full:
+            _log.warning("Redis is out of memory: messages are taken one by one until it is not")
+            self._told_full = True
+        inbox = inboxes.current()
+        raw = None
+        if inbox is not None and inbox.ready:
+            self._token = inbox.token
+            raw = inbox.take_now(self._token)
+        self._full = raw is None
+        return raw
+
+    @contextmanager
+    def _connection_that_may_fail(self) -> Iterator[None]:
+        try:
+            yield
+        except self.connection_errors:
+            # The next round connects anew.
+            self.client.connection.disconnect()
+            raise
+
+    def close(self) -> None:
+        """Close; a message that is just being moved here is left where the next look finds it."""
+        self._closing = True
+        if self._in_poll and self._moving:
+            try:
+                self._read()
+            except (Empty, *self.connection_errors):
+                self._in_poll = None
+        super().close()
+
+
+class WorkerTransport(stock.Transport):
+    """The transport of the worker: `broker_transport="singletrack_worker.delivery.transport:WorkerTransport"`."""
+
+    Channel = WorkerChannel

@@ -1,0 +1,1 @@
+"""CLIP in encoder processes."""

@@ -1,0 +1,245 @@
+"""The program of an encoder process: `python -m singletrack_worker.gpu.clip.program`, frames on stdin and stdout.
+
+It starts as a warm spare: torch and open_clip are imported, CUDA is not touched, and it waits for `load`. It ends
+when its stdin does, that is with the worker, whatever it is doing.
+
+Commands (header, payload -> header, payload):
+`ready` -> `cuda_initialized`, once the imports are done;
+`load` with weights, device, simulated, resize_mode, threads -> model, simulated, threads;
+`images` with count, n x size x size x 3 bytes from `images.prepare` -> rows, n x dimension float32, little endian;
+`texts`, a JSON list -> the same;
+`where` -> the device of the weights. An error is answered as `error` with kind and text.
+"""
+
+import importlib
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from singletrack_tasks.errors import ClipUnavailable, EncoderFailure
+from singletrack_tasks.status import ResizeMode
+from singletrack_worker.gpu.clip.frames import Frame, read_frame, write_frame
+from singletrack_worker.gpu.clip.weights import ClipNetwork, WeightsSpec, load_clip
+
+if TYPE_CHECKING:
+    import torch
+
+BATCH = 32
+
+_OUT_OF_MEMORY = ("out of memory", "alloc_failed", "can't allocate memory")
+
+
+class LoadedClip:
+    """A model on its device: in fp32 on the CPU, in fp16 with fp32 reductions on CUDA.
+
+    A simulated device computes as the CPU does, and says its own name.
+    """
+
+    def __init__(self, clip: ClipNetwork, device: str, *, simulated: bool) -> None:
+        import torch
+
+        self._clip = clip
+        self._named = device if simulated else None
+        self._device = torch.device("cpu" if simulated else device)
+        self._dtype = torch.float32 if self._device.type == "cpu" else torch.float16
+        _make_exact(self._device)
+        clip.module.to(device=self._device, dtype=self._dtype)
+        self._mean = torch.tensor(clip.mean, device=self._device).view(1, 3, 1, 1)
+        self._std = torch.tensor(clip.std, device=self._device).view(1, 3, 1, 1)
+
+    def where(self) -> str:
+        """Return the device that all weights are on; raises `RuntimeError` if they are on several."""
+        tensors = self._clip.module.state_dict().values()
+        devices = sorted({str(value.device) for value in tensors})
+        if len(devices) != 1:
+            raise RuntimeError(f"the weights are spread over {devices}")
+        return self._named or devices[0]
+
+    def embed_images(self, count: int, pixels: bytes) -> bytes:
+        """Embed `count` prepared images."""
+        size = self._clip.model.image_size
+        image_bytes = size * size * 3
+        if count < 1 or len(pixels) != count * image_bytes:
+            raise ValueError(f"{len(pixels)} bytes are not {count} images of {size} x {size} x 3 bytes")
+        images = memoryview(pixels)
+        return b"".join(self._encode_images(images[part]) for part in _parts(len(pixels), BATCH * image_bytes))
+
+    def embed_texts(self, texts: Sequence[str]) -> bytes:
+        """Embed texts; what is longer than the context is cut."""
+        return b"".join(self._encode_texts(list(texts[part])) for part in _parts(len(texts), BATCH))
+
+    def _encode_images(self, pixels: memoryview) -> bytes:
+        import torch
+
+        size = self._clip.model.image_size
+        with torch.inference_mode():
+            images = torch.frombuffer(bytearray(pixels), dtype=torch.uint8).to(self._device)
+            images = images.view(-1, size, size, 3).permute(0, 3, 1, 2)
+            inputs = images.to(torch.float32).div(255).sub(self._mean).div(self._std)
+            return _unit_rows(self._clip.module.encode_image(inputs.to(self._dtype)))
+
+    def _encode_texts(self, texts: list[str]) -> bytes:
+        import torch
+
+        with torch.inference_mode():
+            return _unit_rows(self._clip.module.encode_text(self._clip.tokenizer(texts).to(self._device)))
+
+
+class Session:
+    """The answers to the commands."""
+
+    def __init__(self) -> None:
+        self._loaded: LoadedClip | None = None
+        self._commands: dict[str, Callable[[Frame], Frame]] = {
+            "ready": self._ready,
+            "load": self._load,
+            "images": self._images,
+            "texts": self._texts,
+            "where": self._where,
+        }
+
+    def answer(self, request: Frame) -> Frame:
+        """Answer a command, with an error frame if it fails."""
+        try:
+            return self._commands[request.header["command"]](request)
+        except ClipUnavailable as error:
+            return _error("unavailable", error.message)
+        # This is the end of the process's world: whatever went wrong is for the caller to know.
+        except Exception as error:
+            traceback.print_exc()
+            return _error(_kind(error), f"{type(error).__name__}: {error}")
+
+    def _ready(self, _: Frame) -> Frame:
+        import torch
+
+        return Frame({"cuda_initialized": torch.cuda.is_initialized()})  # type: ignore[no-untyped-call] # torch's own gap
+
+    def _load(self, request: Frame) -> Frame:
+        header = request.header
+        self._loaded = None
+        clip = load_clip(WeightsSpec.parse(header["weights"]), ResizeMode(header["resize_mode"]))
+        threads = _fix_threads(header["threads"])
+        self._loaded = LoadedClip(clip, header["device"], simulated=header["simulated"])
+        return Frame({"model": clip.model.dump(), "simulated": header["simulated"], "threads": threads})
+
+    def _images(self, request: Frame) -> Frame:
+        count = request.header["count"]
+        return Frame({"rows": count}, self._clip().embed_images(count, request.payload))
+
+    def _texts(self, request: Frame) -> Frame:
+        texts = json.loads(request.payload)
+        return Frame({"rows": len(texts)}, self._clip().embed_texts(texts))
+
+    def _where(self, _: Frame) -> Frame:
+        return Frame({"device": self._clip().where()})
+
+    def _clip(self) -> LoadedClip:
+        if self._loaded is None:
+            raise RuntimeError("no model is loaded: send `load` first")
+        return self._loaded
+
+
+def main() -> None:
+    """Answer frames until the worker is gone."""
+    _ignore_signals()
+    stdin, stdout = _take_pipes()
+    requests: queue.SimpleQueue[Frame] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(stdin, requests), name="frames", daemon=True).start()
+    _warm_up()
+    session = Session()
+    while True:
+        answer = session.answer(requests.get())
+        write_frame(stdout, answer.header, answer.payload)
+
+
+def _ignore_signals() -> None:
+    # Ctrl-C and service managers signal the whole group. The worker decides when its encoders end: it may
+    # be finishing a task with them.
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
+def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Keep the pipes for frames: libraries that print write to stderr, and those that read find nothing."""
+    stdin, stdout = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return stdin, stdout
+
+
+def _receive(stdin: BinaryIO, requests: "queue.SimpleQueue[Frame]") -> None:
+    while True:
+        try:
+            requests.put(read_frame(stdin))
+        except EncoderFailure:
+            # The main thread may hang in an import or in a kernel, and stderr leads nowhere any more: nothing
+            # gentler ends the process for certain.
+            os._exit(0)
+
+
+def _warm_up() -> None:
+    try:
+        importlib.import_module("torch")
+        importlib.import_module("open_clip")
+    except ImportError:
+        # `load` answers with what to do.
+        traceback.print_exc()
+
+
+def _make_exact(device: "torch.device") -> None:
+    """Choose exact arithmetic: deterministic on the CPU, fp32 reductions and no TF32 on CUDA."""
+    import torch
+
+    if device.type == "cpu":
+        torch.use_deterministic_algorithms(True)
+        return
+    torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+
+
+def _fix_threads(threads: int | None) -> int:
+    import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return torch.get_num_threads()
+
+
+def _unit_rows(features: "torch.Tensor") -> bytes:
+    import torch
+
+    rows = torch.nn.functional.normalize(features.float(), dim=-1).cpu()
+    if not bool(torch.isfinite(rows).all()):
+        raise ArithmeticError("the embedding is not finite")
+    return rows.numpy().astype("<f4").tobytes()
+
+
+def _parts(length: int, step: int) -> Iterator[slice]:
+    return (slice(start, start + step) for start in range(0, length, step))
+
+
+def _kind(error: Exception) -> str:
+    text = str(error).lower()
+    is_memory = isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY)
+    return "out_of_memory" if is_memory else "error"
+
+
+def _error(kind: str, text: str) -> Frame:
+    # CUDA's messages come with pages of advice; a header has its bounds.
+    error: dict[str, Any] = {"kind": kind, "text": text[:4000]}
+    return Frame({"error": error})
+
+
+if __name__ == "__main__":
+    main()

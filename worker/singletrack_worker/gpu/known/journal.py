@@ -1,0 +1,69 @@
+"""What operations took and how they ended, for the status and for whoever counts them."""
+
+from typing import get_args
+
+from singletrack_tasks.errors import DeadlinePassed, JobCancelled, SingletrackError
+from singletrack_tasks.result import StepName, StepReceipt
+from singletrack_tasks.status import LastError
+from singletrack_tasks.text import cut_line
+from singletrack_worker.gpu.ports import Clock, EndedOperation, Ending, SavedState, Telemetry
+
+# How much the newest of a kind counts in its mean.
+NEWEST_PART = 0.3
+_SHOWN_CHARS = 300
+# Operations that are called after their one step, which is what is learned of them.
+_STEPS = frozenset(get_args(StepName))
+
+
+class Journal:
+    """Learns durations, keeps the last error, and passes on what it is told."""
+
+    def __init__(self, saved: SavedState, clock: Clock, telemetry: Telemetry) -> None:
+        self._saved = saved
+        self._clock = clock
+        self._telemetry = telemetry
+        self.last_error: LastError | None = None
+
+    @property
+    def durations_s(self) -> dict[str, float]:
+        """Mean durations of operations, their steps excepted, and of steps, by name."""
+        return self._saved.durations_s
+
+    def moved(self, receipt: StepReceipt, error: SingletrackError | None) -> None:
+        """Note a step of a transition."""
+        if error is None:
+            self._learn(receipt.step, receipt.duration_s)
+        self._telemetry.moved(receipt, error)
+
+    def ended(self, operation: EndedOperation, error: BaseException | None) -> None:
+        """Note an operation, and the error that it ended with."""
+        if error is None and operation.kind not in _STEPS:
+            self._learn(operation.kind, operation.work_s)
+        elif operation.outcome == "failed":
+            self.last_error = LastError(
+                at_unix_s=self._clock.time(),
+                job_id=operation.job_id or None,
+                kind=operation.kind,
+                error=type(error).__name__,
+                message=cut_line(str(error), _SHOWN_CHARS),
+            )
+        self._telemetry.ended(operation)
+
+    def _learn(self, name: str, duration_s: float) -> None:
+        known_s = self._saved.durations_s.get(name, duration_s)
+        mean_s = known_s + NEWEST_PART * (duration_s - known_s)
+        # A new dict, not a change in place: the status thread may be reading the old one.
+        self._saved.durations_s = {**self._saved.durations_s, name: float(f"{mean_s:.3g}")}
+
+
+def outcome_of(error: BaseException | None) -> Ending:
+    """Say how an operation ended."""
+    match error:
+        case None:
+            return "ok"
+        case JobCancelled():
+            return "cancelled"
+        case DeadlinePassed():
+            return "expired"
+        case _:
+            return "failed"

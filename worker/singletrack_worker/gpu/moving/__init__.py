@@ -1,0 +1,1 @@
+"""From a demand to receipts: plan the steps, make them, verify them."""

@@ -1,0 +1,147 @@
+"""What has to move, and in which order: pure functions of the mode, the demand and what was observed.
+
+The rules, in words: AUTOPILOT wants the VLM gone and CLIP on the GPU if it fits. RECORDING wants CLIP gone from
+the GPU, then the VLM loaded. IDLE moves nothing. A VLM that is asked outside RECORDING comes as a visitor: beside
+CLIP if both fit by the figures, else CLIP steps aside; when it has been idle for long enough it leaves again.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from singletrack_tasks.errors import NotEnoughVram
+from singletrack_tasks.result import StepName
+from singletrack_tasks.status import ExecutionMode, ModelState, VRAMInfo
+from singletrack_worker.gpu.known.states import RESIDENT
+
+Plan = tuple[StepName, ...]
+
+# Ollama keeps some memory free beside a model before it puts all of it on the GPU (MiB): a visitor that fits by a
+# hair would end up in part on the CPU, visit after visit.
+HEADROOM_MB = 512
+# A server that does not answer may hold the model, and may be back by now.
+_PERHAPS_THERE = RESIDENT | {ModelState.UNAVAILABLE}
+
+
+class Demand(Enum):
+    """What the caller needs."""
+
+    MODE = "the mode's contract"
+    VLM = "the VLM loaded"
+    NO_VLM = "the VLM gone"
+    UPKEEP = "order"
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What was found: memory (MiB), the tenants, and what is known of their size.
+
+    `vlm_needs_mb` is None for a VLM that was never seen on this GPU; `vlm_wanted` is false for one that has been
+    idle for the timeout, or that was unloaded for it.
+    """
+
+    vram: VRAMInfo | None
+    vlm: ModelState
+    vlm_wanted: bool
+    vlm_needs_mb: int | None
+    clip_on_gpu: bool
+    clip_ready: bool
+    clip_needs_mb: int
+    unreleased: bool = False
+
+
+def plan(mode: ExecutionMode, demand: Demand, observed: Observed) -> Plan:
+    """Return the steps that satisfy a demand in a mode, in order.
+
+    Raises `NotEnoughVram` (R6.4) if the VLM has to be loaded and cannot fit whatever is moved.
+    """
+    match demand:
+        case Demand.MODE:
+            return _contract(mode, observed)
+        case Demand.VLM:
+            return _bring_vlm(mode, observed)
+        case Demand.NO_VLM:
+            gone = observed.vlm in (ModelState.UNLOADED, ModelState.FAILED) and not observed.unreleased
+            return () if gone else ("unload_vlm",)
+        case Demand.UPKEEP:
+            return _upkeep(mode, observed)
+
+
+def _contract(mode: ExecutionMode, observed: Observed) -> Plan:
+    match mode:
+        case ExecutionMode.AUTOPILOT:
+            return (*_send_vlm_away(observed), *_promote(observed, _free_without_vlm(observed)))
+        case ExecutionMode.RECORDING:
+            return (*_demote(observed), *_load(observed))
+        case ExecutionMode.IDLE:
+            return ()
+
+
+def _bring_vlm(mode: ExecutionMode, observed: Observed) -> Plan:
+    if observed.vlm is ModelState.LOADED:
+        return ()
+    if mode is ExecutionMode.RECORDING or not _fits_beside_clip(observed):
+        return (*_demote(observed), *_load(observed))
+    return _load(observed)
+
+
+def _upkeep(mode: ExecutionMode, observed: Observed) -> Plan:
+    if observed.vlm is ModelState.LOADED and not observed.vlm_wanted:
+        away = _send_vlm_away(observed)
+        if mode is ExecutionMode.AUTOPILOT:
+            return (*away, *_promote(observed, _free_without_vlm(observed)))
+        return away
+    if mode is ExecutionMode.AUTOPILOT:
+        return _promote(observed, _free(observed))
+    if mode is ExecutionMode.RECORDING:
+        return (*_demote(observed), *(_load(observed) if observed.vlm_wanted else ()))
+    return ()
+
+
+def _send_vlm_away(observed: Observed) -> Plan:
+    return ("unload_vlm",) if observed.vlm in _PERHAPS_THERE else ()
+
+
+def _load(observed: Observed) -> Plan:
+    if observed.vlm is ModelState.LOADED:
+        return ()
+    _refuse_what_cannot_fit(observed)
+    return ("load_vlm",)
+
+
+def _demote(observed: Observed) -> Plan:
+    return ("demote_clip",) if observed.clip_on_gpu else ()
+
+
+def _promote(observed: Observed, free_mb: int) -> Plan:
+    wanted = observed.vram is not None and observed.clip_ready and not observed.clip_on_gpu
+    return ("promote_clip",) if wanted and observed.clip_needs_mb <= free_mb else ()
+
+
+def _fits_beside_clip(observed: Observed) -> bool:
+    return observed.vlm_needs_mb is not None and observed.vlm_needs_mb + HEADROOM_MB <= _free(observed)
+
+
+def _refuse_what_cannot_fit(observed: Observed) -> None:
+    if observed.vram is None or observed.vlm_needs_mb is None or observed.vlm is ModelState.UNAVAILABLE:
+        # Of a server that does not answer nobody knows what it holds: it may be this very model.
+        return
+    freeable_mb = observed.clip_needs_mb if observed.clip_on_gpu else 0
+    if observed.vlm_needs_mb > observed.vram.free_mb + freeable_mb:
+        raise NotEnoughVram.of(
+            "The VLM",
+            needed_mb=observed.vlm_needs_mb,
+            free_mb=observed.vram.free_mb,
+            freeable_mb=freeable_mb,
+            total_mb=observed.vram.total_mb,
+        )
+
+
+def _free(observed: Observed) -> int:
+    return observed.vram.free_mb if observed.vram is not None else 0
+
+
+def _free_without_vlm(observed: Observed) -> int:
+    """At most this much: what an unload frees is more than the server lists, and is looked at when it is done."""
+    if observed.vram is None or observed.vlm not in _PERHAPS_THERE:
+        return _free(observed)
+    return observed.vram.total_mb

@@ -1,0 +1,1 @@
+"""The VLM at an Ollama server."""

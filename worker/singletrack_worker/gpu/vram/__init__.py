@@ -1,0 +1,1 @@
+"""The memory of the GPU, by the driver or simulated."""

@@ -1,0 +1,1 @@
+"""What the worker shows: metrics, Flower's figures, recordings in files."""

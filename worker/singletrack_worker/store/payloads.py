@@ -1,0 +1,48 @@
+"""Payloads that requests brought, and embeddings kept for whoever asks again."""
+
+import logging
+from collections.abc import Sequence
+
+import redis
+
+from singletrack_tasks.errors import RedisUnavailable
+from singletrack_tasks.keys import (
+    VECTOR_TTL_S,
+    Keys,
+)
+from singletrack_tasks.payload.blobs import Blob, BlobStore
+from singletrack_tasks.payload.vectors import Vector
+
+_log = logging.getLogger(__name__)
+
+
+class RedisBlobs:
+    """Payloads of requests."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._store = BlobStore(client, keys)
+
+    def get(self, blobs: Sequence[Blob]) -> list[bytes]:
+        """Fetch payloads in order; raises `BlobMissing`, `RedisUnavailable`."""
+        try:
+            return self._store.get(blobs)
+        except redis.RedisError as error:
+            raise RedisUnavailable(f"cannot fetch the payloads: {error}. Send the request again.") from error
+
+
+class RedisVectorCache:
+    """Embeddings under the hash of their inputs; a cache that is away costs time, never an answer."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._redis = client
+        self._keys = keys
+
+    def put(self, fingerprint: str, sha256s: Sequence[str], vectors: Vector) -> None:
+        """Keep embeddings."""
+        pipe = self._redis.pipeline(transaction=False)
+        for sha256, vector in zip(sha256s, vectors, strict=True):
+            pipe.set(self._keys.vector(fingerprint, sha256), vector.astype("<f4").tobytes(), ex=VECTOR_TTL_S)
+        try:
+            pipe.execute()
+        except redis.RedisError as error:
+            _log.warning("embeddings were not cached: %s", error)

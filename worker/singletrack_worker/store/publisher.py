@@ -1,0 +1,104 @@
+"""Status and events, published as they change."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+
+import redis
+
+from singletrack_tasks.events import AnyEvent
+from singletrack_tasks.keys import (
+    EVENTS_MAX,
+    EVENTS_TTL_S,
+    STATUS_TTL_S,
+    Keys,
+)
+from singletrack_tasks.status import GPUResourceStatus
+from singletrack_worker.store.writer import Writer
+
+# Events that wait for a Redis that is away; older ones give way.
+EVENTS_HELD = 1000
+
+_log = logging.getLogger(__name__)
+
+
+class RedisPublisher:
+    """Status and events; a thread publishes at every change, and every second while there is none."""
+
+    PERIOD_S = 1.0
+    # Changes that follow each other faster than this are published together: a burst of short jobs would
+    # otherwise spend as much on its status as on itself.
+    GATHER_S = 0.05
+
+    def __init__(self, keys: Keys, writer: Writer) -> None:
+        self._keys = keys
+        self._writer = writer
+        self._events: deque[AnyEvent] = deque(maxlen=EVENTS_HELD)
+        self._lock = threading.Lock()
+        # Held from taking a snapshot to its end in Redis: none is overwritten by one that was taken before it.
+        self._in_order = threading.Lock()
+        self._wake = threading.Event()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, snapshot: Callable[[], GPUResourceStatus]) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, args=(snapshot,), name="status", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; calling it again does nothing."""
+        self._stopped.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def changed(self) -> None:
+        """Have the thread publish soon."""
+        self._wake.set()
+
+    def publish(self, snapshot: Callable[[], GPUResourceStatus]) -> None:
+        """Take a snapshot and write it, and the events that wait."""
+        try:
+            with self._in_order:
+                text = snapshot().model_dump_json()
+                self._writer.write(("SET", self._keys.status, text, "EX", STATUS_TTL_S))
+        except redis.RedisError as error:
+            _log.warning("the status was not published: %s", error)
+            return
+        self._flush()
+
+    def emit(self, event: AnyEvent) -> None:
+        """Add an event; one that cannot be written waits for the next."""
+        self._events.append(event)
+        self._flush()
+
+    def _run(self, snapshot: Callable[[], GPUResourceStatus]) -> None:
+        while not self._stopped.is_set():
+            if self._wake.wait(self.PERIOD_S):
+                self._stopped.wait(self.GATHER_S)
+            self._wake.clear()
+            try:
+                self.publish(snapshot)
+            except Exception:
+                # Without this thread the track looks dead: a defect in one snapshot must not end it.
+                _log.exception("no status snapshot could be taken")
+
+    def _flush(self) -> None:
+        with self._lock:
+            while self._events:
+                try:
+                    self._append(self._events[0])
+                except redis.RedisError as error:
+                    _log.warning("%d events wait for Redis: %s", len(self._events), error)
+                    return
+                self._events.popleft()
+
+    def _append(self, event: AnyEvent) -> None:
+        key = self._keys.events
+        self._writer.write(
+            ("XADD", key, "MAXLEN", "~", EVENTS_MAX, "*", "event", event.model_dump_json()),
+            ("EXPIRE", key, EVENTS_TTL_S),
+        )

@@ -1,0 +1,106 @@
+"""The lease on a track: which worker, of all hosts, may take its messages and write its state and results."""
+
+import logging
+
+import redis
+from pydantic import BaseModel, ValidationError
+
+from singletrack_tasks.keys import HOLDERS_MAX, LEASE_TTL_S, STATE_TTL_S, Keys
+from singletrack_tasks.status import LeaseInfo
+from singletrack_worker.delivery.scripts import Scripts
+from singletrack_worker.store.connection import server_time_unix_s
+from singletrack_worker.tenure.host_lock import Holder, HostLock
+
+_log = logging.getLogger(__name__)
+
+
+class _Lease(BaseModel):
+    """What the key of the lease holds."""
+
+    lock_id: str
+    holder: Holder
+    token: int = 0
+
+
+class Lease:
+    """A lease with a fencing token that only grows.
+
+    The token is larger than every one before it, those that Redis or this host remember, and than the server's time in
+    milliseconds: it also grows where Redis lost what it knew. A lease that was taken in the name of this host's lock is
+    free for whoever has that lock now: its holder is gone.
+    """
+
+    def __init__(self, client: redis.Redis, keys: Keys, scripts: Scripts, lock: HostLock) -> None:
+        self._redis = client
+        self._keys = keys
+        self._scripts = scripts
+        self._lock = lock
+        self._lease = _Lease(lock_id=lock.id, holder=Holder.this_process())
+        self.token = 0
+        self._since_unix_s = 0.0
+
+    @property
+    def info(self) -> LeaseInfo:
+        """The lease, as the status tells it; safe from any thread."""
+        return LeaseInfo(token=self.token, since_unix_s=self._since_unix_s)
+
+    def take(self) -> Holder | None:
+        """Take the lease if it is free; returns None then, else who has it. Raises `redis.RedisError`."""
+        self.token = 0
+        now_unix_s = server_time_unix_s(self._redis)
+        taken, value = self._scripts.take_lease(
+            keys=[self._keys.lease, self._keys.fence, self._keys.holders],
+            args=[
+                self._lease.lock_id,
+                self._lock.token + 1,
+                self._lease.model_dump_json(),
+                LEASE_TTL_S * 1000,
+                STATE_TTL_S,
+                HOLDERS_MAX,
+            ],
+        )
+        if not taken:
+            return _holder(value)
+        self.token = int(value)
+        self._since_unix_s = now_unix_s
+        self._lock.note_token(self.token)
+        _log.info("this worker has the lease on the track, token %d", self.token)
+        return None
+
+    def renew(self) -> bool:
+        """Renew the lease, also one that ran out and that nobody took; returns whether this is still its holder.
+
+        Raises `redis.RedisError`.
+        """
+        if not self.token:
+            return False
+        lease = self._lease.model_copy(update={"token": self.token})
+        return bool(
+            self._scripts.renew_lease(
+                keys=[self._keys.lease, self._keys.fence, self._keys.holders],
+                args=[self.token, lease.model_dump_json(), LEASE_TTL_S * 1000, STATE_TTL_S],
+            )
+        )
+
+    def release(self) -> None:
+        """Give the lease back, if it is held; raises `redis.RedisError`."""
+        if self.token:
+            self._scripts.release_lease(keys=[self._keys.lease, self._keys.fence], args=[self.token, STATE_TTL_S])
+            self.token = 0
+
+    def give_up(self, token: int) -> None:
+        """Have the next renewal fail, if this is still the token."""
+        if self.token == token:
+            self.token = 0
+
+    def ttl_ms(self) -> int:
+        """How long the lease has to live, negative where there is none; raises `redis.RedisError`."""
+        left_ms: int = self._redis.pttl(self._keys.lease)
+        return left_ms
+
+
+def _holder(value: bytes) -> Holder:
+    try:
+        return _Lease.model_validate_json(value).holder
+    except ValidationError:
+        return Holder(host="an unknown host", pid=0, since_unix_s=0)
