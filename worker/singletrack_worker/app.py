@@ -6,15 +6,13 @@ from typing import Any
 from celery import Celery
 from kombu.transport import TRANSPORT_ALIASES
 
-from singletrack_tasks import embedding, mode, upkeep, vlm
+from singletrack_tasks.celery_tasks import Gpu, register
 from singletrack_tasks.errors import InvalidConfiguration
 from singletrack_tasks.keys import QUEUE, RESULT_TTL_S
+from singletrack_tasks.upkeep import Tick
 from singletrack_worker import logs
 from singletrack_worker.bootsteps import STEPS
 from singletrack_worker.settings import GPUResourceConfig
-
-# `shared_task` registers with the apps of the process when its module is imported.
-CONTRACT = (mode, vlm, embedding, upkeep)
 
 SOCKET_TIMEOUT_S = 5.0
 RESULT_SHOWN_CHARS = 200
@@ -25,9 +23,11 @@ BACKEND = "singletrack_worker.delivery.results:TrackBackend"
 
 
 class TrackApp(Celery):
-    """A Celery app that carries the configuration of its track to the worker's steps."""
+    """A Celery app that carries the configuration of its track to the worker's steps, and its GPU to the tasks."""
 
     gpu_config: GPUResourceConfig
+    # Between the start of a worker and its end.
+    gpu: Gpu | None = None
     task_cls = "singletrack_worker.delivery.held_task:HeldTask"
 
 
@@ -47,6 +47,7 @@ def make_app(config: GPUResourceConfig) -> TrackApp:
     logs.set_up(config.track, config.log_format)
     # A result shows itself as a summary (`Outcome`); whatever else it may be is cut off.
     app.Task.resultrepr_maxsize = RESULT_SHOWN_CHARS
+    register(app, lambda: app.gpu)
     for step in STEPS:
         app.steps["worker"].add(step)
     return app
@@ -102,7 +103,7 @@ def _settings(config: GPUResourceConfig) -> dict[str, Any]:
         "control_queue_expires": 10.0,
         "beat_schedule": {
             "upkeep": {
-                "task": upkeep.TICK,
+                "task": Tick.TASK,
                 "schedule": config.tick_interval_s,
                 "kwargs": {"request": {}},
                 # Gone before the next one is due: checks never pile up behind a long operation.

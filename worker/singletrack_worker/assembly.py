@@ -13,9 +13,9 @@ from singletrack_tasks.events import WorkerStarted, WorkerStopped
 from singletrack_tasks.status import GPUResourceStatus, LeaseInfo, WorkerInfo
 from singletrack_worker.gpu.clip.manager import CLIPManager
 from singletrack_worker.gpu.flight_recorder import FlightRecorder
-from singletrack_worker.gpu.manager import GPUResourceManager, Tenants
+from singletrack_worker.gpu.manager import GPUResourceManager
 from singletrack_worker.gpu.ollama.manager import OllamaManager
-from singletrack_worker.gpu.ports import Clock, Stores, SystemClock, Telemetry, Vlm, Vram
+from singletrack_worker.gpu.ports import Clock, Stores, SystemClock, Telemetry, Tenants, Vlm, Vram
 from singletrack_worker.gpu.vram.simulated import SimulatedGpu, SimulatedVlm
 from singletrack_worker.gpu.vram.vram_monitor import NoGpu, VRAMMonitor
 from singletrack_worker.settings import GPUResourceConfig
