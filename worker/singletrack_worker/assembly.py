@@ -121,12 +121,11 @@ class Worker:
 def build_tenants(config: GPUResourceConfig, clock: Clock, vram: Vram) -> Tenants:
     """Build the VLM and CLIP, real or simulated, for the GPU there is."""
     vlm = _build_vlm(config, clock)
-    simulated = isinstance(vram, SimulatedGpu)
     clip = CLIPManager(
         config.clip_weights,
         resize_mode=config.clip_resize_mode,
         gpu_device=f"cuda:{config.gpu_index}" if vram.gpu is not None else None,
-        simulated=simulated,
+        simulated=isinstance(vram, SimulatedGpu),
         encode_timeout_s=config.encode_timeout_s,
         threads=config.clip_threads,
     )

@@ -14,6 +14,7 @@ from singletrack_tasks.status import (
     VRAMInfo,
     WorkerInfo,
 )
+from singletrack_worker.gpu.known.changes import ChangeDetector
 from singletrack_worker.gpu.known.footprints import Footprints
 from singletrack_worker.gpu.known.journal import Journal
 from singletrack_worker.gpu.known.reasons import Reasons
@@ -22,7 +23,6 @@ from singletrack_worker.gpu.observing.drift_watch import DriftWatch
 from singletrack_worker.gpu.observing.observer import Observer
 from singletrack_worker.gpu.ports import Clip, Clock, SavedState, Vlm, VlmListing, Vram
 from singletrack_worker.gpu.turn import Turns
-from singletrack_worker.gpu.vram.vram_monitor import ChangeDetector
 from singletrack_worker.settings import GPUResourceConfig
 
 
