@@ -10,7 +10,8 @@ import numpy as np
 from singletrack_tasks.errors import ClipUnavailable, EncoderFailure, InvalidImage, MigrationFailed
 from singletrack_tasks.payload.vectors import Vector
 from singletrack_tasks.status import ClipModel
-from singletrack_worker.gpu.ports import Clock, Vram
+from singletrack_worker.gpu.clock import Clock
+from singletrack_worker.gpu.tenants import Vram
 from singletrack_worker.gpu.vram.simulated import SimulatedGpu
 from tests.fakes.history import History
 

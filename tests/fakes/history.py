@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from singletrack_tasks.errors import SingletrackError
-from singletrack_worker.gpu.ports import Clock
+from singletrack_worker.gpu.clock import Clock
 
 
 @dataclass(frozen=True)

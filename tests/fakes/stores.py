@@ -9,7 +9,7 @@ from singletrack_tasks.payload.blobs import Blob
 from singletrack_tasks.payload.vectors import Vector
 from singletrack_tasks.result import StepReceipt
 from singletrack_tasks.status import GPUResourceStatus, LeaseInfo
-from singletrack_worker.gpu.ports import EndedOperation, SavedState, Stores
+from singletrack_worker.gpu.stores import EndedOperation, SavedState, Stores
 
 
 class MemoryBlobs:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from singletrack_tasks.errors import JobCancelled, ModelMissing, OllamaFailure, OllamaUnreachable, VlmUnloadFailed
 from singletrack_tasks.schema import JsonSchema
 from singletrack_tasks.vlm import VlmOptions
-from singletrack_worker.gpu.ports import Cancellation, Clock, OtherModel, VlmAnswer, VlmListing, Vram, ignore_text
+from singletrack_worker.gpu.cancellation import Cancellation
+from singletrack_worker.gpu.clock import Clock
+from singletrack_worker.gpu.tenants import OtherModel, VlmAnswer, VlmListing, Vram, ignore_text
 from singletrack_worker.gpu.vram.simulated import SimulatedGpu
 from tests.fakes.history import History
 from tests.fakes.instances import minimal_instance

@@ -26,7 +26,7 @@ from singletrack_tasks.status import ResizeMode
 from singletrack_worker.gpu.clip import cpu_encoder
 from singletrack_worker.gpu.clip.manager import CLIPManager
 from singletrack_worker.gpu.clip.process import COMMAND, EncoderProcess
-from singletrack_worker.gpu.ports import Clip
+from singletrack_worker.gpu.tenants import Clip
 from tests.unit.gpu.clip.clip_conformance import ClipConformance, everything, known, pictures
 
 GPU = "cuda:0"

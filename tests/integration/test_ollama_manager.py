@@ -23,9 +23,11 @@ from singletrack_tasks.errors import (
     VlmUnloadFailed,
 )
 from singletrack_tasks.vlm import VlmOptions
+from singletrack_worker.gpu.cancellation import Cancellation
+from singletrack_worker.gpu.clock import SystemClock
 from singletrack_worker.gpu.ollama.manager import OllamaManager, OllamaTimeouts
-from singletrack_worker.gpu.ports import Cancellation, SystemClock, Vlm
 from singletrack_worker.gpu.retries import retrying
+from singletrack_worker.gpu.tenants import Vlm
 from tests.integration.worker_tools import alias_of_ours, another_model, load, loaded
 from tests.unit.gpu.vlm_conformance import ENDLESS, PATIENCE_S, Asking, VlmConformance, put
 

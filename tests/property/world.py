@@ -14,7 +14,7 @@ from singletrack_tasks.status import ExecutionMode, GPUResourceStatus, WorkerInf
 from singletrack_tasks.upkeep import Tick
 from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm
 from singletrack_worker.gpu.manager import GPUResourceManager
-from singletrack_worker.gpu.ports import Tenants
+from singletrack_worker.gpu.tenants import Tenants
 from singletrack_worker.gpu.vram.simulated import SimulatedGpu
 from singletrack_worker.gpu.vram.vram_monitor import NoGpu
 from singletrack_worker.settings import GPUResourceConfig

@@ -12,10 +12,12 @@ import redis
 from singletrack_tasks.events import WorkerStarted, WorkerStopped
 from singletrack_tasks.status import GPUResourceStatus, LeaseInfo, WorkerInfo
 from singletrack_worker.gpu.clip.manager import CLIPManager
+from singletrack_worker.gpu.clock import Clock, SystemClock
 from singletrack_worker.gpu.flight_recorder import FlightRecorder
 from singletrack_worker.gpu.manager import GPUResourceManager
 from singletrack_worker.gpu.ollama.manager import OllamaManager, OllamaTimeouts
-from singletrack_worker.gpu.ports import Clock, Stores, SystemClock, Telemetry, Tenants, Vlm, Vram
+from singletrack_worker.gpu.stores import Stores, Telemetry
+from singletrack_worker.gpu.tenants import Tenants, Vlm, Vram
 from singletrack_worker.gpu.vram.simulated import SimulatedGpu, SimulatedVlm
 from singletrack_worker.gpu.vram.vram_monitor import NoGpu, VRAMMonitor
 from singletrack_worker.settings import GPUResourceConfig

@@ -8,12 +8,13 @@ from singletrack_tasks.mode import ModeResult, SetMode
 from singletrack_tasks.result import DegradedCode, StepName
 from singletrack_tasks.status import ExecutionMode, WorkerInfo
 from singletrack_tasks.upkeep import Tick, TickResult
+from singletrack_worker.gpu.cancellation import Cancellation
 from singletrack_worker.gpu.known.receipts import Move
 from singletrack_worker.gpu.manager import GPUResourceManager
 from singletrack_worker.gpu.moving.moves import Mover
 from singletrack_worker.gpu.moving.planner import Demand
 from singletrack_worker.gpu.observing.observer import Observer
-from singletrack_worker.gpu.ports import Cancellation, Tenants, Vram
+from singletrack_worker.gpu.tenants import Tenants, Vram
 from singletrack_worker.gpu.vram.simulated import SimulatedGpu
 from singletrack_worker.gpu.vram.vram_monitor import NoGpu
 from singletrack_worker.settings import GPUResourceConfig

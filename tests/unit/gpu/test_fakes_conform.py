@@ -2,7 +2,7 @@
 
 import pytest
 
-from singletrack_worker.gpu.ports import Vlm
+from singletrack_worker.gpu.tenants import Vlm
 from singletrack_worker.gpu.vram.simulated import SimulatedGpu
 from tests.fakes import FakeClip, FakeClock, FakeVlm
 from tests.unit.gpu.clip.clip_conformance import ClipConformance

@@ -15,8 +15,9 @@ from singletrack_tasks.recording import KEPT_S, MARKS_MAX, SAMPLES_MAX, GpuProce
 from singletrack_tasks.result import StepReceipt
 from singletrack_tasks.status import ExecutionMode, ModelState
 from singletrack_tasks.vlm import Ask
+from singletrack_worker.gpu.clock import Clock, SystemClock
 from singletrack_worker.gpu.flight_recorder import PERIOD_S, WRITE_EVERY_S, FlightRecorder
-from singletrack_worker.gpu.ports import Clock, EndedOperation, Ending, SystemClock
+from singletrack_worker.gpu.stores import EndedOperation, Ending
 from singletrack_worker.gpu.vram.simulated import SimulatedGpu
 from tests.fakes import FakeClock
 from tests.integration.ops.waiting import wait_for

@@ -11,8 +11,8 @@ from singletrack_tasks.errors import DeadlinePassed, JobCancelled
 from singletrack_tasks.ping import Ping
 from singletrack_tasks.request import Request
 from singletrack_tasks.vlm import Ask
+from singletrack_worker.gpu.clock import Clock, SystemClock
 from singletrack_worker.gpu.known.track import Track
-from singletrack_worker.gpu.ports import Clock, SystemClock
 from singletrack_worker.gpu.turn import Turn, Turns
 from singletrack_worker.settings import GPUResourceConfig
 from tests.fakes import FakeClock, MemoryCancellations, MemoryStores

@@ -9,7 +9,8 @@ import pytest
 from singletrack_tasks.errors import JobCancelled
 from singletrack_tasks.schema import JsonSchema, read_answer
 from singletrack_tasks.vlm import VlmOptions
-from singletrack_worker.gpu.ports import Cancellation, Vlm, VlmAnswer
+from singletrack_worker.gpu.cancellation import Cancellation
+from singletrack_worker.gpu.tenants import Vlm, VlmAnswer
 
 BUTTON: JsonSchema = {
     "type": "object",

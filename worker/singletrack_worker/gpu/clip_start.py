@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from singletrack_tasks.errors import JobCancelled, SingletrackError
 from singletrack_tasks.result import DegradedCode
+from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.known.reasons import Reasons
-from singletrack_worker.gpu.ports import Clip, Clock
+from singletrack_worker.gpu.tenants import Clip
 from singletrack_worker.gpu.turn import Turn
 
 _LOOK_S = 0.1

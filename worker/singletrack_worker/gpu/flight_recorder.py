@@ -11,8 +11,10 @@ from singletrack_tasks.errors import SingletrackError
 from singletrack_tasks.recording import KEPT_S, MARKS_MAX, RATE_HZ, SAMPLES_MAX, GpuProcess, Mark, Recording, Sample
 from singletrack_tasks.result import StepReceipt
 from singletrack_tasks.text import cut_line
+from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.known.out_of_memory import is_out_of_memory
-from singletrack_worker.gpu.ports import Clock, EndedOperation, Vram
+from singletrack_worker.gpu.stores import EndedOperation
+from singletrack_worker.gpu.tenants import Vram
 
 PERIOD_S = 1 / RATE_HZ
 # To list processes takes the driver much longer than to tell its memory.

@@ -14,13 +14,15 @@ from singletrack_tasks.status import GPUResourceStatus, WorkerInfo
 from singletrack_tasks.upkeep import Tick
 from singletrack_tasks.vlm import VlmOptions
 from singletrack_worker.gpu.clip_start import ClipStart
+from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.known.track import Track
 from singletrack_worker.gpu.moving.transitions import Transitions
 from singletrack_worker.gpu.observing.observer import Observer
 from singletrack_worker.gpu.operations.handler import Workbench
 from singletrack_worker.gpu.operations.handlers import HANDLERS
-from singletrack_worker.gpu.ports import Clock, Stores, Tenants
 from singletrack_worker.gpu.snapshots import Identity, Snapshots
+from singletrack_worker.gpu.stores import Stores
+from singletrack_worker.gpu.tenants import Tenants
 from singletrack_worker.gpu.turn import RESUME, SETTLE, Turns
 from singletrack_worker.settings import GPUResourceConfig
 

@@ -3,7 +3,8 @@
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from singletrack_tasks.errors import TransientError
-from singletrack_worker.gpu.ports import Cancellation, Clock
+from singletrack_worker.gpu.cancellation import Cancellation
+from singletrack_worker.gpu.clock import Clock
 
 MAX_PAUSE_S = 30.0
 

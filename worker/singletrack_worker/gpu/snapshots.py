@@ -15,11 +15,12 @@ from singletrack_tasks.status import (
     VRAMInfo,
     WorkerInfo,
 )
+from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.known.changes import ChangeDetector
 from singletrack_worker.gpu.known.states import RESIDENT
 from singletrack_worker.gpu.known.track import Track
 from singletrack_worker.gpu.observing.drift_watch import DriftWatch
-from singletrack_worker.gpu.ports import Clock, Tenants, VlmListing
+from singletrack_worker.gpu.tenants import Tenants, VlmListing
 from singletrack_worker.gpu.turn import Turns
 from singletrack_worker.settings import GPUResourceConfig
 

@@ -11,12 +11,14 @@ from singletrack_tasks.errors import DeadlinePassed, JobCancelled
 from singletrack_tasks.request import Request
 from singletrack_tasks.result import Degradation, StepReceipt
 from singletrack_tasks.status import AT_WORK, OperationInFlight, Stage
+from singletrack_worker.gpu.cancellation import Cancellation
+from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.known.journal import outcome_of
 from singletrack_worker.gpu.known.out_of_memory import is_out_of_memory
 from singletrack_worker.gpu.known.reasons import Reasons
 from singletrack_worker.gpu.known.receipts import Move
 from singletrack_worker.gpu.known.track import Track
-from singletrack_worker.gpu.ports import Cancellation, Cancellations, Clock, EndedOperation
+from singletrack_worker.gpu.stores import Cancellations, EndedOperation
 
 # A job that starts this soon was given up in that time only if this worker was told so: to ask Redis as well would
 # cost every job a round trip.

@@ -17,7 +17,7 @@ from singletrack_tasks.result import DegradedCode, StepReceipt
 from singletrack_tasks.status import Drift, ExecutionMode, GPUResourceStatus, ModelState, share_out
 from singletrack_tasks.steps import STEPS
 from singletrack_worker.gpu.known.journal import outcome_of
-from singletrack_worker.gpu.ports import EndedOperation, Ending
+from singletrack_worker.gpu.stores import EndedOperation, Ending
 from singletrack_worker.gpu.turn import OWN_KINDS
 from singletrack_worker.sight.backlog import Backlog
 
@@ -38,7 +38,7 @@ _Values = Mapping[tuple[str, ...], float]
 
 
 class Metrics:
-    """Counts operations and steps; implements `gpu.ports.Telemetry`."""
+    """Counts operations and steps; implements `gpu.stores.Telemetry`."""
 
     def __init__(self, track: str) -> None:
         self.registry = CollectorRegistry(auto_describe=False)

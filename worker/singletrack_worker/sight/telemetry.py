@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from singletrack_tasks.errors import SingletrackError
 from singletrack_tasks.result import StepReceipt
-from singletrack_worker.gpu.ports import EndedOperation, Telemetry
+from singletrack_worker.gpu.stores import EndedOperation, Telemetry
 
 _log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from singletrack_tasks.keys import (
     Keys,
 )
 from singletrack_tasks.status import ExecutionMode
-from singletrack_worker.gpu.ports import SavedState
+from singletrack_worker.gpu.stores import SavedState
 from singletrack_worker.store.writer import Writer
 
 _log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ import numpy as np
 
 from singletrack_tasks.payload.vectors import Vector
 from singletrack_tasks.status import ClipModel
-from singletrack_worker.gpu.ports import Clip
+from singletrack_worker.gpu.tenants import Clip
 
 TOLERANCE = 1e-4
 TEXTS = ("a red button", "the address bar", "Abbrechen")

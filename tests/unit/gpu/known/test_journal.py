@@ -9,7 +9,7 @@ from singletrack_tasks.mode import SetMode
 from singletrack_tasks.ping import Ping
 from singletrack_tasks.status import ExecutionMode
 from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm
-from singletrack_worker.gpu.ports import EndedOperation
+from singletrack_worker.gpu.stores import EndedOperation
 from tests.unit.gpu.rig import Rig
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from singletrack_tasks.status import ExecutionMode
 from singletrack_worker.gpu.known.vlm_use import VlmUse
-from singletrack_worker.gpu.ports import SavedState
+from singletrack_worker.gpu.stores import SavedState
 from tests.fakes import FakeClock
 
 TIMEOUT_S = 300.0

@@ -4,8 +4,8 @@ import pytest
 
 from singletrack_tasks.errors import MigrationFailed, ModelMissing, OllamaFailure, VlmLoadFailed, VramNotReleased
 from singletrack_tasks.status import ModelState
+from singletrack_worker.gpu.cancellation import Cancellation
 from singletrack_worker.gpu.moving.planner import Demand
-from singletrack_worker.gpu.ports import Cancellation
 from singletrack_worker.gpu.vram.simulated import SimulatedGpu
 from tests.unit.gpu.rig import DESKTOP_MB, VLM_MB, Rig, failure
 

@@ -8,7 +8,7 @@ from singletrack_tasks.recording import GpuProcess
 from singletrack_tasks.status import Drift
 from singletrack_worker.gpu.observing.drift import DESKTOP_MB, DriftJudge, Sighting
 from singletrack_worker.gpu.observing.shares import Share, measured
-from singletrack_worker.gpu.ports import OtherModel
+from singletrack_worker.gpu.tenants import OtherModel
 
 INTERVAL_S, CONFIRM_S = 15.0, 7.5
 UNIX_S = 1_700_000_000.0

@@ -14,7 +14,7 @@ from singletrack_worker.gpu.observing.shares import (
     of_others,
     of_vlm,
 )
-from singletrack_worker.gpu.ports import OtherModel, VlmListing
+from singletrack_worker.gpu.tenants import OtherModel, VlmListing
 
 CPU_PID, GPU_PID = 70, 71
 CLIP = GpuProcess(pid=GPU_PID, name="python3.11", vram_mb=1180)

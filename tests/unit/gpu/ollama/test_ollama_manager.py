@@ -12,9 +12,10 @@ from singletrack_tasks.errors import (
     OllamaUnreachable,
     VlmUnloadFailed,
 )
+from singletrack_worker.gpu.clock import SystemClock
 from singletrack_worker.gpu.ollama import http
 from singletrack_worker.gpu.ollama.manager import OTHER_GONE_S, OllamaManager
-from singletrack_worker.gpu.ports import OtherModel, SystemClock, VlmListing
+from singletrack_worker.gpu.tenants import OtherModel, VlmListing
 from tests.addresses import SILENT_OLLAMA, SILENT_PORT
 from tests.unit.gpu.ollama.ollama_script import (
     LISTED,

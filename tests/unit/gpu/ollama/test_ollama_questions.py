@@ -14,8 +14,8 @@ from singletrack_tasks.errors import (
     OllamaUnreachable,
 )
 from singletrack_tasks.vlm import VlmOptions
+from singletrack_worker.gpu.cancellation import Cancellation
 from singletrack_worker.gpu.ollama.manager import OllamaManager
-from singletrack_worker.gpu.ports import Cancellation
 from tests.unit.gpu.ollama.ollama_script import (
     LAST,
     LISTED,

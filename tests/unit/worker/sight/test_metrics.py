@@ -25,7 +25,7 @@ from singletrack_tasks.status import (
     WorkerInfo,
 )
 from singletrack_tasks.steps import STEPS
-from singletrack_worker.gpu.ports import EndedOperation, Ending
+from singletrack_worker.gpu.stores import EndedOperation, Ending
 from singletrack_worker.sight.backlog import Backlog
 from singletrack_worker.sight.metrics import OPERATIONS, OUTCOMES, SECONDS, Gauges, Metrics
 from tests.unit.worker.sight.exposition import Exposition

@@ -32,7 +32,7 @@ from singletrack_tasks.status import (
     WorkerInfo,
 )
 from singletrack_worker.delivery.scripts import Scripts
-from singletrack_worker.gpu.ports import SavedState
+from singletrack_worker.gpu.stores import SavedState
 from singletrack_worker.store.callers import RedisCancellations, RedisRecordings
 from singletrack_worker.store.payloads import RedisBlobs, RedisVectorCache
 from singletrack_worker.store.publisher import RedisPublisher

@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class CLIPManager:
-    """Implements `ports.Clip`: serves from the GPU's encoder while there is one, from the CPU's otherwise.
+    """Implements `tenants.Clip`: serves from the GPU's encoder while there is one, from the CPU's otherwise.
 
     Operations exclude each other; `model`, `device`, `pids` and `given_up` never wait.
     """

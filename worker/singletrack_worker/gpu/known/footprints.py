@@ -1,6 +1,6 @@
 """What the tenants take on this GPU, learned from the driver's figures."""
 
-from singletrack_worker.gpu.ports import SavedState
+from singletrack_worker.gpu.stores import SavedState
 from singletrack_worker.settings import GPUResourceConfig
 
 

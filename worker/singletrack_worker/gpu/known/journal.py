@@ -5,7 +5,8 @@ from singletrack_tasks.result import StepReceipt
 from singletrack_tasks.status import LastError
 from singletrack_tasks.steps import STEPS
 from singletrack_tasks.text import cut_line
-from singletrack_worker.gpu.ports import Clock, EndedOperation, Ending, SavedState, Telemetry
+from singletrack_worker.gpu.clock import Clock
+from singletrack_worker.gpu.stores import EndedOperation, Ending, SavedState, Telemetry
 
 # How much the newest of a kind counts in its mean.
 NEWEST_PART = 0.3

@@ -3,13 +3,15 @@
 from singletrack_tasks.errors import SingletrackError
 from singletrack_tasks.events import AnyEvent, Degraded, Recovered
 from singletrack_tasks.result import Degradation
+from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.known.footprints import Footprints
 from singletrack_worker.gpu.known.journal import Journal
 from singletrack_worker.gpu.known.reasons import Reasons
 from singletrack_worker.gpu.known.release import Release
 from singletrack_worker.gpu.known.states import VlmLife
 from singletrack_worker.gpu.known.vlm_use import VlmUse
-from singletrack_worker.gpu.ports import Clock, Stores, VlmListing
+from singletrack_worker.gpu.stores import Stores
+from singletrack_worker.gpu.tenants import VlmListing
 from singletrack_worker.settings import GPUResourceConfig
 
 

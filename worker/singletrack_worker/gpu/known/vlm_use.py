@@ -1,7 +1,8 @@
 """When the VLM was last used, and so whether anybody still wants it on the GPU (R4)."""
 
 from singletrack_tasks.status import ExecutionMode
-from singletrack_worker.gpu.ports import Clock, SavedState
+from singletrack_worker.gpu.clock import Clock
+from singletrack_worker.gpu.stores import SavedState
 
 
 class VlmUse:

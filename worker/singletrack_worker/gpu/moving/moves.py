@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from singletrack_tasks.errors import SingletrackError, VlmLoadFailed, VramNotReleased
 from singletrack_tasks.result import StepName, StepReceipt
 from singletrack_tasks.status import ModelState
+from singletrack_worker.gpu.cancellation import Cancellation
+from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.known.receipts import Move
 from singletrack_worker.gpu.known.track import Track
 from singletrack_worker.gpu.moving.planner import Demand
-from singletrack_worker.gpu.ports import Cancellation, Clock, Tenants, VlmListing
 from singletrack_worker.gpu.retries import retrying
+from singletrack_worker.gpu.tenants import Tenants, VlmListing
 from singletrack_worker.settings import GPUResourceConfig
 
 _log = logging.getLogger(__name__)

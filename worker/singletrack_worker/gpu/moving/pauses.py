@@ -2,8 +2,8 @@
 
 from singletrack_tasks.result import StepName
 from singletrack_tasks.steps import STEPS
+from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.moving.planner import Plan
-from singletrack_worker.gpu.ports import Clock
 
 MAX_PAUSE_S = 300.0
 

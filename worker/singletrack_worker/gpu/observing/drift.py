@@ -12,7 +12,7 @@ from singletrack_tasks.recording import GpuProcess
 from singletrack_tasks.status import Drift
 from singletrack_worker.gpu.known.changes import ChangeDetector
 from singletrack_worker.gpu.observing.shares import Share
-from singletrack_worker.gpu.ports import OtherModel
+from singletrack_worker.gpu.tenants import OtherModel
 
 THRESHOLD_MB = ChangeDetector.THRESHOLD_MB
 # What is reported stays so until it has shrunk below this: figures that waver are no news.

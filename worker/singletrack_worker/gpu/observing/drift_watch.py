@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from singletrack_tasks.errors import SingletrackError
 from singletrack_tasks.events import DriftChanged
 from singletrack_tasks.status import Drift, ExecutionMode, ModelState
+from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.known.track import Track
 from singletrack_worker.gpu.observing.drift import DriftJudge, Key, Sighting, key_of
 from singletrack_worker.gpu.observing.observed import Observed
 from singletrack_worker.gpu.observing.observer import Observer
 from singletrack_worker.gpu.observing.shares import ProcessSorter, Share, Sorted, measured, of_clip, of_others, of_vlm
-from singletrack_worker.gpu.ports import Clock, Tenants
+from singletrack_worker.gpu.tenants import Tenants
 from singletrack_worker.settings import GPUResourceConfig
 
 # The part of the interval between two checks that two looks have to lie apart: beat is not punctual.

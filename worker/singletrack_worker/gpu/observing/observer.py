@@ -5,7 +5,7 @@ from singletrack_tasks.result import DegradedCode
 from singletrack_tasks.status import ModelState, VRAMInfo
 from singletrack_worker.gpu.known.track import Track
 from singletrack_worker.gpu.observing.observed import Observed
-from singletrack_worker.gpu.ports import Tenants
+from singletrack_worker.gpu.tenants import Tenants
 from singletrack_worker.settings import GPUResourceConfig
 
 # Less than this part of what a model took before means that a part of it went elsewhere.

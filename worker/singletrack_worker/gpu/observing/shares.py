@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from singletrack_tasks.recording import GpuProcess
 from singletrack_worker.gpu.observing.observer import CONTEXT_MB
-from singletrack_worker.gpu.ports import OtherModel, VlmListing
+from singletrack_worker.gpu.tenants import OtherModel, VlmListing
 
 # What a tenant may take beyond its footprint once it works: pools and caches that grow (MiB).
 GROWTH_MB = 512

@@ -16,11 +16,13 @@ from singletrack_tasks.errors import (
 )
 from singletrack_tasks.schema import JsonSchema
 from singletrack_tasks.vlm import VlmOptions
+from singletrack_worker.gpu.cancellation import Cancellation
+from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.ollama.connections import Hangup
 from singletrack_worker.gpu.ollama.http import OllamaHttp
 from singletrack_worker.gpu.ollama.replies import Chunk
 from singletrack_worker.gpu.ollama.runner import RunnerSettings
-from singletrack_worker.gpu.ports import Cancellation, Clock, VlmAnswer
+from singletrack_worker.gpu.tenants import VlmAnswer
 
 # Seen: "failed to process inputs: unable to make llava embedding from image", "... received zero length image",
 # "illegal base64 data"; newer servers: "failed to decode image", "image: unknown format", "does not support images".

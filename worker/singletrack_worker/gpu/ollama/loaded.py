@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from singletrack_worker.gpu.ollama.http import OllamaHttp
 from singletrack_worker.gpu.ollama.replies import Listed, Named, Ps, Tags, full_name
-from singletrack_worker.gpu.ports import OtherModel, VlmListing
+from singletrack_worker.gpu.tenants import OtherModel, VlmListing
 
 
 class LoadedModels:

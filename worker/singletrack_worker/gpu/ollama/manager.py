@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from singletrack_tasks.errors import InvalidConfiguration, ModelMissing, OllamaFailure, VlmUnloadFailed
 from singletrack_tasks.schema import JsonSchema
 from singletrack_tasks.vlm import VlmOptions
+from singletrack_worker.gpu.cancellation import Cancellation
+from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.ollama.chat import Chat
 from singletrack_worker.gpu.ollama.http import REQUEST_TIMEOUT_S, OllamaHttp
 from singletrack_worker.gpu.ollama.loaded import LoadedModels
 from singletrack_worker.gpu.ollama.replies import Done, Show, Version
 from singletrack_worker.gpu.ollama.runner import RunnerSettings
-from singletrack_worker.gpu.ports import Cancellation, Clock, OtherModel, VlmAnswer, VlmListing, ignore_text
+from singletrack_worker.gpu.tenants import OtherModel, VlmAnswer, VlmListing, ignore_text
 
 # How long another's model may take to unload while everybody waits for the GPU.
 OTHER_GONE_S = 2.0

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, NonNegativeInt
 
-from singletrack_worker.gpu.ports import OtherModel, VlmAnswer, VlmListing
+from singletrack_worker.gpu.tenants import OtherModel, VlmAnswer, VlmListing
 
 _MIB = 1024 * 1024
 _NS_PER_S = 1_000_000_000

@@ -7,9 +7,11 @@ from typing import Any, ClassVar, Generic, TypeVar
 from singletrack_tasks.request import Request
 from singletrack_tasks.result import OperationResult
 from singletrack_worker.gpu.clip_start import ClipStart
+from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.known.track import Track
 from singletrack_worker.gpu.moving.transitions import Transitions
-from singletrack_worker.gpu.ports import Clock, Stores, Tenants
+from singletrack_worker.gpu.stores import Stores
+from singletrack_worker.gpu.tenants import Tenants
 from singletrack_worker.gpu.turn import Turn
 from singletrack_worker.settings import GPUResourceConfig
 

@@ -8,8 +8,10 @@ from typing import Any
 from singletrack_tasks.errors import AnswerOutsideSchema, InvalidSchema, JobCancelled
 from singletrack_tasks.schema import read_answer
 from singletrack_tasks.vlm import Ask
-from singletrack_worker.gpu.ports import Answers, Clock, Vlm, VlmAnswer
+from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.retries import retrying
+from singletrack_worker.gpu.stores import Answers
+from singletrack_worker.gpu.tenants import Vlm, VlmAnswer
 from singletrack_worker.gpu.turn import Turn
 from singletrack_worker.settings import GPUResourceConfig
 

@@ -8,7 +8,8 @@ from singletrack_tasks.payload.blobs import Blob
 from singletrack_tasks.payload.images import decode_image, prepare
 from singletrack_tasks.payload.vectors import Vector
 from singletrack_tasks.status import ClipModel
-from singletrack_worker.gpu.ports import Blobs, Clip, VectorCache
+from singletrack_worker.gpu.stores import Blobs, VectorCache
+from singletrack_worker.gpu.tenants import Clip
 
 
 class Vectorizer:

@@ -11,7 +11,8 @@ from singletrack_tasks.recording import GpuProcess
 from singletrack_tasks.schema import JsonSchema
 from singletrack_tasks.status import GpuInfo, VRAMInfo
 from singletrack_tasks.vlm import VlmOptions
-from singletrack_worker.gpu.ports import Cancellation, OtherModel, Vlm, VlmAnswer, VlmListing, ignore_text
+from singletrack_worker.gpu.cancellation import Cancellation
+from singletrack_worker.gpu.tenants import OtherModel, Vlm, VlmAnswer, VlmListing, ignore_text
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,34 @@
+"""Breaks off one operation from another thread."""
+
+import threading
+from collections.abc import Callable
+
+
+class Cancellation:
+    """Breaks off one operation from another thread: what is waiting registers how to wake it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._cancelled = threading.Event()
+        self._wake: Callable[[], None] | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the operation was called off."""
+        return self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Call the operation off; safe from any thread, and more than once."""
+        with self._lock:
+            self._cancelled.set()
+            wake = self._wake
+        if wake is not None:
+            wake()
+
+    def on_cancel(self, wake: Callable[[], None] | None) -> None:
+        """Register what wakes the operation (None: nothing any more); called at once if it was called off already."""
+        with self._lock:
+            self._wake = wake
+            cancelled = self._cancelled.is_set()
+        if cancelled and wake is not None:
+            wake()

@@ -1,0 +1,174 @@
+"""The GPU and the two that share it: what the manager needs of them, whoever they are."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from singletrack_tasks.errors import EncoderFailure
+from singletrack_tasks.payload.vectors import Vector
+from singletrack_tasks.recording import GpuProcess
+from singletrack_tasks.schema import JsonSchema
+from singletrack_tasks.status import ClipModel, GpuInfo, VRAMInfo
+from singletrack_tasks.vlm import VlmOptions
+from singletrack_worker.gpu.cancellation import Cancellation
+
+
+@dataclass(frozen=True)
+class VlmListing:
+    """What the server lists of a loaded model: its size, and how much of it is on the GPU, MiB."""
+
+    size_mb: int
+    vram_mb: int
+
+
+@dataclass(frozen=True)
+class OtherModel:
+    """A model that somebody else has loaded at the server: its size, and how much of it is on the GPU, MiB."""
+
+    name: str
+    size_mb: int
+    vram_mb: int
+
+
+@dataclass(frozen=True)
+class VlmAnswer:
+    """One raw answer with the server's own figures."""
+
+    text: str
+    prompt_tokens: int | None = None
+    answer_tokens: int | None = None
+    load_s: float | None = None
+    generate_s: float | None = None
+
+
+def ignore_text(text: str) -> None:
+    """Hear of a piece of an answer that nobody waits for."""
+
+
+class Vlm(Protocol):
+    """A VLM on a server."""
+
+    @property
+    def model(self) -> str:
+        """Return the name of the model."""
+
+    def listing(self) -> VlmListing | None:
+        """Return what the server lists of the model, None if it is not loaded; raises `OllamaUnreachable`."""
+
+    @property
+    def others(self) -> tuple[OtherModel, ...]:
+        """Return the other models that the server listed when `listing` was last answered."""
+
+    def load(self) -> None:
+        """Load the model, one attempt; returns when it is listed.
+
+        Raises `OllamaUnreachable`, `ModelMissing`, `OllamaFailure`.
+        """
+
+    def unload(self) -> None:
+        """Unload the model; returns when it is no longer listed.
+
+        A model that is still loading is waited for first. Raises `OllamaUnreachable`, `VlmUnloadFailed`.
+        """
+
+    def unload_other(self, name: str) -> None:
+        """Unload a model that is none of ours; returns when it is no longer listed, at once if it was not loaded.
+
+        One that is at work for somebody is waited for a moment only. Raises `OllamaUnreachable`, `OllamaFailure`,
+        `VlmUnloadFailed`.
+        """
+
+    def ask(
+        self,
+        prompt: str,
+        images: Sequence[bytes],
+        json_schema: JsonSchema | None,
+        options: VlmOptions,
+        cancellation: Cancellation,
+        on_text: Callable[[str], None] = ignore_text,
+    ) -> VlmAnswer:
+        """Put a question, one attempt; `on_text` hears of each piece of the answer as it comes, about a token.
+
+        Raises `OllamaUnreachable`, `OllamaFailure`, `ModelMissing`, `InvalidImage` for an image that the server
+        cannot read, and `JobCancelled` once `cancellation` is: the server then stops generating, too.
+        """
+
+    def close(self) -> None:
+        """End connections."""
+
+
+class Clip(Protocol):
+    """CLIP in encoder processes: one on the CPU that lives on, one on the GPU that comes and goes."""
+
+    @property
+    def model(self) -> ClipModel | None:
+        """Return which CLIP this is, None until it was started with success."""
+
+    @property
+    def device(self) -> str:
+        """Return the device of the encoder that serves: `cpu` or `cuda:n`."""
+
+    @property
+    def pids(self) -> tuple[int | None, int | None]:
+        """Return the process ids of the CPU's and the GPU's encoder."""
+
+    @property
+    def given_up(self) -> EncoderFailure | None:
+        """Return why the last encoder on the GPU was given up, None where it was not."""
+
+    def start(self) -> None:
+        """Start the CPU encoder; raises `ClipUnavailable` if there are no weights, `EncoderFailure`."""
+
+    def check(self) -> None:
+        """Notice encoders that died: start the CPU's again, fall back to it from the GPU's.
+
+        Raises `EncoderFailure` or `ClipUnavailable` if none can be had.
+        """
+
+    def promote(self) -> None:
+        """Migrate to the GPU: start its encoder, compare canaries, switch; raises `MigrationFailed`."""
+
+    def demote(self) -> None:
+        """Migrate to the CPU by ending the GPU's encoder; always succeeds."""
+
+    def find(self) -> str:
+        """Ask the encoder that serves for the device of its weights; raises `EncoderFailure`."""
+
+    def embed_images(self, pixels: Sequence[bytes]) -> Vector:
+        """Embed images made by `images.prepare`: unit rows, n x dimension; raises `EncoderFailure`."""
+
+    def embed_texts(self, texts: Sequence[str]) -> Vector:
+        """Embed texts: unit rows, n x dimension; raises `EncoderFailure`."""
+
+    def stop(self) -> None:
+        """End all encoder processes, for good."""
+
+
+class Vram(Protocol):
+    """The driver's view of one GPU's memory."""
+
+    @property
+    def gpu(self) -> GpuInfo | None:
+        """Return which GPU this is, None where there is none."""
+
+    @property
+    def reason(self) -> str:
+        """Return why there is no GPU, and what to do; empty where there is one."""
+
+    def read(self) -> VRAMInfo | None:
+        """Read the memory now, None where there is no GPU."""
+
+    def processes(self) -> tuple[GpuProcess, ...]:
+        """List the processes that have memory on the GPU, by pid; empty where the driver does not say."""
+
+    def close(self) -> None:
+        """Let go of the driver."""
+
+
+@dataclass(frozen=True)
+class Tenants:
+    """The GPU and the two that share it."""
+
+    vram: Vram
+    vlm: Vlm
+    clip: Clip
