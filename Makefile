@@ -1,4 +1,4 @@
-# Everything below takes care of its own environment in .venv. Needs Python 3.11+, make and the package registries.
+# Everything below takes care of its own environment in VENV. Needs Python 3.11+, make and the package registries.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,12 +9,12 @@ SEED ?= 1
 ROUNDS ?= 40
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test faults check bench clean
+.PHONY: help install demo up test unit faults check bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(STAMP) ## Set up .venv with everything that the other targets need
+install: $(STAMP) ## Set up VENV, .venv if it is not given, with everything that the other targets need
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -33,6 +33,9 @@ up: $(STAMP) ## Start what is missing of Redis, Ollama, worker, beat and Flower;
 test: $(STAMP) ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+unit: $(STAMP) ## Run the unit tests alone, for example of another interpreter: PYTHON=python3.13 VENV=.venv-3.13
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit
+
 faults: $(STAMP) ## Kill, pause and double workers and servers for half an hour: make faults SEED=2 ROUNDS=40
 	$(BIN)/python -m tests.faults --seed $(SEED) --rounds $(ROUNDS) --faults 25
 
@@ -43,8 +46,8 @@ check: $(STAMP) ## Run the linters, the type checker, the import rules and the c
 	$(BIN)/lint-imports
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
-bench: $(STAMP) ## Measure the figures that the README names
+bench: $(STAMP) ## Measure the figures of ops/docs/figures.md
 	$(BIN)/python -m benchmarks
 
-clean: ## Remove .venv and the caches
+clean: ## Remove VENV and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -38,47 +38,125 @@ class GPUResourceConfig(BaseSettings):
         env_prefix="SINGLETRACK_", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
-    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
-    track: str = "gpu0"
+    redis_url: SecretStr = Field(
+        default=SecretStr("redis://127.0.0.1:6379/0"),
+        description="The Redis server, for example `redis://:PASSWORD@HOST:6379/0`; `rediss://` for TLS.",
+    )
+    track: str = Field(
+        default="gpu0",
+        description="The name of the track: one GPU, one queue, one worker. 1 to 32 of a-z, 0-9 and `-`.",
+    )
 
-    gpu: Literal["auto", "none", "simulated"] = "auto"
-    gpu_index: int = Field(default=0, ge=0)
-    simulated_total_mb: int = Field(default=8192, gt=0)
-    simulated_vlm_mb: int = Field(default=6600, gt=0)
-    simulated_clip_mb: int = Field(default=1400, gt=0)
+    gpu: Literal["auto", "none", "simulated"] = Field(
+        default="auto",
+        description="`auto`: the NVIDIA GPU of `SINGLETRACK_GPU_INDEX`, or the CPU where there is no driver. "
+        "`none`: the CPU, whatever is there. `simulated`: a GPU that is not there, for trials.",
+    )
+    gpu_index: int = Field(default=0, ge=0, description="Which GPU, counted as the driver counts them.")
+    simulated_total_mb: int = Field(default=8192, gt=0, description="Memory of the simulated GPU.")
+    simulated_vlm_mb: int = Field(default=6600, gt=0, description="What the VLM takes on the simulated GPU.")
+    simulated_clip_mb: int = Field(default=1400, gt=0, description="What CLIP takes on the simulated GPU.")
 
     ollama_url: str = Field(
         default="http://127.0.0.1:11434",
         validation_alias=AliasChoices("SINGLETRACK_OLLAMA_URL", "OLLAMA_HOST", "ollama_url"),
+        description="The Ollama server. `OLLAMA_HOST` is understood as well.",
     )
-    vlm_model: str = Field(default="qwen2.5vl:7b", min_length=1)
-    vlm_num_ctx: int | None = Field(default=None, ge=256)
-    idle_timeout_s: float = Field(default=300.0, ge=0)
-    tick_interval_s: float = Field(default=15.0, gt=0)
-    load_timeout_s: float = Field(default=300.0, gt=0)
-    answer_timeout_s: float = Field(default=300.0, gt=0)
-    unload_timeout_s: float = Field(default=30.0, gt=0)
-    vram_release_timeout_s: float = Field(default=10.0, gt=0)
-    retry_attempts: int = Field(default=3, ge=1, le=3)
-    retry_pause_s: float = Field(default=1.0, ge=0)
-    foreign_models: Literal["report", "unload"] = "report"
+    vlm_model: str = Field(
+        default="qwen2.5vl:7b", min_length=1, description="The model that answers questions; `ollama pull` it first."
+    )
+    vlm_num_ctx: int | None = Field(
+        default=None,
+        ge=256,
+        description="The context, in tokens, that the model is loaded with. Unset: the model's own default.",
+    )
+    idle_timeout_s: float = Field(
+        default=300.0, ge=0, description="Unload a VLM that nobody has asked anything for this long. 0: never."
+    )
+    tick_interval_s: float = Field(
+        default=15.0,
+        gt=0,
+        description="How often beat has the worker look for an idle VLM, and whether the mode holds. Below 120, and at "
+        "most the idle timeout.",
+    )
+    load_timeout_s: float = Field(default=300.0, gt=0, description="How long one attempt to load the VLM may take.")
+    answer_timeout_s: float = Field(default=300.0, gt=0, description="How long one answer of the VLM may take.")
+    unload_timeout_s: float = Field(default=30.0, gt=0, description="How long the VLM may take to unload.")
+    vram_release_timeout_s: float = Field(
+        default=10.0,
+        gt=0,
+        description="How long the driver may take to report the memory of a tenant that left as free.",
+    )
+    retry_attempts: int = Field(default=3, ge=1, le=3, description="How often a load or a question is tried.")
+    retry_pause_s: float = Field(
+        default=1.0, ge=0, description="The pause before the second attempt; it doubles with each further one."
+    )
+    foreign_models: Literal["report", "unload"] = Field(
+        default="report",
+        description="What to do about models that somebody else loads at the Ollama server: report them, or report "
+        "and unload them at each check.",
+    )
 
-    clip_weights: str = Field(default="ViT-B-32/laion2b_s34b_b79k", min_length=1)
-    clip_resize_mode: ResizeMode = ResizeMode.SQUASH
-    clip_threads: int | None = Field(default=None, ge=1)
-    clip_mb: int = Field(default=1100, gt=0)
-    encode_timeout_s: float = Field(default=60.0, gt=0)
+    clip_weights: str = Field(
+        default="ViT-B-32/laion2b_s34b_b79k",
+        min_length=1,
+        description="`MODEL/TAG` of open_clip, or `local-dir:FOLDER` with `open_clip_config.json` and "
+        "`open_clip_model.safetensors` in it.",
+    )
+    clip_resize_mode: ResizeMode = Field(
+        default=ResizeMode.SQUASH,
+        description="How an image becomes a square: `squash` stretches it, `longest` pads it. Another value makes "
+        "other embeddings.",
+    )
+    clip_threads: int | None = Field(
+        default=None, ge=1, description="Threads of CLIP on the CPU. Unset: torch decides."
+    )
+    clip_mb: int = Field(
+        default=1100, gt=0, description="What CLIP is taken to need on the GPU until its first migration was measured."
+    )
+    encode_timeout_s: float = Field(
+        default=60.0, gt=0, description="How long CLIP may take for a batch of 32 images or texts."
+    )
 
-    log_format: LogFormat = "auto"
-    standby: bool = False
-    lock_dir: Path | None = None
-    flight_dir: Path | None = None
-    grace_s: float = Field(default=45.0, ge=0)
-    queue_max: int = Field(default=QUEUE_MAX, ge=1)
-    payloads_max_mb: int = Field(default=PAYLOAD_BYTES_MAX // MIB, ge=1)
+    log_format: LogFormat = Field(
+        default="auto", description="`auto`: text on a terminal, JSON elsewhere, one entry a line."
+    )
+    standby: bool = Field(
+        default=False,
+        description="1: a worker whose GPU or track is already served waits and takes over, instead of ending with "
+        "exit status 75.",
+    )
+    lock_dir: Path | None = Field(
+        default=None,
+        description="Where the lock on the GPU lies; the same for all workers of a host. Unset: `/run/lock`, or the "
+        "folder for temporary files.",
+    )
+    flight_dir: Path | None = Field(
+        default=None,
+        description="Where the flight recorder writes, at most 20 files a track. Unset: "
+        "`~/.local/state/singletrack/flights`.",
+    )
+    grace_s: float = Field(
+        default=45.0,
+        ge=0,
+        description="How long the operation in flight may go on when the worker is told to end; then it goes back on "
+        "the queue.",
+    )
+    queue_max: int = Field(
+        default=QUEUE_MAX, ge=1, description="How many messages may wait; one more is refused at the sender."
+    )
+    payloads_max_mb: int = Field(
+        default=PAYLOAD_BYTES_MAX // MIB,
+        ge=1,
+        description="How much image data may wait in Redis; what would exceed it is refused at the sender.",
+    )
 
-    metrics_host: str = Field(default="127.0.0.1", min_length=1)
-    metrics_port: int = Field(default=METRICS_PORT, ge=0, le=65535)
+    metrics_host: str = Field(
+        default="127.0.0.1", min_length=1, description="The address on which the worker serves its metrics."
+    )
+    metrics_port: int = Field(
+        default=METRICS_PORT, ge=0, le=65535, description="The port of the metrics. 0: none are served."
+    )
 
     @classmethod
     def from_environment(cls) -> Self:

@@ -21,8 +21,12 @@ class ClientSettings(BaseSettings):
         env_prefix=_PREFIX, env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
-    redis_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False)
-    track: str = "gpu0"
+    redis_url: str = Field(
+        default="redis://127.0.0.1:6379/0",
+        repr=False,
+        description="The Redis server, for example `redis://:PASSWORD@HOST:6379/0`; `rediss://` for TLS.",
+    )
+    track: str = Field(default="gpu0", description="The track to talk to: one GPU, one queue, one worker.")
 
     @field_validator("redis_url")
     @classmethod
