@@ -8,7 +8,7 @@ from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.payload.blobs import Blob
 from singletrack_tasks.payload.vectors import Vector
 from singletrack_tasks.result import StepReceipt
-from singletrack_tasks.status import GPUResourceStatus, LeaseInfo
+from singletrack_tasks.status import GPUResourceStatus
 from singletrack_worker.gpu.stores import EndedOperation, SavedState, Stores
 
 
@@ -144,12 +144,7 @@ class MemoryStores:
             self.cancellations,
             self.answers,
             self.telemetry,
-            self.lease,
         )
-
-    def lease(self) -> LeaseInfo | None:
-        """No lease: there is nobody to share with."""
-        return None
 
 
 def _copy(state: SavedState) -> SavedState:

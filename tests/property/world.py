@@ -14,6 +14,7 @@ from singletrack_tasks.status import ExecutionMode, GPUResourceStatus, WorkerInf
 from singletrack_tasks.upkeep import Tick
 from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm
 from singletrack_worker.gpu.manager import GPUResourceManager
+from singletrack_worker.gpu.snapshots import Identity
 from singletrack_worker.gpu.tenants import Tenants
 from singletrack_worker.gpu.vram.simulated import SimulatedGpu
 from singletrack_worker.gpu.vram.vram_monitor import NoGpu
@@ -237,12 +238,13 @@ class World:
         self.history.look = self.scene
         stores = self.stores
         self.workers, self.events_before = self.workers + 1, len(stores.publisher.events)
+        worker = WorkerInfo(host="here", pid=1, release="test", started_unix_s=self.clock.time())
         self.manager = GPUResourceManager(
             self.config,
             Tenants(self.vram, self.vlm, self.clip),
             stores.all(),
             self.clock,
-            WorkerInfo(host="here", pid=1, release="test", started_unix_s=self.clock.time()),
+            Identity(worker, lambda: None),
         )
         self.alter(self.manager)
         # What a status thread does at any moment: look while others work.

@@ -16,6 +16,7 @@ from singletrack_worker.gpu.clock import Clock, SystemClock
 from singletrack_worker.gpu.flight_recorder import FlightRecorder
 from singletrack_worker.gpu.manager import GPUResourceManager
 from singletrack_worker.gpu.ollama.manager import OllamaManager, OllamaTimeouts
+from singletrack_worker.gpu.snapshots import Identity
 from singletrack_worker.gpu.stores import Stores, Telemetry
 from singletrack_worker.gpu.tenants import Tenants, Vlm, Vram
 from singletrack_worker.gpu.vram.simulated import SimulatedGpu, SimulatedVlm
@@ -74,10 +75,9 @@ class Worker:
                 cancellations=RedisCancellations(client, config.keys),
                 answers=RedisAnswers(config.keys, writer),
                 telemetry=Fanout((self.recorder, telemetry)),
-                lease=lease,
             ),
             self._clock,
-            self._info,
+            Identity(self._info, lease),
         )
 
     def start(self, *, after_a_death: bool = False) -> None:

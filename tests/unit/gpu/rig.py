@@ -14,6 +14,7 @@ from singletrack_worker.gpu.manager import GPUResourceManager
 from singletrack_worker.gpu.moving.moves import Mover
 from singletrack_worker.gpu.moving.planner import Demand
 from singletrack_worker.gpu.observing.observer import Observer
+from singletrack_worker.gpu.snapshots import Identity
 from singletrack_worker.gpu.tenants import Tenants, Vram
 from singletrack_worker.gpu.vram.simulated import SimulatedGpu
 from singletrack_worker.gpu.vram.vram_monitor import NoGpu
@@ -39,12 +40,13 @@ class Rig:
     def new_manager(self) -> GPUResourceManager:
         """Make another worker's manager over the same stores."""
         stores = self.stores
+        worker = WorkerInfo(host="here", pid=1, release="test", started_unix_s=self.clock.time())
         return GPUResourceManager(
             self.config,
             Tenants(self.vram, self.vlm, self.clip),
             stores.all(),
             self.clock,
-            WorkerInfo(host="here", pid=1, release="test", started_unix_s=self.clock.time()),
+            Identity(worker, lambda: None),
         )
 
     @property

@@ -10,7 +10,7 @@ from singletrack_tasks.recording import GpuProcess, Sample
 from singletrack_tasks.request import Request
 from singletrack_tasks.requests import REQUESTS
 from singletrack_tasks.result import OperationResult
-from singletrack_tasks.status import GPUResourceStatus, WorkerInfo
+from singletrack_tasks.status import GPUResourceStatus
 from singletrack_tasks.upkeep import Tick
 from singletrack_tasks.vlm import VlmOptions
 from singletrack_worker.gpu.clip_start import ClipStart
@@ -45,7 +45,7 @@ class GPUResourceManager:
     """
 
     def __init__(
-        self, config: GPUResourceConfig, tenants: Tenants, stores: Stores, clock: Clock, worker: WorkerInfo
+        self, config: GPUResourceConfig, tenants: Tenants, stores: Stores, clock: Clock, identity: Identity
     ) -> None:
         self._tenants = tenants
         self._publisher = stores.publisher
@@ -56,9 +56,7 @@ class GPUResourceManager:
         transitions = Transitions(config, tenants, self._track, clock, self._observer)
         self._bench = Workbench(config, tenants, self._track, clock, stores, transitions, self._clip_start)
         self._handlers = {request: HANDLERS[request](self._bench) for request in REQUESTS}
-        self._snapshots = Snapshots(
-            config, tenants, self._track, clock, self._turns, transitions.drift, Identity(worker, stores.lease)
-        )
+        self._snapshots = Snapshots(config, tenants, self._track, clock, self._turns, transitions.drift, identity)
         self._starting: threading.Thread | None = None
 
     def run(self, request: Request[R], job: JobRef) -> R:

@@ -9,7 +9,7 @@ from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.payload.blobs import Blob
 from singletrack_tasks.payload.vectors import Vector
 from singletrack_tasks.result import StepReceipt
-from singletrack_tasks.status import ExecutionMode, GPUResourceStatus, LeaseInfo
+from singletrack_tasks.status import ExecutionMode, GPUResourceStatus
 
 
 class Blobs(Protocol):
@@ -132,4 +132,3 @@ class Stores:
     cancellations: Cancellations
     answers: Answers
     telemetry: Telemetry
-    lease: Callable[[], LeaseInfo | None]
