@@ -14,7 +14,7 @@ from singletrack.client import Client
 from singletrack_ops.embedded.child import Child
 from singletrack_ops.services import read_status
 from singletrack_ops.stack import Stack
-from singletrack_tasks.upkeep import Ping
+from singletrack_tasks.ping import Ping
 
 ROUNDS = 15
 BURST = 400

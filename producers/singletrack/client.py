@@ -12,7 +12,6 @@ from singletrack.answers import Answer, Embeddings, answer_to
 from singletrack.asking import OptionsLike, SchemaLike, build_ask, file_payloads
 from singletrack.embedder import Embedder
 from singletrack.job import Job
-from singletrack.operations import headers, operation_of
 from singletrack.reading.dead_letters import DeadLetters, revived
 from singletrack.reading.event_reader import EventReader
 from singletrack.reading.recordings import RECORD_TIMEOUT_S, Recordings
@@ -23,18 +22,20 @@ from singletrack.wire.link import RedisLink
 from singletrack.wire.sender import Sender
 from singletrack.wire.settings import load_settings
 from singletrack_tasks.dead_letter import DeadLetter
-from singletrack_tasks.embedding import MAX_INPUTS, EmbeddingResult, EmbedImages, EmbedTexts
+from singletrack_tasks.embedding import MAX_INPUTS, EmbeddingResult, EmbedImages, EmbedTexts, FindClip
 from singletrack_tasks.events import AnyEvent
-from singletrack_tasks.message import Message, Request
 from singletrack_tasks.mode import ModeResult, SetMode
 from singletrack_tasks.payload.images import ImageLike
+from singletrack_tasks.ping import Ping, PingResult
 from singletrack_tasks.recording import Recording
+from singletrack_tasks.request import Request
+from singletrack_tasks.requests import checked
+from singletrack_tasks.result import OperationResult
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus
-from singletrack_tasks.upkeep import FindClip, FindClipResult, Ping, PingResult, Tick, TickResult
 from singletrack_tasks.vlm import MAX_IMAGES, Ask, AskResult, LoadVlm, UnloadVlm, VlmResult
 
 M = TypeVar("M", bound=BaseModel)
-R = TypeVar("R", bound=Message)
+R = TypeVar("R", bound=OperationResult)
 
 
 class Client:
@@ -267,26 +268,7 @@ class Client:
         """Put a mode change on the queue like `set_mode`, and return without waiting; `job_id` as for `submit`."""
         return self.submit(SetMode.build(mode=mode), timeout_s=timeout_s, job_id=job_id)
 
-    @overload
-    def submit(self, request: SetMode, *, timeout_s: float = ..., job_id: str | None = ...) -> Job[ModeResult]: ...
-    @overload
-    def submit(self, request: Ask, *, timeout_s: float = ..., job_id: str | None = ...) -> Job[AskResult]: ...
-    @overload
-    def submit(
-        self, request: LoadVlm | UnloadVlm, *, timeout_s: float = ..., job_id: str | None = ...
-    ) -> Job[VlmResult]: ...
-    @overload
-    def submit(
-        self, request: EmbedImages | EmbedTexts, *, timeout_s: float = ..., job_id: str | None = ...
-    ) -> Job[EmbeddingResult]: ...
-    @overload
-    def submit(self, request: FindClip, *, timeout_s: float = ..., job_id: str | None = ...) -> Job[FindClipResult]: ...
-    @overload
-    def submit(self, request: Ping, *, timeout_s: float = ..., job_id: str | None = ...) -> Job[PingResult]: ...
-    @overload
-    def submit(self, request: Tick, *, timeout_s: float = ..., job_id: str | None = ...) -> Job[TickResult]: ...
-
-    def submit(self, request: Request, *, timeout_s: float = DEFAULT_TIMEOUT_S, job_id: str | None = None) -> Job[Any]:
+    def submit(self, request: Request[R], *, timeout_s: float = DEFAULT_TIMEOUT_S, job_id: str | None = None) -> Job[R]:
         """Put a request on the queue with a deadline in `timeout_s` seconds, and return without waiting.
 
         A job that is submitted twice under one `job_id` (1 to 64 of A-Z, a-z, 0-9, '_', '-' and '.') runs once, and
@@ -313,9 +295,9 @@ class Client:
         check_seconds("timeout_s", timeout_s)
         entry_id, letter = self._dead.find(letter_id)
         job_id, request = revived(letter)
-        if isinstance(request, Ask | EmbedImages):
+        if request.blobs:
             with self._link.reaching():
-                self._link.blobs.renew(request.images, timeout_s)
+                self._link.blobs.renew(request.blobs, timeout_s)
         # The worker drops a message whose job has a result. The letter goes last: whatever fails, it is there.
         self._dead.forget(job_id)
         job = self._send(request, timeout_s, job_id)
@@ -341,17 +323,17 @@ class Client:
             question = question.model_copy(update={"images": blobs})
         return self.submit(question, timeout_s=timeout_s, job_id=job_id)
 
-    def _send(self, request: Request, timeout_s: float, job_id: str) -> Job[Any]:
-        operation = operation_of(request)
+    def _send(self, request: Request[R], timeout_s: float, job_id: str) -> Job[R]:
+        checked(request)
         call = scope.get()
         if call is not None:
             call.check()
         now_unix_s = self._link.now_unix_s()
         dated = request.model_copy(update={"sent_unix_s": now_unix_s, "deadline_unix_s": now_unix_s + timeout_s})
-        handle = self._sender.send(operation.task, job_id, dated.dump(), headers(request, now_unix_s))
-        job: Job[Any] = Job(
+        handle = self._sender.send(dated, job_id)
+        job = Job(
             job_id,
-            operation.result,
+            request.read_result,
             sender=self._sender,
             link=self._link,
             handle=handle,

@@ -3,9 +3,10 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from celery import states
 
@@ -70,7 +71,7 @@ class Job(Generic[R]):
     def __init__(
         self,
         job_id: str,
-        result_type: type[R],
+        read: Callable[[Any], R],
         *,
         sender: Sender,
         link: RedisLink,
@@ -79,7 +80,7 @@ class Job(Generic[R]):
         worker_grace_s: float,
     ) -> None:
         self.id = job_id
-        self._result_type = result_type
+        self._read = read
         self._sender = sender
         self._link = link
         # Celery's handle belongs to the thread that sent; it already listens, which saves a round trip.
@@ -120,7 +121,7 @@ class Job(Generic[R]):
         if outcome.error is not None:
             raise outcome.error
         try:
-            return self._result_type.parse(outcome.payload)
+            return self._read(outcome.payload)
         except UnsupportedVersion:
             raise
         except InvalidRequest as error:

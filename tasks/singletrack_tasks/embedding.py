@@ -1,33 +1,19 @@
-"""Embeddings of images and texts."""
+"""Embeddings of images and texts, and where CLIP is that makes them."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from celery import Task
 from pydantic import Field
 
-from singletrack_tasks.celery_tasks import JobRef, current, gpu_task
-from singletrack_tasks.message import Request
 from singletrack_tasks.payload.blobs import Blob
 from singletrack_tasks.payload.vectors import Vectors
+from singletrack_tasks.request import Request, size_of
 from singletrack_tasks.result import OperationResult
 
 MAX_INPUTS = 256
 MAX_TEXT_CHARS = 4_000
 
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS)]
-
-
-class EmbedImages(Request):
-    """Images to embed, 1 to 256; `fingerprint` names the CLIP that blobs of prepared pixels were made for."""
-
-    images: tuple[Blob, ...] = Field(min_length=1, max_length=MAX_INPUTS)
-    fingerprint: str | None = None
-
-
-class EmbedTexts(Request):
-    """Texts to embed, 1 to 256, of up to 4,000 characters each; CLIP reads the first 77 tokens."""
-
-    texts: tuple[Text, ...] = Field(min_length=1, max_length=MAX_INPUTS)
 
 
 class EmbeddingResult(OperationResult):
@@ -43,13 +29,39 @@ class EmbeddingResult(OperationResult):
         return f"{self.vectors.rows} x {self.vectors.dimension} on {self.device}"
 
 
-@gpu_task("gpu.embed.images")
-def embed_images(self: "Task[Any, Any]", request: dict[str, Any]) -> EmbeddingResult:
-    """Embed images with CLIP."""
-    return current().embed_images(EmbedImages.parse(request), JobRef(self.request.id or ""))
+class EmbedImages(Request[EmbeddingResult], task="gpu.embed.images", kind="embed_images"):
+    """Images to embed, 1 to 256; `fingerprint` names the CLIP that blobs of prepared pixels were made for."""
+
+    images: tuple[Blob, ...] = Field(min_length=1, max_length=MAX_INPUTS)
+    fingerprint: str | None = None
+
+    @classmethod
+    def outline(cls, data: Mapping[str, Any]) -> str:
+        """Count the images."""
+        return f"images={size_of(data, 'images')}"
 
 
-@gpu_task("gpu.embed.texts")
-def embed_texts(self: "Task[Any, Any]", request: dict[str, Any]) -> EmbeddingResult:
-    """Embed texts with CLIP."""
-    return current().embed_texts(EmbedTexts.parse(request), JobRef(self.request.id or ""))
+class EmbedTexts(Request[EmbeddingResult], task="gpu.embed.texts", kind="embed_texts"):
+    """Texts to embed, 1 to 256, of up to 4,000 characters each; CLIP reads the first 77 tokens."""
+
+    texts: tuple[Text, ...] = Field(min_length=1, max_length=MAX_INPUTS)
+
+    @classmethod
+    def outline(cls, data: Mapping[str, Any]) -> str:
+        """Count the texts."""
+        return f"texts={size_of(data, 'texts')}"
+
+
+class FindClipResult(OperationResult):
+    """The device, `cpu` or `cuda:n`, as the encoder process read it off its weights."""
+
+    device: str
+
+    @property
+    def done(self) -> str:
+        """Where CLIP is."""
+        return f"CLIP on {self.device}"
+
+
+class FindClip(Request[FindClipResult], task="gpu.clip.device", kind="find_clip"):
+    """Ask the encoder that serves which device its weights are on."""

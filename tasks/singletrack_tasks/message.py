@@ -44,17 +44,6 @@ class Message(BaseModel):
         return self.model_dump(mode="json")
 
 
-class Request(Message):
-    """A message that asks for an operation.
-
-    `deadline_unix_s` is the moment after which nobody waits for the answer, `sent_unix_s` the moment it was sent,
-    both by the clock of the Redis server, which all machines share; without a deadline the job never goes stale.
-    """
-
-    sent_unix_s: float | None = None
-    deadline_unix_s: float | None = None
-
-
 def describe_problems(name: str, error: ValidationError) -> str:
     """Say in one line which fields of a message are wrong, and why."""
     problems = (

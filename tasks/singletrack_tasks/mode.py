@@ -1,20 +1,18 @@
 """Changes of the execution mode."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from celery import Task
 from pydantic import Field
 
-from singletrack_tasks.celery_tasks import JobRef, current, gpu_task
-from singletrack_tasks.message import Request
+from singletrack_tasks.request import Request
 from singletrack_tasks.result import OperationResult
 from singletrack_tasks.status import ExecutionMode
 
-
-class SetMode(Request):
-    """A change to `mode`, which becomes the contract that every later check holds the GPU to."""
-
-    mode: ExecutionMode
+# Read off a message's headers by whoever foresees how long the queue takes.
+MODE_HEADER = "mode"
+# Modes that load the VLM, and modes that unload it.
+VLM_IN_MODE = {ExecutionMode.RECORDING: True, ExecutionMode.AUTOPILOT: False}
 
 
 class ModeResult(OperationResult):
@@ -31,7 +29,18 @@ class ModeResult(OperationResult):
         return f"{self.before} -> {self.after}"
 
 
-@gpu_task("gpu.mode.set")
-def set_mode(self: "Task[Any, Any]", request: dict[str, Any]) -> ModeResult:
-    """Change the execution mode."""
-    return current().set_mode(SetMode.parse(request), JobRef(self.request.id or ""))
+class SetMode(Request[ModeResult], task="gpu.mode.set", kind="mode"):
+    """A change to `mode`, which becomes the contract that every later check holds the GPU to."""
+
+    mode: ExecutionMode
+
+    @classmethod
+    def outline(cls, data: Mapping[str, Any]) -> str:
+        """Name the mode, if it is one."""
+        mode = data.get("mode")
+        return f"mode={mode}" if mode in tuple(ExecutionMode) else ""
+
+    @property
+    def headers(self) -> dict[str, Any]:
+        """The mode as well, which tells whether the VLM has to be loaded on the way."""
+        return {**super().headers, MODE_HEADER: str(self.mode)}

@@ -4,30 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from singletrack_tasks.status import AT_WORK, ExecutionMode, GPUResourceStatus, ModelState, QueueStatus
+from singletrack_tasks.mode import VLM_IN_MODE
+from singletrack_tasks.requests import kind_of, needs_vlm
+from singletrack_tasks.result import StepName
+from singletrack_tasks.status import ExecutionMode, GPUResourceStatus, ModelState, QueueStatus
+from singletrack_tasks.steps import STEPS
 
-# What a client writes into a message's headers beside Celery's own, so that nobody has to open the body.
-SENT_HEADER = "sent_unix_s"
-MODE_HEADER = "mode"
 # A look at the queue reads at most so many of its messages: it must never keep Redis from its work.
 LOOKED_AT = 100
 LOOKED_FOR = 1000
 # So many of those that wait are named in a status.
 NAMED = 5
-_ALL_STEP = ("load_vlm", "unload_vlm")
-
-# Operations by the wire names of their tasks, as the status and the metrics call them.
-KINDS = {
-    "gpu.mode.set": "mode",
-    "gpu.vlm.ask": "ask",
-    "gpu.vlm.load": "load_vlm",
-    "gpu.vlm.unload": "unload_vlm",
-    "gpu.embed.images": "embed_images",
-    "gpu.embed.texts": "embed_texts",
-    "gpu.clip.device": "find_clip",
-    "gpu.upkeep.tick": "tick",
-    "gpu.ping": "ping",
-}
 
 # KEYS: the queue. ARGV: the id of a job to stop at ('' for none), how many messages to look at.
 # Returns {how many there are, how many were looked at, the job's place or 0, {task, mode, sent, ...}}, the next first.
@@ -142,29 +129,30 @@ class _Course:
             return
         since_s = operation.work_since_unix_s or operation.stage_since_unix_s or operation.since_unix_s
         spent_s = max(0.0, now_unix_s - since_s)
-        if operation.stage not in AT_WORK:
-            self._step(operation.stage, spent_s)
+        step = next((step for step in STEPS if step == operation.stage), None)
+        if step is not None:
+            self._step(step, spent_s)
             spent_s = 0.0
         # A change of mode may have all of its steps before it, which the snapshot does not tell.
         self._work(operation.kind, spent_s)
 
     def run(self, kind: str, mode: ExecutionMode | None) -> None:
-        if kind in ("ask", "load_vlm") or mode is ExecutionMode.RECORDING:
-            if not self.vlm_loaded:
-                self._step("load_vlm")
-        elif (kind == "unload_vlm" or mode is ExecutionMode.AUTOPILOT) and self.vlm_loaded:
-            self._step("unload_vlm")
+        wanted = needs_vlm(kind)
+        if wanted is None and mode is not None:
+            wanted = VLM_IN_MODE.get(mode)
+        if wanted is not None and wanted is not self.vlm_loaded:
+            self._step("load_vlm" if wanted else "unload_vlm")
         self._work(kind)
 
     def _work(self, kind: str, spent_s: float = 0.0) -> None:
         # A load and an unload that were asked for are all step.
-        if kind not in _ALL_STEP:
+        if kind not in STEPS:
             self._add(kind, spent_s)
 
-    def _step(self, step: str, spent_s: float = 0.0) -> None:
+    def _step(self, step: StepName, spent_s: float = 0.0) -> None:
         self._add(step, spent_s)
-        if step in _ALL_STEP:
-            self.vlm_loaded = step == "load_vlm"
+        if STEPS[step].tenant == "vlm":
+            self.vlm_loaded = STEPS[step].onto_gpu
             self.loads_vlm = self.loads_vlm or self.vlm_loaded
 
     def _add(self, name: str, spent_s: float = 0.0) -> None:
@@ -181,4 +169,4 @@ def _waiting(task: str, mode: str, sent: str) -> Waiting:
         sent_unix_s = float(sent) if sent else None
     except ValueError:
         sent_unix_s = None
-    return Waiting(KINDS.get(task, task or "unknown"), ExecutionMode(mode) if known else None, sent_unix_s)
+    return Waiting(kind_of(task) or "unknown", ExecutionMode(mode) if known else None, sent_unix_s)

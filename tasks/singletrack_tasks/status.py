@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from singletrack_tasks.message import Message
-from singletrack_tasks.result import Degradation
+from singletrack_tasks.result import Degradation, StepName
 
 
 class ExecutionMode(StrEnum):
@@ -110,7 +110,7 @@ class ClipStatus(Message):
 
 # What an operation is at: one of the steps that make the GPU ready, or its own work, which for a question means that
 # the model reads it first and then writes the answer.
-Stage = Literal["unload_vlm", "load_vlm", "demote_clip", "promote_clip", "work", "read", "generate"]
+Stage = Literal[StepName, "work", "read", "generate"]
 AT_WORK: tuple[Stage, ...] = ("work", "read", "generate")
 
 

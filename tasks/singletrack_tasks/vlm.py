@@ -1,13 +1,13 @@
 """Questions to the VLM, and its life cycle."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
-from celery import Task
 from pydantic import Field, field_validator
 
-from singletrack_tasks.celery_tasks import JobRef, current, gpu_task
-from singletrack_tasks.message import Message, Request
+from singletrack_tasks.message import Message
 from singletrack_tasks.payload.blobs import Blob
+from singletrack_tasks.request import Request, size_of
 from singletrack_tasks.result import OperationResult
 from singletrack_tasks.schema import JsonSchema, check_schema
 from singletrack_tasks.status import ModelState
@@ -29,26 +29,6 @@ class VlmOptions(Message):
     top_p: float | None = Field(default=None, ge=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1, le=32_768)
     stop: tuple[str, ...] = Field(default=(), max_length=16)
-
-
-class Ask(Request):
-    """A question to the VLM: a prompt, up to 16 images, and a JSON schema if the answer has to fit one.
-
-    `model` None means the model that the track serves; a track serves one. With `stream` the worker also tells the
-    answer piece by piece while it is written.
-    """
-
-    prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARS)
-    images: tuple[Blob, ...] = Field(default=(), max_length=MAX_IMAGES)
-    json_schema: JsonSchema | None = None
-    options: VlmOptions = VlmOptions()
-    model: str | None = None
-    stream: bool = False
-
-    @field_validator("json_schema", mode="before")
-    @classmethod
-    def _is_a_schema(cls, schema: object) -> JsonSchema | None:
-        return None if schema is None else check_schema(schema)
 
 
 class AskResult(OperationResult):
@@ -74,12 +54,30 @@ class AskResult(OperationResult):
         return f"answer of {length} {unit}{'' if length == 1 else 's'} on {self.device}"
 
 
-class LoadVlm(Request):
-    """Load the VLM, and return when it is loaded."""
+class Ask(Request[AskResult], task="gpu.vlm.ask", kind="ask", needs_vlm=True):
+    """A question to the VLM: a prompt, up to 16 images, and a JSON schema if the answer has to fit one.
 
+    `model` None means the model that the track serves; a track serves one. With `stream` the worker also tells the
+    answer piece by piece while it is written.
+    """
 
-class UnloadVlm(Request):
-    """Unload the VLM, and return when it is gone and its memory free."""
+    prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARS)
+    images: tuple[Blob, ...] = Field(default=(), max_length=MAX_IMAGES)
+    json_schema: JsonSchema | None = None
+    options: VlmOptions = VlmOptions()
+    model: str | None = None
+    stream: bool = False
+
+    @field_validator("json_schema", mode="before")
+    @classmethod
+    def _is_a_schema(cls, schema: object) -> JsonSchema | None:
+        return None if schema is None else check_schema(schema)
+
+    @classmethod
+    def outline(cls, data: Mapping[str, Any]) -> str:
+        """Say how much is asked."""
+        schema = ", with a schema" if data.get("json_schema") is not None else ""
+        return f"prompt of {size_of(data, 'prompt')} characters, images={size_of(data, 'images')}{schema}"
 
 
 class VlmResult(OperationResult):
@@ -94,19 +92,9 @@ class VlmResult(OperationResult):
         return f"VLM {self.state}"
 
 
-@gpu_task("gpu.vlm.ask")
-def ask(self: "Task[Any, Any]", request: dict[str, Any]) -> AskResult:
-    """Put a question to the VLM, loading it first if need be."""
-    return current().ask(Ask.parse(request), JobRef(self.request.id or ""))
+class LoadVlm(Request[VlmResult], task="gpu.vlm.load", kind="load_vlm", needs_vlm=True):
+    """Load the VLM, and return when it is loaded."""
 
 
-@gpu_task("gpu.vlm.load")
-def load_vlm(self: "Task[Any, Any]", request: dict[str, Any]) -> VlmResult:
-    """Load the VLM."""
-    return current().load_vlm(LoadVlm.parse(request), JobRef(self.request.id or ""))
-
-
-@gpu_task("gpu.vlm.unload")
-def unload_vlm(self: "Task[Any, Any]", request: dict[str, Any]) -> VlmResult:
-    """Unload the VLM."""
-    return current().unload_vlm(UnloadVlm.parse(request), JobRef(self.request.id or ""))
+class UnloadVlm(Request[VlmResult], task="gpu.vlm.unload", kind="unload_vlm", needs_vlm=False):
+    """Unload the VLM, and return when it is gone and its memory free."""

@@ -13,6 +13,7 @@ from singletrack_worker.gpu.vram.simulated import SimulatedGpu
 from tests.fakes.history import History
 from tests.fakes.instances import minimal_instance
 
+MODEL = "fake-vlm:1b"
 # An answer of more items than this is endless for a test: it ends when it is cancelled, or fails after a while.
 _ENDLESS_ITEMS = 1000
 _PATIENCE_S = 30.0
@@ -52,10 +53,8 @@ class FakeVlm:
         clock: Clock,
         history: History | None = None,
         *,
-        model: str = "fake-vlm:1b",
         size_mb: int = 5600,
         overhead_mb: int = 0,
-        load_s: float = 2.0,
         ask_s: float = 1.0,
     ) -> None:
         self.faults = VlmFaults()
@@ -63,8 +62,8 @@ class FakeVlm:
         self.answers: list[str] = []
         self.prompts: list[str] = []
         self.size_mb, self.overhead_mb = size_mb, overhead_mb
-        self.load_s, self.ask_s = load_s, ask_s
-        self._vram, self._clock, self._model = vram, clock, model
+        self.load_s, self.ask_s = 2.0, ask_s
+        self._vram, self._clock = vram, clock
         self._listing: VlmListing | None = None
         self.taken_mb = 0
         # What was not given back yet: when it will be, how much it is, and whether the worker asked for it.
@@ -78,7 +77,7 @@ class FakeVlm:
     @property
     def model(self) -> str:
         """The name of the model."""
-        return self._model
+        return MODEL
 
     @property
     def others(self) -> tuple[OtherModel, ...]:
@@ -213,7 +212,7 @@ class FakeVlm:
 
     def _find_model(self) -> None:
         if self.faults.model_missing:
-            raise ModelMissing(f"the server does not have {self._model}: run `ollama pull {self._model}`")
+            raise ModelMissing(f"the server does not have {MODEL}: run `ollama pull {MODEL}`")
 
     def _take(self, fault: str) -> bool:
         """Use up one of the calls that are to fail."""

@@ -5,13 +5,13 @@ import random
 from typing import Any
 
 from singletrack import Client, Job
-from singletrack_tasks.embedding import EmbedTexts
+from singletrack_tasks.embedding import EmbedTexts, FindClip
 from singletrack_tasks.errors import QueueFull, RedisUnavailable, SingletrackError
-from singletrack_tasks.message import Request
 from singletrack_tasks.mode import SetMode
+from singletrack_tasks.ping import Ping
+from singletrack_tasks.request import Request
 from singletrack_tasks.schema import JsonSchema
 from singletrack_tasks.status import ExecutionMode
-from singletrack_tasks.upkeep import FindClip, Ping
 from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm, VlmOptions
 from tests.faults import places
 from tests.faults.errands import PATIENT_S, Errand
@@ -65,7 +65,7 @@ class OurOffice:
         self._client.close()
 
 
-def request_of(errand: Errand) -> Request:
+def request_of(errand: Errand) -> Request[Any]:
     """Make the request of an errand."""
     match errand.kind:
         case "embed":

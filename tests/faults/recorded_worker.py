@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from singletrack_tasks.celery_tasks import JobRef
-from singletrack_tasks.message import Request
+from singletrack_tasks.request import Request
 from singletrack_tasks.vlm import Ask
 from singletrack_worker import assembly
 from singletrack_worker.app import app
@@ -50,12 +50,14 @@ def current_token() -> int:
 
 
 @contextmanager
-def recorded_take(self: Turns, kind: str, request: Request, job: JobRef, *, recorded: bool = False) -> Iterator[Turn]:
+def recorded_take(
+    self: Turns, request: Request[Any], job: JobRef, *, kind: str | None = None, recorded: bool = False
+) -> Iterator[Turn]:
     """Have the turn as usual, and note when."""
     global _begun
-    with _take(self, kind, request, job, recorded=recorded) as turn:
+    with _take(self, request, job, kind=kind, recorded=recorded) as turn:
         _begun = (job.id, current_token())
-        _journal.note(Begin(now_ns(), job.id, kind, _begun[1], recording.host(), os.getpid()))
+        _journal.note(Begin(now_ns(), job.id, turn.kind, _begun[1], recording.host(), os.getpid()))
         error = ""
         try:
             if isinstance(request, Ask):

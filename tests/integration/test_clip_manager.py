@@ -23,7 +23,7 @@ from singletrack_tasks.errors import (
     MigrationFailed,
 )
 from singletrack_tasks.status import ResizeMode
-from singletrack_worker.gpu.clip import manager as clip_manager
+from singletrack_worker.gpu.clip import cpu_encoder
 from singletrack_worker.gpu.clip.manager import CLIPManager
 from singletrack_worker.gpu.clip.process import COMMAND, EncoderProcess
 from singletrack_worker.gpu.ports import Clip
@@ -45,7 +45,7 @@ def kill(manager: CLIPManager, pid: int | None) -> None:
     """Kill an encoder and wait until its manager can tell: one of several threads is a zombie before that."""
     assert pid is not None
     psutil.Process(pid).kill()
-    wait_for(lambda: pid not in {encoder.pid for encoder in manager._spawned if encoder.alive}, "the death shows")
+    wait_for(lambda: pid not in manager._launcher.running_pids(), "the death shows")
 
 
 def has_ended(process: psutil.Process) -> bool:
@@ -221,7 +221,6 @@ def manager_of(commands: Commands, encode_timeout_s: float) -> CLIPManager:
         resize_mode=ResizeMode.SQUASH,
         gpu_device=GPU,
         encode_timeout_s=encode_timeout_s,
-        load_timeout_s=20,
         command=commands,
     )
 
@@ -242,7 +241,7 @@ class TestStandInConforms(ClipConformance):
 
 
 BAD_PROMOTIONS = [
-    (["--skew"], "computes something else"),
+    (["--skew"], "differ from the CPU's"),
     (["--fingerprint", "other"], "weights on disk have changed"),
     (["--fail-load", "out_of_memory"], "told to fail: out_of_memory"),
     (["--fail-load", "unavailable"], "told to fail: unavailable"),
@@ -371,7 +370,7 @@ def test_a_load_that_failed_is_not_tried_again_at_every_check(
     for _ in range(2):
         with pytest.raises(EncoderFailure, match="the driver is gone"):
             stand_in.check()
-    monkeypatch.setattr(clip_manager, "_LOAD_RETRY_S", 0.0)
+    monkeypatch.setattr(cpu_encoder, "LOAD_RETRY_S", 0.0)
     commands.then(dies)
     with pytest.raises(EncoderFailure, match="the driver is gone"):
         stand_in.start()

@@ -23,7 +23,7 @@ from singletrack_tasks.errors import (
     VlmUnloadFailed,
 )
 from singletrack_tasks.vlm import VlmOptions
-from singletrack_worker.gpu.ollama.manager import OllamaManager
+from singletrack_worker.gpu.ollama.manager import OllamaManager, OllamaTimeouts
 from singletrack_worker.gpu.ports import Cancellation, SystemClock, Vlm
 from singletrack_worker.gpu.retries import retrying
 from tests.integration.worker_tools import alias_of_ours, another_model, load, loaded
@@ -42,8 +42,8 @@ def manager(ollama: EmbeddedOllama, model: str | None = None, *, unload_timeout_
         model or ollama.model or "",
         clock=SystemClock(),
         keep_alive_s=KEEP_ALIVE_S,
+        timeouts=OllamaTimeouts(load_s=300.0, answer_s=300.0, unload_s=unload_timeout_s),
         num_ctx=1024,
-        unload_timeout_s=unload_timeout_s,
     )
 
 

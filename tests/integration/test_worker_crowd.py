@@ -9,11 +9,11 @@ import pytest
 
 from singletrack import Client, Job
 from singletrack_ops.stack import Stack
-from singletrack_tasks.embedding import EmbedTexts
-from singletrack_tasks.message import Request
+from singletrack_tasks.embedding import EmbedTexts, FindClip
 from singletrack_tasks.mode import SetMode
+from singletrack_tasks.ping import Ping
+from singletrack_tasks.request import Request
 from singletrack_tasks.status import ExecutionMode
-from singletrack_tasks.upkeep import FindClip, Ping
 from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm, VlmOptions
 from tests.integration.ops.waiting import wait_for
 from tests.integration.worker_tools import foreign_producer, inspected, submit_endless
@@ -73,9 +73,9 @@ def ping(client: Client) -> str:
     return job.id
 
 
-def mixed_work(number: int) -> list[Request]:
+def mixed_work(number: int) -> list[Request[Any]]:
     """What one client sends, each its own way through the operations."""
-    work: list[Request] = [
+    work: list[Request[Any]] = [
         Ask(prompt=f"question {number}", options=VlmOptions(max_tokens=2)),
         EmbedTexts(texts=(f"text {number}",)),
         FindClip(),
@@ -93,7 +93,7 @@ def test_r5_4_operations_of_many_clients_run_one_at_a_time_and_in_order(stack: S
     def send(number: int) -> None:
         with stack.client() as own:
             for request in mixed_work(number):
-                sent[number].append(own.submit(request))  # type: ignore[call-overload] # mypy wants one kind of request
+                sent[number].append(own.submit(request))
             for job in sent[number]:
                 job.result()
 

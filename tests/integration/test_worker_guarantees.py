@@ -20,8 +20,8 @@ from singletrack_ops.embedded.redis_server import EmbeddedRedis
 from singletrack_ops.services import start_worker
 from singletrack_tasks import errors
 from singletrack_tasks.keys import Keys
+from singletrack_tasks.ping import Ping, PingResult
 from singletrack_tasks.status import ExecutionMode
-from singletrack_tasks.upkeep import Ping, PingResult
 from tests.faults.malformed import by_chance
 from tests.integration.ops.waiting import runs, wait_for
 from tests.integration.worker_tools import in_flight, submit_endless, wait_until_quiet, worker_environ

@@ -1,17 +1,18 @@
 """Real threads that ask one manager at once, and meet inside of it if it lets them."""
 
 import threading
+from typing import Any
 
 from singletrack_tasks.celery_tasks import JobRef
-from singletrack_tasks.embedding import EmbedTexts
-from singletrack_tasks.message import Request
+from singletrack_tasks.embedding import EmbedTexts, FindClip
 from singletrack_tasks.mode import SetMode
+from singletrack_tasks.request import Request
 from singletrack_tasks.status import ExecutionMode
-from singletrack_tasks.upkeep import FindClip, Tick
+from singletrack_tasks.upkeep import Tick
 from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm
 from tests.property.world import Alter, Setup, World, call
 
-WORK: tuple[tuple[Request, ...], ...] = (
+WORK: tuple[tuple[Request[Any], ...], ...] = (
     (SetMode(mode=ExecutionMode.RECORDING), Tick(), SetMode(mode=ExecutionMode.AUTOPILOT), Tick()),
     (Ask(prompt="what is this?"), UnloadVlm(), LoadVlm(), Ask(prompt="and this?")),
     (EmbedTexts(texts=("a button",)), FindClip(), EmbedTexts(texts=("a field",)), FindClip()),
@@ -47,7 +48,7 @@ class Crowd:
         except BaseException as error:  # kept for the test, which raises it
             self.errors.append(error)
 
-    def _operate(self, request: Request, job: JobRef) -> None:
+    def _operate(self, request: Request[Any], job: JobRef) -> None:
         history, me = self.world.history, threading.get_ident()
         began = history.now()
         call(self.world.manager, request, job)

@@ -1,14 +1,17 @@
 """One Hypothesis machine for all properties: it decides who asks what, when, and what goes wrong meanwhile."""
 
+from typing import Any
+
 import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from singletrack_tasks.embedding import EmbedImages, EmbedTexts
-from singletrack_tasks.message import Request
+from singletrack_tasks.embedding import EmbedImages, EmbedTexts, FindClip
 from singletrack_tasks.mode import SetMode
 from singletrack_tasks.payload.blobs import Blob
+from singletrack_tasks.ping import Ping
+from singletrack_tasks.request import Request
 from singletrack_tasks.status import ExecutionMode
-from singletrack_tasks.upkeep import FindClip, Ping, Tick
+from singletrack_tasks.upkeep import Tick
 from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm
 from tests.fakes import IMAGE_SIZE
 from tests.property.checks import Check
@@ -36,7 +39,7 @@ SETUPS = st.builds(
 )
 CLIENTS = st.sampled_from(["agent", "bench", "cli"])
 MODES = st.sampled_from(ExecutionMode)
-REQUESTS: st.SearchStrategy[Request] = st.one_of(
+REQUESTS: st.SearchStrategy[Request[Any]] = st.one_of(
     st.builds(SetMode, mode=MODES),
     st.builds(Ask, prompt=st.just("what is this?"), json_schema=st.sampled_from([None, SCHEMA])),
     st.builds(LoadVlm),
@@ -77,7 +80,7 @@ class Machine(RuleBasedStateMachine):
         self.change_mode_and_wait(mode)
 
     @rule(client=CLIENTS, requests=st.lists(REQUESTS, min_size=1, max_size=3), patience_s=PATIENCE)
-    def submit(self, client: str, requests: list[Request], patience_s: float | None) -> None:
+    def submit(self, client: str, requests: list[Request[Any]], patience_s: float | None) -> None:
         now = self.world.clock.time()
         times = {"sent_unix_s": now, "deadline_unix_s": None if patience_s is None else now + patience_s}
         for request in requests:
@@ -91,7 +94,7 @@ class Machine(RuleBasedStateMachine):
         self._check(first)
 
     @rule(client=CLIENTS, requests=st.lists(REQUESTS, min_size=1, max_size=4))
-    def submit_and_wait(self, client: str, requests: list[Request]) -> None:
+    def submit_and_wait(self, client: str, requests: list[Request[Any]]) -> None:
         for request in requests:
             self.world.submit(client, request)
         self._drain()

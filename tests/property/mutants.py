@@ -4,10 +4,12 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
+from singletrack_tasks.embedding import EmbedTexts
 from singletrack_tasks.errors import VlmLoadFailed
 from singletrack_tasks.payload.vectors import Vector
 from singletrack_tasks.result import StepName
 from singletrack_tasks.status import GPUResourceStatus, ModelState
+from singletrack_tasks.vlm import Ask, LoadVlm
 from singletrack_worker.gpu.manager import GPUResourceManager
 from singletrack_worker.gpu.moving.planner import Plan
 from singletrack_worker.gpu.observing.shares import Share
@@ -23,7 +25,7 @@ def forgets(step: StepName) -> Alter:
     """A planner that leaves a step out."""
 
     def alter(manager: GPUResourceManager) -> None:
-        transitions = manager._transitions
+        transitions = manager._bench.transitions
         prepare: Callable[..., Plan] = transitions.prepare
 
         def altered(*args: Any, **kwargs: Any) -> Plan:
@@ -35,7 +37,7 @@ def forgets(step: StepName) -> Alter:
 
 
 def does_not_wait_for_the_memory(manager: GPUResourceManager) -> None:
-    put(manager._transitions._mover, "_wait_until_released", lambda *_: None)
+    put(manager._bench.transitions._mover, "_wait_until_released", lambda *_: None)
 
 
 def says_that_the_vlm_is_unloaded(manager: GPUResourceManager) -> None:
@@ -49,61 +51,63 @@ def says_that_the_vlm_is_unloaded(manager: GPUResourceManager) -> None:
 
 
 def embeds_something_else_on_the_gpu(manager: GPUResourceManager) -> None:
-    embedder, clip = manager._embedder, manager._clip
-    embed = embedder.embed_texts
+    clip = manager._tenants.clip
+    vectorizer = vars(manager._handlers[EmbedTexts])["_vectorizer"]
+    embed: Callable[[tuple[str, ...]], Vector] = vectorizer.embed_texts
 
     def altered(texts: tuple[str, ...]) -> Vector:
         vectors = embed(texts)
         return vectors if clip.device == "cpu" else vectors[::-1]
 
-    put(embedder, "embed_texts", altered)
+    put(vectorizer, "embed_texts", altered)
 
 
 def does_not_notice_uses(manager: GPUResourceManager) -> None:
-    put(manager._use, "touch", lambda: None)
+    put(manager._track.use, "touch", lambda: None)
 
 
 def never_finds_the_vlm_idle(manager: GPUResourceManager) -> None:
-    put(manager._use, "_idle_timeout_s", 0)
+    put(manager._track.use, "_idle_timeout_s", 0)
 
 
 def refuses_questions_to_a_vlm_that_is_not_loaded(manager: GPUResourceManager) -> None:
     def altered(_: object) -> None:
-        if manager._vlm.listing() is None:
+        if manager._tenants.vlm.listing() is None:
             raise VlmLoadFailed("the VLM is not loaded")
 
-    put(manager, "_bring_vlm", altered)
+    for request in (Ask, LoadVlm):
+        put(vars(manager._handlers[request])["_vlm"], "bring", altered)
 
 
 def loads_in_name_only(manager: GPUResourceManager) -> None:
     """Nor does it look at the server, which would tell."""
-    manager._life.to(ModelState.UNLOADED)
+    manager._track.life.to(ModelState.UNLOADED)
     put(manager._observer, "_look_at_server", lambda: None)
-    put(manager._transitions._mover, "_load_once", lambda: None)
+    put(manager._bench.transitions._mover, "_load_once", lambda: None)
 
 
 def unloads_in_name_only(manager: GPUResourceManager) -> None:
-    put(manager._transitions._mover, "_unload_vlm", lambda: 1)
+    put(manager._bench.transitions._mover, "_unload_vlm", lambda _: None)
 
 
 def does_not_ask_the_encoder_where_it_is(manager: GPUResourceManager) -> None:
-    put(manager._clip, "find", lambda: "cuda:0")
+    put(manager._tenants.clip, "find", lambda: "cuda:0")
 
 
 def never_looks_for_strangers(manager: GPUResourceManager) -> None:
-    put(manager._drift, "_take_in", lambda _: None)
+    put(manager._bench.transitions.drift, "_take_in", lambda _: None)
 
 
 def takes_its_tenants_for_strangers(manager: GPUResourceManager) -> None:
-    put(manager._drift, "_share", lambda *_: Share())
+    put(manager._bench.transitions.drift, "_share", lambda *_: Share())
 
 
 def makes_up_its_mind_too_late(manager: GPUResourceManager) -> None:
-    put(manager._drift._judge, "_confirm_s", 3600.0)
+    put(manager._bench.transitions.drift._judge, "_confirm_s", 3600.0)
 
 
 def overlooks_what_has_no_name(manager: GPUResourceManager) -> None:
-    put(manager._drift._judge, "_rest", lambda _: ())
+    put(manager._bench.transitions.drift._judge, "_rest", lambda _: ())
 
 
 def has_no_mutex(manager: GPUResourceManager) -> None:

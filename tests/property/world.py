@@ -3,18 +3,18 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from singletrack_tasks.celery_tasks import JobRef
-from singletrack_tasks.embedding import EmbedImages, EmbedTexts
 from singletrack_tasks.errors import SingletrackError
-from singletrack_tasks.message import Request
 from singletrack_tasks.mode import SetMode
+from singletrack_tasks.request import Request
 from singletrack_tasks.result import DegradedCode, OperationResult
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus, WorkerInfo
-from singletrack_tasks.upkeep import FindClip, Ping, Tick
+from singletrack_tasks.upkeep import Tick
 from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm
-from singletrack_worker.gpu.manager import GPUResourceManager, Tenants
+from singletrack_worker.gpu.manager import GPUResourceManager
+from singletrack_worker.gpu.ports import Tenants
 from singletrack_worker.gpu.vram.simulated import SimulatedGpu
 from singletrack_worker.gpu.vram.vram_monitor import NoGpu
 from singletrack_worker.settings import GPUResourceConfig
@@ -55,7 +55,7 @@ class Sent:
 
     client: str
     number: int
-    request: Request
+    request: Request[Any]
     job: JobRef
 
 
@@ -84,7 +84,7 @@ class Done:
     disturbed: bool = False
 
     @property
-    def request(self) -> Request:
+    def request(self) -> Request[Any]:
         """What was asked for."""
         return self.sent.request
 
@@ -183,7 +183,7 @@ class World:
             stranger_mb=self.stranger_mb,
         )
 
-    def submit(self, client: str, request: Request) -> Sent:
+    def submit(self, client: str, request: Request[Any]) -> Sent:
         """Put an operation on the queue."""
         self._sent += 1
         sent = Sent(client, self._sent, request, JobRef(f"{client}-{self._sent}"))
@@ -322,29 +322,11 @@ class World:
             self.failed_s = done.ended_s
 
 
-def _records(request: Request) -> bool:
+def _records(request: Request[Any]) -> bool:
     return isinstance(request, SetMode) and request.mode is ExecutionMode.RECORDING
 
 
-def call(manager: GPUResourceManager, request: Request, job: JobRef) -> OperationResult:
+def call(manager: GPUResourceManager, request: Request[Any], job: JobRef) -> OperationResult:
     """Call the operation that a request is for, as the tasks do."""
-    match request:
-        case SetMode():
-            return manager.set_mode(request, job)
-        case Ask():
-            return manager.ask(request, job)
-        case LoadVlm():
-            return manager.load_vlm(request, job)
-        case UnloadVlm():
-            return manager.unload_vlm(request, job)
-        case EmbedImages():
-            return manager.embed_images(request, job)
-        case EmbedTexts():
-            return manager.embed_texts(request, job)
-        case FindClip():
-            return manager.find_clip(request, job)
-        case Tick():
-            return manager.tick(request, job)
-        case Ping():
-            return manager.ping(request, job)
-    raise AssertionError(f"no operation for {type(request).__name__}")
+    result: OperationResult = manager.run(request, job)
+    return result

@@ -10,17 +10,18 @@ from celery import Celery
 from celery.utils.saferepr import saferepr
 from kombu.utils.json import dumps
 
-from singletrack_tasks.celery_tasks import gpu_task
-from singletrack_tasks.embedding import EmbeddingResult
+from singletrack_tasks.celery_tasks import JobRef, TaskReturn, register_one
+from singletrack_tasks.embedding import EmbeddingResult, FindClipResult
 from singletrack_tasks.errors import AnswerOutsideSchema, InvalidRequest, NotEnoughVram, SingletrackError
 from singletrack_tasks.mode import ModeResult
-from singletrack_tasks.outcome import TaskReturn
-from singletrack_tasks.outline import outline
 from singletrack_tasks.payload.vectors import Vectors
+from singletrack_tasks.ping import Ping, PingResult
+from singletrack_tasks.request import Request
+from singletrack_tasks.requests import outline
 from singletrack_tasks.result import Degradation, DegradedCode, OperationResult, StepReceipt
 from singletrack_tasks.schema import read_answer
 from singletrack_tasks.status import ExecutionMode, ModelState
-from singletrack_tasks.upkeep import FindClipResult, PingResult, TickResult
+from singletrack_tasks.upkeep import TickResult
 from singletrack_tasks.vlm import Ask, AskResult, VlmResult
 
 SECRET = "what-nobody-may-read"
@@ -113,13 +114,14 @@ def _request_that_is_wrong() -> None:
 def test_no_traceback_quotes_what_was_asked_or_answered(fail: Callable[[], None]) -> None:
     """Flower shows the traceback of a task that failed, with every cause."""
 
-    def body(_self: object, _request: dict[str, Any]) -> OperationResult:
-        fail()
-        raise AssertionError("it has to fail")
+    class Failing:
+        def run(self, request: Request[Any], job: JobRef) -> Any:
+            fail()
+            raise AssertionError("it has to fail")
 
     with Celery("summaries", set_as_current=False) as app:
-        task = app.tasks[gpu_task(f"test.{fail.__name__}")(body).name]
-        done = task.apply(kwargs={"request": {}})
+        register_one(app, Ping, Failing)
+        done = app.tasks[Ping.TASK].apply(kwargs={"request": {}})
     assert isinstance(done.result, SingletrackError)
     # Celery's stubs take the text for a traceback.
     traceback = str(done.traceback)

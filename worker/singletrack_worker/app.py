@@ -6,16 +6,14 @@ from typing import Any
 from celery import Celery
 from kombu.transport import TRANSPORT_ALIASES
 
-from singletrack_tasks import embedding, mode, upkeep, vlm
+from singletrack_tasks.celery_tasks import Gpu, register
 from singletrack_tasks.errors import InvalidConfiguration
 from singletrack_tasks.keys import QUEUE, RESULT_TTL_S
+from singletrack_tasks.upkeep import Tick
 from singletrack_worker import logs
 from singletrack_worker.bootsteps import BOOTSTEPS
 from singletrack_worker.settings import GPUResourceConfig
 from singletrack_worker.store.connection import SOCKET_TIMEOUT_S
-
-# `shared_task` registers with the apps of the process when its module is imported.
-CONTRACT = (mode, vlm, embedding, upkeep)
 
 RESULT_SHOWN_CHARS = 200
 # A short name, since logs and Flower show it.
@@ -25,9 +23,11 @@ BACKEND = "singletrack_worker.delivery.results:TrackBackend"
 
 
 class TrackApp(Celery):
-    """A Celery app that carries its track's configuration to the worker's steps."""
+    """A Celery app that carries its track's configuration to the worker's steps, and the GPU to the tasks."""
 
     gpu_config: GPUResourceConfig
+    # Between the start of a worker and its end.
+    gpu: Gpu | None = None
     task_cls = "singletrack_worker.delivery.held_task:HeldTask"
 
 
@@ -47,6 +47,7 @@ def make_app(config: GPUResourceConfig) -> TrackApp:
     logs.set_up(config.track, config.log_format)
     # A result shows itself as a summary (`TaskReturn`); anything longer is cut.
     app.Task.resultrepr_maxsize = RESULT_SHOWN_CHARS
+    register(app, lambda: app.gpu)
     for step in BOOTSTEPS:
         app.steps["worker"].add(step)
     return app
@@ -123,7 +124,7 @@ def _beat(config: GPUResourceConfig) -> dict[str, Any]:
     return {
         "beat_schedule": {
             "upkeep": {
-                "task": upkeep.TICK,
+                "task": Tick.TASK,
                 "schedule": config.tick_interval_s,
                 "kwargs": {"request": {}},
                 # Expires before the next one is due: checks never pile up behind a long operation.

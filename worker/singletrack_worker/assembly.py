@@ -13,9 +13,9 @@ from singletrack_tasks.events import WorkerStarted, WorkerStopped
 from singletrack_tasks.status import GPUResourceStatus, LeaseInfo, WorkerInfo
 from singletrack_worker.gpu.clip.manager import CLIPManager
 from singletrack_worker.gpu.flight_recorder import FlightRecorder
-from singletrack_worker.gpu.manager import GPUResourceManager, Tenants
-from singletrack_worker.gpu.ollama.manager import OllamaManager
-from singletrack_worker.gpu.ports import Clock, Stores, SystemClock, Telemetry, Vlm, Vram
+from singletrack_worker.gpu.manager import GPUResourceManager
+from singletrack_worker.gpu.ollama.manager import OllamaManager, OllamaTimeouts
+from singletrack_worker.gpu.ports import Clock, Stores, SystemClock, Telemetry, Tenants, Vlm, Vram
 from singletrack_worker.gpu.vram.simulated import SimulatedGpu, SimulatedVlm
 from singletrack_worker.gpu.vram.vram_monitor import NoGpu, VRAMMonitor
 from singletrack_worker.settings import GPUResourceConfig
@@ -121,12 +121,11 @@ class Worker:
 def build_tenants(config: GPUResourceConfig, clock: Clock, vram: Vram) -> Tenants:
     """Build the VLM and CLIP, real or simulated, for the GPU there is."""
     vlm = _build_vlm(config, clock)
-    simulated = isinstance(vram, SimulatedGpu)
     clip = CLIPManager(
         config.clip_weights,
         resize_mode=config.clip_resize_mode,
         gpu_device=f"cuda:{config.gpu_index}" if vram.gpu is not None else None,
-        simulated=simulated,
+        simulated=isinstance(vram, SimulatedGpu),
         encode_timeout_s=config.encode_timeout_s,
         threads=config.clip_threads,
     )
@@ -154,10 +153,8 @@ def _build_vlm(config: GPUResourceConfig, clock: Clock) -> Vlm:
         config.vlm_model,
         clock=clock,
         keep_alive_s=config.keep_alive_s,
+        timeouts=OllamaTimeouts(config.load_timeout_s, config.answer_timeout_s, config.unload_timeout_s),
         num_ctx=config.vlm_num_ctx,
-        load_timeout_s=config.load_timeout_s,
-        answer_timeout_s=config.answer_timeout_s,
-        unload_timeout_s=config.unload_timeout_s,
     )
 
 

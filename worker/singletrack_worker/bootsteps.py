@@ -14,7 +14,6 @@ from celery import bootsteps
 from celery.worker.control import Panel, control_command
 from celery.worker.state import maybe_shutdown
 
-from singletrack_tasks import celery_tasks as gpu
 from singletrack_tasks.errors import RedisUnavailable, SingletrackError
 from singletrack_worker.delivery import inbox
 from singletrack_worker.settings import GPUResourceConfig
@@ -176,7 +175,7 @@ class Manage(bootsteps.StartStopStep):
         worker.gpu_stopping.hear_signals()
         worker.gpu_worker.start(after_a_death=tenure.inherited > 0)
         tenure.keep(manager.resume)
-        gpu.provide(manager)
+        worker.app.gpu = manager
 
     def stop(self, worker: Any) -> None:
         """Let the operation in flight finish, then stop the encoders; harmless when repeated."""
@@ -186,7 +185,8 @@ class Manage(bootsteps.StartStopStep):
         if worker.gpu_stopping is not None:
             worker.gpu_stopping.over()
             worker.gpu_stopping = None
-        gpu.provide(None)
+        if worker.gpu_worker is not None:
+            worker.app.gpu = None
         if worker.gpu_metrics is not None:
             worker.gpu_metrics.stop()
             worker.gpu_metrics = None

@@ -14,7 +14,7 @@ from typing import Any
 
 from celery import signals
 
-from singletrack_tasks.queue_survey import KINDS
+from singletrack_tasks.requests import kind_of
 from singletrack_worker.settings import LogFormat
 
 
@@ -32,7 +32,7 @@ _doing: ContextVar[_Doing | None] = ContextVar("singletrack_doing", default=None
 @contextmanager
 def doing(job_id: str, task: str) -> Iterator[None]:
     """Mark what this thread logs meanwhile as belonging to this job."""
-    token = _doing.set(_Doing(job_id, KINDS.get(task, task)))
+    token = _doing.set(_Doing(job_id, kind_of(task)))
     try:
         yield
     finally:
@@ -93,7 +93,7 @@ def _of(record: logging.LogRecord) -> _Doing | None:
     data = getattr(record, "data", None)
     if isinstance(data, dict) and "id" in data:
         task = str(data.get("name", ""))
-        return _Doing(str(data["id"]), KINDS.get(task, task))
+        return _Doing(str(data["id"]), kind_of(task))
     return _doing.get()
 
 

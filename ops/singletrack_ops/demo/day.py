@@ -12,6 +12,7 @@ from singletrack import Client, ExecutionMode
 from singletrack_ops.demo.diary import Diary
 from singletrack_ops.demo.samples import Element, load_scene
 from singletrack_ops.errors import OpsError
+from singletrack_tasks.embedding import FindClip
 from singletrack_tasks.errors import (
     DeadlinePassed,
     InvalidImage,
@@ -24,7 +25,6 @@ from singletrack_tasks.mode import ModeResult
 from singletrack_tasks.payload.vectors import Vector
 from singletrack_tasks.result import DegradedCode, StepReceipt
 from singletrack_tasks.status import GPUResourceStatus
-from singletrack_tasks.upkeep import FindClip
 
 CROPS = 24
 _EXAMPLES = 3

@@ -13,7 +13,7 @@ from singletrack.cli.screen.vram_chart import draw, shades
 from singletrack.pictures.vram_timeline import Timeline
 from singletrack_ops.demo.diary import Diary, DiaryEntry, receipt_line
 from singletrack_tasks.events import AnyEvent, ModeChanged
-from singletrack_tasks.upkeep import TICK
+from singletrack_tasks.upkeep import Tick
 
 # What a worker does unasked, and whenever beat says so.
 _UNASKED = ("tick", "settle", "resume")
@@ -66,7 +66,7 @@ def count_successes(metrics: str) -> int:
     return _count(
         metrics,
         "flower_events_total",
-        lambda labels: labels.get("type") == "task-succeeded" and labels.get("task") != TICK,
+        lambda labels: labels.get("type") == "task-succeeded" and labels.get("task") != Tick.TASK,
     )
 
 

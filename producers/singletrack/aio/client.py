@@ -22,18 +22,20 @@ from singletrack.reading.recordings import RECORD_TIMEOUT_S
 from singletrack.scope import Scope, scope
 from singletrack.wire.limits import DEFAULT_TIMEOUT_S
 from singletrack_tasks.dead_letter import DeadLetter
-from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts
 from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable
 from singletrack_tasks.events import AnyEvent
-from singletrack_tasks.mode import ModeResult, SetMode
+from singletrack_tasks.mode import ModeResult
 from singletrack_tasks.payload.images import ImageLike
+from singletrack_tasks.ping import PingResult
 from singletrack_tasks.recording import Recording
+from singletrack_tasks.request import Request
+from singletrack_tasks.result import OperationResult
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus
-from singletrack_tasks.upkeep import FindClip, FindClipResult, Ping, PingResult, Tick, TickResult
-from singletrack_tasks.vlm import Ask, AskResult, LoadVlm, UnloadVlm, VlmResult
+from singletrack_tasks.vlm import AskResult, VlmResult
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
+R = TypeVar("R", bound=OperationResult)
 
 _log = logging.getLogger(__name__)
 
@@ -268,40 +270,11 @@ class AsyncClient:
         submit = partial(self._client.submit_mode, mode, timeout_s=timeout_s, job_id=job_id)
         return AsyncJob(await self._run(submit), self._run)
 
-    @overload
     async def submit(
-        self, request: SetMode, *, timeout_s: float = ..., job_id: str | None = ...
-    ) -> AsyncJob[ModeResult]: ...
-    @overload
-    async def submit(
-        self, request: Ask, *, timeout_s: float = ..., job_id: str | None = ...
-    ) -> AsyncJob[AskResult]: ...
-    @overload
-    async def submit(
-        self, request: LoadVlm | UnloadVlm, *, timeout_s: float = ..., job_id: str | None = ...
-    ) -> AsyncJob[VlmResult]: ...
-    @overload
-    async def submit(
-        self, request: EmbedImages | EmbedTexts, *, timeout_s: float = ..., job_id: str | None = ...
-    ) -> AsyncJob[EmbeddingResult]: ...
-    @overload
-    async def submit(
-        self, request: FindClip, *, timeout_s: float = ..., job_id: str | None = ...
-    ) -> AsyncJob[FindClipResult]: ...
-    @overload
-    async def submit(
-        self, request: Ping, *, timeout_s: float = ..., job_id: str | None = ...
-    ) -> AsyncJob[PingResult]: ...
-    @overload
-    async def submit(
-        self, request: Tick, *, timeout_s: float = ..., job_id: str | None = ...
-    ) -> AsyncJob[TickResult]: ...
-
-    async def submit(
-        self, request: Any, *, timeout_s: float = DEFAULT_TIMEOUT_S, job_id: str | None = None
-    ) -> AsyncJob[Any]:
+        self, request: Request[R], *, timeout_s: float = DEFAULT_TIMEOUT_S, job_id: str | None = None
+    ) -> AsyncJob[R]:
         """Put a request on the queue, and return without waiting; one `job_id` runs once, as with `Client.submit`."""
-        submit: Callable[[], Job[Any]] = partial(self._client.submit, request, timeout_s=timeout_s, job_id=job_id)
+        submit = partial(self._client.submit, request, timeout_s=timeout_s, job_id=job_id)
         return AsyncJob(await self._run(submit), self._run)
 
     async def dead_letters(self) -> list[tuple[str, DeadLetter]]:

@@ -15,6 +15,7 @@ from singletrack.cli.output import is_terminal
 from singletrack.scope import Scope, scope
 from singletrack_tasks.errors import SingletrackError
 from singletrack_tasks.status import OperationInFlight
+from singletrack_tasks.steps import STEPS
 
 if TYPE_CHECKING:
     from singletrack.answer_stream import AnswerStream, Piece
@@ -24,11 +25,8 @@ T = TypeVar("T")
 
 LOOK_EVERY_S = 0.2
 _MOST_NAMED = 4
-_STEPS = {
-    "unload_vlm": "unloading the VLM",
-    "load_vlm": "loading the VLM",
-    "demote_clip": "moving CLIP to the CPU",
-    "promote_clip": "moving CLIP to the GPU",
+_STAGES: dict[str, str] = {
+    **{name: step.doing for name, step in STEPS.items()},
     "work": "at work",
     "read": "the VLM is reading",
     "generate": "the VLM is writing",
@@ -100,9 +98,9 @@ def progress_line(progress: "Progress") -> str:
 def _at_work(operation: OperationInFlight, stage_s: float) -> str:
     tokens = operation.answer_tokens
     if tokens is None:
-        return f"{_STEPS[operation.stage]}, {stage_s:.0f} s"
+        return f"{_STAGES[operation.stage]}, {stage_s:.0f} s"
     rate = f", {tokens / stage_s:.0f} tokens/s" if stage_s >= 1 else ""
-    return f"{_STEPS[operation.stage]}, {tokens} tokens{rate}"
+    return f"{_STAGES[operation.stage]}, {tokens} tokens{rate}"
 
 
 def _place(place: int) -> str:

@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from singletrack.operations import request_of
 from singletrack.wire.limits import check_job_id
 from singletrack.wire.link import RedisLink
 from singletrack_tasks.dead_letter import DeadLetter
 from singletrack_tasks.errors import InvalidRequest, UnsupportedVersion
-from singletrack_tasks.message import Request
+from singletrack_tasks.request import Request
+from singletrack_tasks.requests import request_of
 
 _ENTRY_ID = re.compile(r"\d{1,19}-\d{1,19}")
 # A letter may have 64 KiB and more.
@@ -93,7 +93,7 @@ class DeadLetters:
             after = f"({batch[-1][0].decode()}"
 
 
-def revived(letter: DeadLetter) -> tuple[str, Request]:
+def revived(letter: DeadLetter) -> tuple[str, Request[Any]]:
     """Read the job id and the request of a letter; raises `InvalidRequest`, which says why it cannot be retried."""
     if letter.cut:
         raise InvalidRequest("this letter's message was too long to be kept whole: send its request anew, and drop it")

@@ -3,7 +3,7 @@
 import logging
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +22,7 @@ from singletrack.wire.settings import ClientSettings
 from singletrack.wire.transport import LIMITS_KEY
 from singletrack_tasks.errors import JobCancelled, QueueFull, SingletrackError, WorkerFailure
 from singletrack_tasks.keys import QUEUE, RESULT_TTL_S, Keys
-from singletrack_tasks.outline import outline
+from singletrack_tasks.request import Request
 
 _log = logging.getLogger(__name__)
 _MOST_CONNECTIONS = 32
@@ -95,23 +95,24 @@ class Sender:
         # Celery keeps one result backend a thread; they are noted here so that they can be closed.
         self._backends: weakref.WeakSet[Any] = weakref.WeakSet()
 
-    def send(self, task: str, job_id: str, request: dict[str, Any], headers: Mapping[str, Any]) -> Handle:
-        """Put one message on the queue, if it is not full; whoever looks at the queue can read its `headers`.
+    def send(self, request: Request[Any], job_id: str) -> Handle:
+        """Put a request on the queue, if it is not full; whoever looks at the queue can read its `headers`.
 
         Raises `QueueFull` at once.
         """
+        data = request.dump()
         try:
             with self._producer() as producer:
                 result: Any = self._app.send_task(
-                    task,
-                    kwargs={"request": request},
+                    request.TASK,
+                    kwargs={"request": data},
                     task_id=job_id,
                     queue=QUEUE,
                     producer=producer,
                     result_cls=self._handle,  # type: ignore[arg-type] # Celery calls it, whatever its stubs say
                     argsrepr="()",
-                    kwargsrepr=outline(task, request),
-                    headers=dict(headers),
+                    kwargsrepr=request.outline(data),
+                    headers=request.headers,
                     add_to_parent=False,
                     # The queue is a list, which the first message makes. A connection that is lost while kombu
                     # declares it leaves the producer with a channel that is closed.

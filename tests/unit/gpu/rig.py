@@ -8,10 +8,12 @@ from singletrack_tasks.mode import ModeResult, SetMode
 from singletrack_tasks.result import DegradedCode, StepName
 from singletrack_tasks.status import ExecutionMode, WorkerInfo
 from singletrack_tasks.upkeep import Tick, TickResult
-from singletrack_worker.gpu.manager import GPUResourceManager, Tenants
-from singletrack_worker.gpu.moving.moves import Move, Mover
+from singletrack_worker.gpu.known.receipts import Move
+from singletrack_worker.gpu.manager import GPUResourceManager
+from singletrack_worker.gpu.moving.moves import Mover
+from singletrack_worker.gpu.moving.planner import Demand
 from singletrack_worker.gpu.observing.observer import Observer
-from singletrack_worker.gpu.ports import Cancellation, Vram
+from singletrack_worker.gpu.ports import Cancellation, Tenants, Vram
 from singletrack_worker.gpu.vram.simulated import SimulatedGpu
 from singletrack_worker.gpu.vram.vram_monitor import NoGpu
 from singletrack_worker.settings import GPUResourceConfig
@@ -47,7 +49,7 @@ class Rig:
     @property
     def mover(self) -> Mover:
         """The manager's mover."""
-        return self.manager._transitions._mover
+        return self.manager._bench.transitions._mover
 
     @property
     def observer(self) -> Observer:
@@ -61,17 +63,17 @@ class Rig:
 
     def set_mode(self, mode: ExecutionMode) -> ModeResult:
         """Change the mode."""
-        return self.manager.set_mode(SetMode(mode=mode), JobRef("mode"))
+        return self.manager.run(SetMode(mode=mode), JobRef("mode"))
 
     def tick(self, after_s: float = 0.0) -> TickResult:
         """Let time pass, and tick."""
         self.clock.advance(after_s)
-        return self.manager.tick(Tick(), JobRef("tick"))
+        return self.manager.run(Tick(), JobRef("tick"))
 
-    def move(self, step: StepName, attempts: int = 1) -> Move:
+    def move(self, step: StepName, demand: Demand = Demand.UPKEEP) -> Move:
         """Look, and make one step."""
         self.observer.observe()
-        return self.mover.make(step, attempts=attempts, cancellation=Cancellation())
+        return self.mover.make(step, demand, Cancellation())
 
     def codes(self) -> set[DegradedCode]:
         """The reasons for degraded mode."""

@@ -10,10 +10,10 @@ import pytest
 from singletrack_tasks.celery_tasks import JobRef
 from singletrack_tasks.embedding import EmbedTexts
 from singletrack_tasks.errors import EncoderFailure, MigrationFailed, OllamaUnreachable
+from singletrack_tasks.ping import Ping
 from singletrack_tasks.recording import KEPT_S, MARKS_MAX, SAMPLES_MAX, GpuProcess, Recording, Sample
 from singletrack_tasks.result import StepReceipt
 from singletrack_tasks.status import ExecutionMode, ModelState
-from singletrack_tasks.upkeep import Ping
 from singletrack_tasks.vlm import Ask
 from singletrack_worker.gpu.flight_recorder import PERIOD_S, WRITE_EVERY_S, FlightRecorder
 from singletrack_worker.gpu.ports import Clock, EndedOperation, Ending, SystemClock
@@ -300,7 +300,7 @@ class TestSamplesOfAManager:
         rig = Rig().started()
         samples: list[Sample] = []
         rig.clock.on_sleep = lambda: samples.append(rig.manager.sample(()))
-        rig.manager.ask(Ask(prompt="what?"), JobRef("j-1"))
+        rig.manager.run(Ask(prompt="what?"), JobRef("j-1"))
         assert {sample.operation for sample in samples} == {"ask"}
         assert {sample.job_id for sample in samples} == {"j-1"}
         assert samples[0].stage == "load_vlm"
@@ -327,9 +327,9 @@ def test_an_encoder_that_ran_out_of_memory_is_told_although_the_cpu_went_on() ->
     rig.set_mode(ExecutionMode.AUTOPILOT)
     rig.clip.gpu_encoder_dies()
     rig.clip.given_up = EncoderFailure("the encoder failed: CUDA out of memory", {"kind": "out_of_memory"})
-    assert rig.manager.embed_texts(EmbedTexts(texts=("a button",)), JobRef("j-1")).device == "cpu"
+    assert rig.manager.run(EmbedTexts(texts=("a button",)), JobRef("j-1")).device == "cpu"
     assert rig.stores.telemetry.operations[-1].out_of_memory
     (reason,) = rig.manager.status().reasons
     assert "CUDA out of memory" in reason.message
-    rig.manager.ping(Ping(), JobRef("j-2"))
+    rig.manager.run(Ping(), JobRef("j-2"))
     assert not rig.stores.telemetry.operations[-1].out_of_memory

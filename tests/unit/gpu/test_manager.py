@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from singletrack_tasks.celery_tasks import JobRef
-from singletrack_tasks.embedding import EmbedImages, EmbedTexts
+from singletrack_tasks.embedding import EmbedImages, EmbedTexts, FindClip
 from singletrack_tasks.errors import (
     BlobMissing,
     ClipUnavailable,
@@ -21,9 +21,10 @@ from singletrack_tasks.errors import (
 from singletrack_tasks.events import ClipMigrated, IdleUnload, ModeChanged, ResourceChanged
 from singletrack_tasks.mode import SetMode
 from singletrack_tasks.payload.blobs import Blob
+from singletrack_tasks.ping import Ping
 from singletrack_tasks.result import DegradedCode
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus, ModelState
-from singletrack_tasks.upkeep import FindClip, Ping, Tick
+from singletrack_tasks.upkeep import Tick
 from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm
 from singletrack_worker.gpu.manager import GPUResourceManager
 from tests.fakes import CLIP_MODEL, IMAGE_SIZE, reference_embedding
@@ -108,60 +109,60 @@ class TestQuestions:
     def test_a_question_is_answered_in_every_mode(self, mode: ExecutionMode) -> None:
         rig = Rig().started()
         rig.set_mode(mode)
-        answer = rig.manager.ask(QUESTION, JOB)
+        answer = rig.manager.run(QUESTION, JOB)
         assert (answer.text, answer.device, answer.model) == (rig.vlm.answers[-1], "gpu", rig.vlm.model)
 
     def test_a_visitor_comes_beside_clip_once_its_size_is_known(self) -> None:
         rig = Rig().started()
         rig.set_mode(RECORDING)
         rig.set_mode(AUTOPILOT)
-        answer = rig.manager.ask(QUESTION, JOB)
+        answer = rig.manager.run(QUESTION, JOB)
         assert [receipt.step for receipt in answer.receipts] == ["load_vlm"]
         assert rig.clip.device == "cuda:0"
 
     def test_clip_steps_aside_for_a_visitor_of_unknown_size_and_comes_back(self) -> None:
         rig = Rig().started()
         rig.set_mode(AUTOPILOT)
-        answer = rig.manager.ask(QUESTION, JOB)
+        answer = rig.manager.run(QUESTION, JOB)
         assert [receipt.step for receipt in answer.receipts] == ["demote_clip", "load_vlm"]
         rig.tick()
         assert rig.clip.device == "cuda:0"
 
     def test_without_a_gpu_the_answer_comes_from_the_cpu(self) -> None:
         rig = Rig(None).started()
-        assert rig.manager.ask(QUESTION, JOB).device == "cpu"
+        assert rig.manager.run(QUESTION, JOB).device == "cpu"
 
     def test_half_a_model_on_the_gpu_is_told(self) -> None:
         rig = Rig(4096).started()
-        answer = rig.manager.ask(QUESTION, JOB)
+        answer = rig.manager.run(QUESTION, JOB)
         assert answer.device == "split"
         assert [reason.code for reason in answer.reasons] == [DegradedCode.VLM_PARTLY_ON_CPU]
 
     def test_another_model_is_refused(self) -> None:
         rig = Rig().started()
         with pytest.raises(UnknownModel) as refused:
-            rig.manager.ask(Ask(prompt="?", model="another"), JOB)
+            rig.manager.run(Ask(prompt="?", model="another"), JOB)
         assert refused.value.details == {"serves": rig.vlm.model}
         assert not rig.vlm.listed
 
     def test_an_image_that_is_gone_costs_no_load(self) -> None:
         rig = Rig().started()
         with pytest.raises(BlobMissing):
-            rig.manager.ask(Ask(prompt="?", images=(Blob.of(b"gone", "file"),)), JOB)
+            rig.manager.run(Ask(prompt="?", images=(Blob.of(b"gone", "file"),)), JOB)
         assert not rig.vlm.listed
 
     def test_a_server_that_stays_away_is_an_error(self) -> None:
         rig = Rig().started()
         rig.vlm.faults.down = True
         with pytest.raises(OllamaUnreachable):
-            rig.manager.ask(QUESTION, JOB)
+            rig.manager.run(QUESTION, JOB)
         assert rig.codes() == {DegradedCode.OLLAMA_UNREACHABLE}
 
     def test_a_question_is_not_put_after_its_deadline_passed_during_the_load(self) -> None:
         rig = Rig().started()
         rig.vlm.load_s = 60.0
         with pytest.raises(DeadlinePassed):
-            rig.manager.ask(Ask(prompt="?", deadline_unix_s=rig.clock.time() + 30), JOB)
+            rig.manager.run(Ask(prompt="?", deadline_unix_s=rig.clock.time() + 30), JOB)
         assert rig.vlm.prompts == []
 
     def test_a_question_cancelled_during_the_load_is_not_put(self) -> None:
@@ -172,46 +173,46 @@ class TestQuestions:
 
         rig.clock.on_sleep = cancel
         with pytest.raises(JobCancelled):
-            rig.manager.ask(QUESTION, JOB)
+            rig.manager.run(QUESTION, JOB)
         assert rig.vlm.prompts == []
 
 
 class TestLifeCycle:
     def test_loading_returns_loaded(self) -> None:
         rig = Rig().started()
-        result = rig.manager.load_vlm(LoadVlm(), JOB)
+        result = rig.manager.run(LoadVlm(), JOB)
         assert (result.state, rig.vlm.listed) == (ModelState.LOADED, True)
-        assert rig.manager.load_vlm(LoadVlm(), JOB).receipts == ()
+        assert rig.manager.run(LoadVlm(), JOB).receipts == ()
 
     def test_a_model_that_does_not_stay_is_an_error(self) -> None:
         rig = Rig().started()
         rig.vlm.faults.vanishes_after_load = 3
         with pytest.raises(VlmLoadFailed):
-            rig.manager.load_vlm(LoadVlm(), JOB)
+            rig.manager.run(LoadVlm(), JOB)
 
     def test_unloading_returns_with_the_memory_free(self) -> None:
         rig = Rig().started()
-        rig.manager.load_vlm(LoadVlm(), JOB)
+        rig.manager.run(LoadVlm(), JOB)
         rig.vlm.faults.release_delay_s = 2.0
-        result = rig.manager.unload_vlm(UnloadVlm(), JOB)
+        result = rig.manager.run(UnloadVlm(), JOB)
         assert (result.state, rig.used_mb()) == (ModelState.UNLOADED, DESKTOP_MB)
-        assert rig.manager.unload_vlm(UnloadVlm(), JOB).receipts == ()
+        assert rig.manager.run(UnloadVlm(), JOB).receipts == ()
 
     def test_memory_that_stays_taken_is_an_error_each_time_it_is_asked_for(self) -> None:
         rig = Rig().started()
-        rig.manager.load_vlm(LoadVlm(), JOB)
+        rig.manager.run(LoadVlm(), JOB)
         rig.vlm.faults.release_delay_s = 60.0
         for _ in range(2):
             with pytest.raises(VramNotReleased):
-                rig.manager.unload_vlm(UnloadVlm(), JOB)
+                rig.manager.run(UnloadVlm(), JOB)
         rig.clock.advance(60)
-        assert rig.manager.unload_vlm(UnloadVlm(), JOB).state is ModelState.UNLOADED
+        assert rig.manager.run(UnloadVlm(), JOB).state is ModelState.UNLOADED
         assert rig.codes() == set()
 
     def test_recording_does_not_bring_back_what_was_unloaded_on_demand(self) -> None:
         rig = Rig().started()
         rig.set_mode(RECORDING)
-        rig.manager.unload_vlm(UnloadVlm(), JOB)
+        rig.manager.run(UnloadVlm(), JOB)
         rig.tick(after_s=20)
         assert not rig.vlm.listed
 
@@ -238,13 +239,13 @@ class TestIdle:
     def test_a_vlm_that_is_used_stays(self) -> None:
         rig = Rig(idle_timeout_s=300).started()
         for _ in range(5):
-            rig.manager.ask(QUESTION, JOB)
+            rig.manager.run(QUESTION, JOB)
             assert not rig.tick(after_s=290).idle_unloaded
 
     def test_a_visitor_that_leaves_makes_room_for_clip(self) -> None:
         rig = Rig(6144, idle_timeout_s=300).started()
         rig.set_mode(AUTOPILOT)
-        rig.manager.ask(QUESTION, JOB)
+        rig.manager.run(QUESTION, JOB)
         rig.tick(after_s=100)
         assert rig.clip.device == "cpu"
         rig.tick(after_s=250)
@@ -252,7 +253,7 @@ class TestIdle:
 
     def test_the_next_worker_knows_how_long_it_was_idle(self) -> None:
         rig = Rig(idle_timeout_s=300).started()
-        rig.manager.ask(QUESTION, JOB)
+        rig.manager.run(QUESTION, JOB)
         rig.clock.advance(200)
         rig.manager = rig.new_manager()
         rig.manager.start()
@@ -261,11 +262,11 @@ class TestIdle:
 
     def test_a_failed_question_counts_as_a_use_for_the_next_worker_too(self) -> None:
         rig = Rig(idle_timeout_s=300).started()
-        rig.manager.ask(QUESTION, JOB)
+        rig.manager.run(QUESTION, JOB)
         rig.clock.advance(290)
         rig.vlm.faults.model_missing = True
         with pytest.raises(Exception, match="ollama pull"):
-            rig.manager.ask(QUESTION, JOB)
+            rig.manager.run(QUESTION, JOB)
         rig.manager = rig.new_manager()
         rig.manager.start()
         assert not rig.tick(after_s=100).idle_unloaded
@@ -278,8 +279,8 @@ class TestEmbeddings:
         blob = rig.stores.blobs.add(pixels, Blob.of(pixels, "pixels"))
         for mode, device in ((RECORDING, "cpu"), (AUTOPILOT, "cuda:0")):
             rig.set_mode(mode)
-            texts = rig.manager.embed_texts(EmbedTexts(texts=("a button",)), JOB)
-            images = rig.manager.embed_images(EmbedImages(images=(blob,), fingerprint=CLIP_MODEL.fingerprint), JOB)
+            texts = rig.manager.run(EmbedTexts(texts=("a button",)), JOB)
+            images = rig.manager.run(EmbedImages(images=(blob,), fingerprint=CLIP_MODEL.fingerprint), JOB)
             assert (texts.device, images.device, texts.fingerprint) == (device, device, CLIP_MODEL.fingerprint)
             assert np.allclose(texts.vectors.array()[0], reference_embedding(b"a button"), atol=2e-3)
             assert np.allclose(images.vectors.array()[0], reference_embedding(pixels), atol=2e-3)
@@ -288,15 +289,15 @@ class TestEmbeddings:
         rig = Rig().started()
         rig.set_mode(AUTOPILOT)
         rig.clip.gpu_encoder_dies()
-        assert rig.manager.find_clip(FindClip(), JOB).device == "cpu"
+        assert rig.manager.run(FindClip(), JOB).device == "cpu"
         rig.tick()
-        assert rig.manager.find_clip(FindClip(), JOB).device == "cuda:0"
+        assert rig.manager.run(FindClip(), JOB).device == "cuda:0"
 
     def test_a_fallback_to_the_cpu_is_told(self) -> None:
         rig = Rig().started()
         rig.set_mode(AUTOPILOT)
         rig.clip.gpu_encoder_dies()
-        assert rig.manager.embed_texts(EmbedTexts(texts=("a button",)), JOB).device == "cpu"
+        assert rig.manager.run(EmbedTexts(texts=("a button",)), JOB).device == "cpu"
         told = rig.stores.publisher.events[-1]
         assert isinstance(told, ClipMigrated)
         assert (told.before, told.after) == ("cuda:0", "cpu")
@@ -310,9 +311,9 @@ class TestEmbeddings:
         rig.started()
         assert rig.codes() == {DegradedCode.CLIP_UNAVAILABLE}
         with pytest.raises(ClipUnavailable):
-            rig.manager.find_clip(FindClip(), JOB)
+            rig.manager.run(FindClip(), JOB)
         rig.set_mode(RECORDING)
-        assert rig.manager.ask(QUESTION, JOB).text
+        assert rig.manager.run(QUESTION, JOB).text
         rig.clip.faults.weights_missing = False
         rig.tick()
         assert rig.codes() == set()
@@ -334,7 +335,7 @@ class TestStatus:
         rig = Rig().started()
         taken: list[GPUResourceStatus] = []
         rig.clock.on_sleep = lambda: taken.append(rig.manager.status())
-        rig.manager.ask(QUESTION, JOB)
+        rig.manager.run(QUESTION, JOB)
         assert [status.operation.kind for status in taken if status.operation] == ["ask"] * len(taken)
         assert [status.vlm.state for status in taken] == [ModelState.LOADING, ModelState.LOADED]
 
@@ -348,7 +349,7 @@ class TestStatus:
     def test_a_failure_is_published_before_the_caller_hears_of_it(self) -> None:
         rig = Rig()
         with pytest.raises(UnknownModel):
-            rig.manager.ask(Ask(prompt="hello", model="another"), JOB)
+            rig.manager.run(Ask(prompt="hello", model="another"), JOB)
         published = rig.stores.publisher.statuses[-1]
         assert published.operation is None
         assert published.last_error is not None
@@ -372,14 +373,14 @@ class TestStatus:
 
 STALE, GIVEN_UP = {"deadline_unix_s": 1.0}, {"sent_unix_s": 1.0}
 OPERATIONS: dict[str, Callable[[GPUResourceManager, dict[str, float]], object]] = {
-    "mode": lambda manager, times: manager.set_mode(SetMode.build(mode=RECORDING, **times), JOB),
-    "ask": lambda manager, times: manager.ask(Ask.build(prompt="?", **times), JOB),
-    "load": lambda manager, times: manager.load_vlm(LoadVlm.build(**times), JOB),
-    "unload": lambda manager, times: manager.unload_vlm(UnloadVlm.build(**times), JOB),
-    "embed": lambda manager, times: manager.embed_texts(EmbedTexts.build(texts=("a",), **times), JOB),
-    "find": lambda manager, times: manager.find_clip(FindClip.build(**times), JOB),
-    "tick": lambda manager, times: manager.tick(Tick.build(**times), JOB),
-    "ping": lambda manager, times: manager.ping(Ping.build(**times), JOB),
+    "mode": lambda manager, times: manager.run(SetMode.build(mode=RECORDING, **times), JOB),
+    "ask": lambda manager, times: manager.run(Ask.build(prompt="?", **times), JOB),
+    "load": lambda manager, times: manager.run(LoadVlm.build(**times), JOB),
+    "unload": lambda manager, times: manager.run(UnloadVlm.build(**times), JOB),
+    "embed": lambda manager, times: manager.run(EmbedTexts.build(texts=("a",), **times), JOB),
+    "find": lambda manager, times: manager.run(FindClip.build(**times), JOB),
+    "tick": lambda manager, times: manager.run(Tick.build(**times), JOB),
+    "ping": lambda manager, times: manager.run(Ping.build(**times), JOB),
 }
 
 

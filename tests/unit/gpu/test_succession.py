@@ -20,7 +20,7 @@ def ask_endlessly(rig: Rig, job: str = "endless") -> "tuple[threading.Thread, li
 
     def ask() -> None:
         try:
-            rig.manager.ask(ENDLESS, JobRef(job))
+            rig.manager.run(ENDLESS, JobRef(job))
         except JobCancelled as error:
             errors.append(type(error))
 

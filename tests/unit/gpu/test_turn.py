@@ -2,17 +2,20 @@
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from singletrack_tasks.celery_tasks import JobRef
 from singletrack_tasks.errors import DeadlinePassed, JobCancelled
-from singletrack_tasks.message import Request
-from singletrack_worker.gpu.known.journal import Journal
-from singletrack_worker.gpu.known.reasons import Reasons
-from singletrack_worker.gpu.ports import Clock, SavedState, SystemClock
+from singletrack_tasks.ping import Ping
+from singletrack_tasks.request import Request
+from singletrack_tasks.vlm import Ask
+from singletrack_worker.gpu.known.track import Track
+from singletrack_worker.gpu.ports import Clock, SystemClock
 from singletrack_worker.gpu.turn import Turn, Turns
-from tests.fakes import FakeClock, MemoryCancellations, RecordingTelemetry
+from singletrack_worker.settings import GPUResourceConfig
+from tests.fakes import FakeClock, MemoryCancellations, MemoryStores
 
 JOB = JobRef("j-1")
 PATIENCE_S = 10.0
@@ -27,53 +30,53 @@ def turns(
 ) -> Turns:
     cancellations = cancellations or MemoryCancellations()
     cancellations.job_ids.update(cancelled)
-    journal = Journal(SavedState(), clock, RecordingTelemetry())
-    return Turns(clock, Reasons(clock.time, lambda *_: None), cancellations, journal, changed, record)
+    track = Track(GPUResourceConfig(), clock, MemoryStores().all())
+    return Turns(clock, track, cancellations, changed, record)
 
 
-def started(taker: Turns, request: Request) -> bool:
+def started(taker: Turns, request: Request[Any]) -> bool:
     """Whether the body of an operation was reached."""
-    with taker.take("ping", request, JOB):
+    with taker.take(request, JOB):
         return True
 
 
 def test_a_job_whose_deadline_passed_is_never_started() -> None:
     clock = FakeClock()
     with pytest.raises(DeadlinePassed, match="was not started") as refused:
-        started(turns(clock), Request(deadline_unix_s=clock.time() - 2.5))
+        started(turns(clock), Ping(deadline_unix_s=clock.time() - 2.5))
     assert refused.value.details == {"late_s": 2.5}
 
 
 def test_a_deadline_is_passed_at_its_moment() -> None:
     clock = FakeClock()
     with pytest.raises(DeadlinePassed):
-        started(turns(clock), Request(deadline_unix_s=clock.time()))
-    assert started(turns(clock), Request(deadline_unix_s=clock.time() + 0.1))
+        started(turns(clock), Ping(deadline_unix_s=clock.time()))
+    assert started(turns(clock), Ping(deadline_unix_s=clock.time() + 0.1))
 
 
 def test_a_job_that_was_cancelled_is_never_started() -> None:
     clock = FakeClock()
     with pytest.raises(JobCancelled, match="before it started"):
-        started(turns(clock, JOB.id), Request(sent_unix_s=clock.time() - 10))
+        started(turns(clock, JOB.id), Ping(sent_unix_s=clock.time() - 10))
     with pytest.raises(JobCancelled):
-        started(turns(clock, JOB.id), Request())
+        started(turns(clock, JOB.id), Ping())
 
 
 def test_the_turn_is_given_back_after_a_refusal_and_after_an_error() -> None:
     taker = turns(FakeClock())
     with pytest.raises(DeadlinePassed):
-        started(taker, Request(deadline_unix_s=0))
-    with pytest.raises(ZeroDivisionError), taker.take("ping", Request(), JOB):
+        started(taker, Ping(deadline_unix_s=0))
+    with pytest.raises(ZeroDivisionError), taker.take(Ping(), JOB):
         raise ZeroDivisionError
     assert taker.operation is None
-    assert started(taker, Request())
+    assert started(taker, Ping())
 
 
 def test_the_operation_in_flight_is_told_at_its_beginning_and_its_end() -> None:
     clock = FakeClock()
     seen: list[str | None] = []
     taker = turns(clock, changed=lambda: seen.append(taker.operation.job_id if taker.operation else None))
-    with taker.take("ask", Request(), JOB):
+    with taker.take(Ask(prompt="?"), JOB):
         assert taker.operation is not None
         assert (taker.operation.kind, taker.operation.since_unix_s) == ("ask", clock.time())
     assert seen == [JOB.id, None]
@@ -82,10 +85,10 @@ def test_the_operation_in_flight_is_told_at_its_beginning_and_its_end() -> None:
 def test_the_end_and_the_failure_of_what_is_recorded_are_recorded_once_it_is_over() -> None:
     seen: list[str | None] = []
     taker = turns(FakeClock(), record=lambda: seen.append(taker.operation.job_id if taker.operation else None))
-    with taker.take("ask", Request(), JOB, recorded=True):
+    with taker.take(Ask(prompt="?"), JOB, recorded=True):
         assert seen == []
     assert seen == [None]
-    with pytest.raises(ZeroDivisionError), taker.take("ask", Request(), JOB, recorded=True):
+    with pytest.raises(ZeroDivisionError), taker.take(Ask(prompt="?"), JOB, recorded=True):
         raise ZeroDivisionError
     assert seen == [None] * 2
 
@@ -94,15 +97,15 @@ def test_what_never_began_is_not_recorded() -> None:
     clock = FakeClock()
     recorded: list[bool] = []
     taker = turns(clock, record=lambda: recorded.append(True))
-    late = Request(deadline_unix_s=clock.time() - 1)
-    with pytest.raises(DeadlinePassed), taker.take("ask", late, JOB, recorded=True):
+    late = Ask(prompt="?", deadline_unix_s=clock.time() - 1)
+    with pytest.raises(DeadlinePassed), taker.take(late, JOB, recorded=True):
         pytest.fail("the job had its turn")
     assert recorded == []
 
 
 def test_only_the_job_in_flight_can_be_broken_off() -> None:
     taker = turns(FakeClock())
-    with taker.take("ask", Request(), JOB) as turn:
+    with taker.take(Ask(prompt="?"), JOB) as turn:
         another = (taker.cancel("another"), turn.cancellation.cancelled)
         this = (taker.cancel(JOB.id), turn.cancellation.cancelled)
     after = taker.cancel(JOB.id)
@@ -112,7 +115,7 @@ def test_only_the_job_in_flight_can_be_broken_off() -> None:
 def test_a_job_called_off_before_its_turn_does_not_have_it() -> None:
     taker = turns(FakeClock())
     assert not taker.cancel(JOB.id)
-    with pytest.raises(JobCancelled, match="before it started"), taker.take("ask", Request(), JOB):
+    with pytest.raises(JobCancelled, match="before it started"), taker.take(Ask(prompt="?"), JOB):
         pytest.fail("the job had its turn")
 
 
@@ -125,7 +128,7 @@ def test_a_deadline_that_passes_while_the_cancellations_are_asked_for_is_kept() 
             return super().is_cancelled(job_id)
 
     taker = turns(clock, cancellations=SlowCancellations())
-    request = Request(sent_unix_s=clock.time() - 1, deadline_unix_s=clock.time() + 2)
+    request = Ping(sent_unix_s=clock.time() - 1, deadline_unix_s=clock.time() + 2)
     with pytest.raises(DeadlinePassed, match="was not started"):
         started(taker, request)
 
@@ -141,7 +144,7 @@ def run_until_broken_off(turn: Turn) -> None:
 def test_a_deadline_breaks_off_what_is_running() -> None:
     clock = SystemClock()
     deadline_unix_s = clock.time() + 60
-    with turns(clock).take("ask", Request(deadline_unix_s=deadline_unix_s), JOB) as turn:
+    with turns(clock).take(Ask(prompt="?", deadline_unix_s=deadline_unix_s), JOB) as turn:
         # It comes soon once the operation has begun, however long that took.
         clock.set(deadline_unix_s - 0.05)
         with pytest.raises(DeadlinePassed, match="broken off at its deadline"), turn.broken_off_at_deadline():
@@ -152,7 +155,7 @@ def test_a_clock_that_is_set_back_meanwhile_makes_no_cancellation_of_a_deadline(
     """The worker sets its clock to that of Redis every now and then, which is right to half a round trip."""
     clock = SystemClock()
     deadline_unix_s = clock.time() + 60
-    with turns(clock).take("ask", Request(deadline_unix_s=deadline_unix_s), JOB) as turn:
+    with turns(clock).take(Ask(prompt="?", deadline_unix_s=deadline_unix_s), JOB) as turn:
         clock.set(deadline_unix_s - 0.05)
 
         def be_set_back_meanwhile() -> None:
@@ -165,14 +168,14 @@ def test_a_clock_that_is_set_back_meanwhile_makes_no_cancellation_of_a_deadline(
 
 def test_a_cancellation_before_the_deadline_is_told_as_such() -> None:
     clock = SystemClock()
-    with turns(clock).take("ask", Request(deadline_unix_s=clock.time() + 60), JOB) as turn:
+    with turns(clock).take(Ask(prompt="?", deadline_unix_s=clock.time() + 60), JOB) as turn:
         turn.cancellation.cancel()
         with pytest.raises(JobCancelled), turn.broken_off_at_deadline():
             run_until_broken_off(turn)
 
 
 def test_an_operation_without_a_deadline_is_left_alone() -> None:
-    with turns(FakeClock()).take("ask", Request(), JOB) as turn:
+    with turns(FakeClock()).take(Ask(prompt="?"), JOB) as turn:
         with turn.broken_off_at_deadline():
             pass
         assert turn.remaining_s is None
@@ -181,7 +184,7 @@ def test_an_operation_without_a_deadline_is_left_alone() -> None:
 
 def test_the_times_of_an_operation() -> None:
     clock = FakeClock()
-    with turns(clock).take("ping", Request(sent_unix_s=clock.time() - 3), JOB) as turn:
+    with turns(clock).take(Ping(sent_unix_s=clock.time() - 3), JOB) as turn:
         clock.advance(2)
         outcome = turn.outcome()
     assert (outcome["waited_s"], outcome["duration_s"]) == (3.0, 2.0)
@@ -194,7 +197,7 @@ def test_threads_take_turns() -> None:
 
     def work() -> None:
         for _ in range(50):
-            with taker.take("ping", Request(), JOB):
+            with taker.take(Ping(), JOB):
                 inside.append(1)
                 most.append(len(inside))
                 inside.pop()
@@ -216,7 +219,7 @@ def test_a_turn_says_what_it_is_at() -> None:
         told += 1
 
     taker = turns(clock, changed=changed)
-    with taker.take("ask", Request(), JOB) as turn:
+    with taker.take(Ask(prompt="?"), JOB) as turn:
         begun = taker.operation
         assert begun is not None
         assert (begun.kind, begun.stage, begun.answer_tokens) == ("ask", "work", None)
@@ -249,7 +252,7 @@ def test_a_turn_says_since_when_it_is_at_its_own_work() -> None:
         assert taker.operation is not None
         return taker.operation.work_since_unix_s
 
-    with taker.take("ask", Request(), JOB) as turn:
+    with taker.take(Ask(prompt="?"), JOB) as turn:
         assert since() == clock.time()
         turn.enter("load_vlm")
         assert since() is None

@@ -13,25 +13,25 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import redis
 from celery import Celery
 from celery.worker.control import control_command
 
-from singletrack_tasks import celery_tasks as gpu
-from singletrack_tasks import embedding, mode, upkeep, vlm  # noqa: F401 - importing them registers their tasks
-from singletrack_tasks.celery_tasks import JobRef
-from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts
+from singletrack_tasks.celery_tasks import JobRef, register
+from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts, FindClip, FindClipResult
 from singletrack_tasks.errors import InvalidRequest, JobCancelled, NotEnoughVram
 from singletrack_tasks.keys import QUEUE, RECORDING_TTL_S, STATUS_TTL_S, Keys
 from singletrack_tasks.mode import ModeResult, SetMode
 from singletrack_tasks.payload.blobs import BlobStore
 from singletrack_tasks.payload.images import decode_image, prepare
 from singletrack_tasks.payload.vectors import Vector, Vectors
+from singletrack_tasks.ping import Ping, PingResult
 from singletrack_tasks.recording import Recording
-from singletrack_tasks.result import StepReceipt
+from singletrack_tasks.request import Request
+from singletrack_tasks.result import OperationResult, StepReceipt
 from singletrack_tasks.status import (
     ClipModel,
     ClipStatus,
@@ -41,8 +41,10 @@ from singletrack_tasks.status import (
     VlmStatus,
     WorkerInfo,
 )
-from singletrack_tasks.upkeep import FindClip, FindClipResult, Ping, PingResult, Tick, TickResult
+from singletrack_tasks.upkeep import Tick, TickResult
 from singletrack_tasks.vlm import Ask, AskResult, LoadVlm, UnloadVlm, VlmResult
+
+R = TypeVar("R", bound=OperationResult)
 
 DIMENSION = 8
 MODEL = "small-vlm"
@@ -98,6 +100,21 @@ class SmallGpu:
         while not self.stopping.is_set():
             self.client.set(self.keys.status, self.status().model_dump_json(), ex=STATUS_TTL_S)
             self.stopping.wait(0.1)
+
+    def run(self, request: Request[R], job: JobRef) -> R:
+        doers: dict[type[Request[Any]], Any] = {
+            SetMode: self.set_mode,
+            Ask: self.ask,
+            LoadVlm: self.load_vlm,
+            UnloadVlm: self.unload_vlm,
+            EmbedImages: self.embed_images,
+            EmbedTexts: self.embed_texts,
+            FindClip: self.find_clip,
+            Tick: self.tick,
+            Ping: self.ping,
+        }
+        result: R = doers[type(request)](request, job)
+        return result
 
     def set_mode(self, request: SetMode, job: JobRef) -> ModeResult:
         self.begin("mode", job)
@@ -177,7 +194,6 @@ def main(url: str, track: str) -> None:
     """Serve one track until SIGTERM."""
     client = redis.Redis.from_url(url)
     small = SmallGpu(client, track)
-    gpu.provide(small)
     prefix = {"global_keyprefix": small.keys.prefix}
     app = Celery("small", broker=url, backend=url)
     app.conf.update(
@@ -189,6 +205,8 @@ def main(url: str, track: str) -> None:
         worker_prefetch_multiplier=1,
         broker_connection_retry_on_startup=True,
     )
+
+    register(app, lambda: small)
 
     @control_command(args=[("job_id", str)])
     def gpu_cancel(state: object, job_id: str) -> None:

@@ -18,7 +18,7 @@ from singletrack_tasks.errors import (
     InvalidSchema,
     SingletrackError,
 )
-from singletrack_tasks.upkeep import Ping
+from singletrack_tasks.ping import Ping
 from singletrack_tasks.vlm import Ask
 from tests.unit.producers.conftest import Backstage
 from tests.unit.producers.sample_images import bomb, png
@@ -85,13 +85,13 @@ CASES: dict[str, tuple[type[SingletrackError], Callable[[Client], object]]] = {
     "time that is a bool": (InvalidRequest, lambda c: c.ping(timeout_s=True)),
     "time that is a text": (InvalidRequest, lambda c: c.ping(timeout_s="5")),  # type: ignore[arg-type] # on purpose
     "more than a day": (InvalidRequest, lambda c: c.ping(timeout_s=100_000)),
-    "a request that is none": (InvalidRequest, lambda c: c.submit("ping")),  # type: ignore[call-overload] # on purpose
+    "a request that is none": (InvalidRequest, lambda c: c.submit("ping")),  # type: ignore[arg-type] # on purpose
     "an empty job id": (InvalidRequest, lambda c: c.submit(Ping(), job_id="")),
     "a job id with a colon": (InvalidRequest, lambda c: c.submit_mode("IDLE", job_id="a:b")),
     "a job id with a line break": (InvalidRequest, lambda c: c.submit_mode("IDLE", job_id="a\n")),
     "a job id of letters from afar": (InvalidRequest, lambda c: c.submit(Ping(), job_id="é")),
     "a long job id": (InvalidRequest, lambda c: c.submit_ask("what?", [png((7, 7, 7))], job_id="a" * 65)),
-    "a job id that is a number": (InvalidRequest, lambda c: c.submit(Ping(), job_id=7)),  # type: ignore[call-overload]
+    "a job id that is a number": (InvalidRequest, lambda c: c.submit(Ping(), job_id=7)),  # type: ignore[arg-type]
     "a dead letter that is not there": (InvalidRequest, lambda c: c.retry_dead("1-1")),
     "a dead letter of no job": (InvalidRequest, lambda c: c.dead_letter("no such job")),
     "a dead letter to drop that is not there": (InvalidRequest, lambda c: c.drop_dead("9" * 40 + "-1")),

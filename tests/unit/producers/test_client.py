@@ -21,8 +21,9 @@ from singletrack_tasks.errors import (
     NoWorker,
     WorkerFailure,
 )
+from singletrack_tasks.ping import Ping
 from singletrack_tasks.status import ExecutionMode, ModelState
-from singletrack_tasks.upkeep import Ping, Tick
+from singletrack_tasks.upkeep import Tick
 from singletrack_tasks.vlm import VlmOptions
 from tests.unit.producers.conftest import LONELY_TRACK, TRACK, Backstage, start_worker, stop, wait_until
 from tests.unit.producers.sample_images import noise, png

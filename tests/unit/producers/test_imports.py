@@ -8,8 +8,6 @@ from importlib.metadata import version
 import pytest
 
 import singletrack
-from singletrack.operations import _OPERATIONS
-from singletrack_tasks import embedding, mode, upkeep, vlm
 
 HEAVY = {"torch", "open_clip", "pynvml", "singletrack_worker", "singletrack_ops"}
 
@@ -47,16 +45,9 @@ def test_unknown_names_are_unknown() -> None:
         singletrack.Nothing  # noqa: B018 - reading it is the test
 
 
-def test_the_wire_names_are_those_of_the_tasks() -> None:
-    tasks = {
-        mode.set_mode.name,
-        vlm.ask.name,
-        vlm.load_vlm.name,
-        vlm.unload_vlm.name,
-        embedding.embed_images.name,
-        embedding.embed_texts.name,
-        upkeep.find_clip.name,
-        upkeep.ping.name,
-        upkeep.tick.name,
-    }
-    assert {operation.task for operation in _OPERATIONS.values()} == tasks
+def test_importing_the_client_leaves_the_agents_own_celery_app_alone() -> None:
+    script = (
+        "import celery, singletrack; singletrack.Client; print([n for n in celery.Celery('own').tasks if 'gpu' in n])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

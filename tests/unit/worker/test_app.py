@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from singletrack_tasks.upkeep import TICK
+from singletrack_tasks.upkeep import Tick
 
 PROGRAM = """
 import json
@@ -90,7 +90,7 @@ def test_nothing_but_json(app: dict[str, Any]) -> None:
 
 def test_checks_expire_before_the_next_is_due(app: dict[str, Any]) -> None:
     (entry,) = app["conf"]["beat_schedule"].values()
-    assert (entry["task"], entry["schedule"]) == (TICK, 10.0)
+    assert (entry["task"], entry["schedule"]) == (Tick.TASK, 10.0)
     assert 0 < entry["options"]["expires"] < entry["schedule"]
     assert entry["options"]["ignore_result"] is True
     assert entry["options"]["queue"] == app["conf"]["task_default_queue"] == "gpu"

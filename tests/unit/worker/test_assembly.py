@@ -13,9 +13,8 @@ from singletrack_tasks.result import DegradedCode
 from singletrack_tasks.status import ModelState
 from singletrack_worker.assembly import Worker, build_tenants, build_vram
 from singletrack_worker.delivery.scripts import Scripts
-from singletrack_worker.gpu.manager import Tenants
 from singletrack_worker.gpu.ollama.manager import OllamaManager
-from singletrack_worker.gpu.ports import SystemClock
+from singletrack_worker.gpu.ports import SystemClock, Tenants
 from singletrack_worker.gpu.vram.simulated import SimulatedGpu, SimulatedVlm
 from singletrack_worker.gpu.vram.vram_monitor import NoGpu, VRAMMonitor
 from singletrack_worker.settings import GPUResourceConfig

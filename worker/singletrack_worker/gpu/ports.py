@@ -240,6 +240,15 @@ class Vram(Protocol):
         """Let go of the driver."""
 
 
+@dataclass(frozen=True)
+class Tenants:
+    """The GPU and the two that share it."""
+
+    vram: Vram
+    vlm: Vlm
+    clip: Clip
+
+
 class Blobs(Protocol):
     """Where payloads come from."""
 
@@ -335,7 +344,7 @@ class SavedState:
         """Become what another state is, figures that only this one knows excepted."""
         self.mode = other.mode
         self.vlm_last_used_unix_s = other.vlm_last_used_unix_s
-        self.footprints_mb.update(other.footprints_mb)
+        self.footprints_mb = {**self.footprints_mb, **other.footprints_mb}
         self.durations_s = {**self.durations_s, **other.durations_s}
 
 

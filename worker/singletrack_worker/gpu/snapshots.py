@@ -2,8 +2,9 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from singletrack_tasks.events import AnyEvent, ResourceChanged
+from singletrack_tasks.events import ResourceChanged
 from singletrack_tasks.recording import GpuProcess, Sample
 from singletrack_tasks.status import (
     ClipStatus,
@@ -14,16 +15,21 @@ from singletrack_tasks.status import (
     VRAMInfo,
     WorkerInfo,
 )
-from singletrack_worker.gpu.known.footprints import Footprints
-from singletrack_worker.gpu.known.journal import Journal
-from singletrack_worker.gpu.known.reasons import Reasons
-from singletrack_worker.gpu.known.states import RESIDENT, VlmLife
+from singletrack_worker.gpu.known.changes import ChangeDetector
+from singletrack_worker.gpu.known.states import RESIDENT
+from singletrack_worker.gpu.known.track import Track
 from singletrack_worker.gpu.observing.drift_watch import DriftWatch
-from singletrack_worker.gpu.observing.observer import Observer
-from singletrack_worker.gpu.ports import Clip, Clock, SavedState, Vlm, VlmListing, Vram
+from singletrack_worker.gpu.ports import Clock, Tenants, VlmListing
 from singletrack_worker.gpu.turn import Turns
-from singletrack_worker.gpu.vram.vram_monitor import ChangeDetector
 from singletrack_worker.settings import GPUResourceConfig
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which worker this is, and its lease on the track, None where it has none."""
+
+    worker: WorkerInfo
+    lease: Callable[[], LeaseInfo | None]
 
 
 class Snapshots:
@@ -32,39 +38,20 @@ class Snapshots:
     def __init__(
         self,
         config: GPUResourceConfig,
-        worker: WorkerInfo,
-        vram: Vram,
-        vlm: Vlm,
-        clip: Clip,
+        tenants: Tenants,
+        track: Track,
         clock: Clock,
-        *,
-        saved: SavedState,
-        life: VlmLife,
-        observer: Observer,
-        footprints: Footprints,
-        reasons: Reasons,
         turns: Turns,
-        journal: Journal,
         drift: DriftWatch,
-        lease: Callable[[], LeaseInfo | None],
-        emit: Callable[[AnyEvent], None],
+        identity: Identity,
     ) -> None:
         self._config = config
-        self._worker = worker
-        self._vram = vram
-        self._vlm = vlm
-        self._clip = clip
+        self._vram, self._vlm, self._clip = tenants.vram, tenants.vlm, tenants.clip
+        self._track = track
         self._clock = clock
-        self._saved = saved
-        self._life = life
-        self._observer = observer
-        self._footprints = footprints
-        self._reasons = reasons
         self._turns = turns
-        self._journal = journal
         self._drift = drift
-        self._lease = lease
-        self._emit = emit
+        self._identity = identity
         self._changes = ChangeDetector()
         self._changes_lock = threading.Lock()
 
@@ -77,13 +64,13 @@ class Snapshots:
         gpu = self._vram.gpu if vram is not None else None
         if tell and vram is not None:
             self._tell_change(vram)
-        reasons = self._reasons.current()
+        reasons = self._track.reasons.current()
         return GPUResourceStatus(
             track=self._config.track,
             taken_unix_s=self._clock.time(),
-            worker=self._worker,
-            lease=self._lease(),
-            mode=self._saved.mode,
+            worker=self._identity.worker,
+            lease=self._identity.lease(),
+            mode=self._track.saved.mode,
             gpu=gpu,
             # A GPU may be lost between the two readings.
             vram=vram if gpu is not None else None,
@@ -93,8 +80,8 @@ class Snapshots:
             reasons=reasons,
             operation=self._turns.operation,
             drift=self._drift.current,
-            durations_s=self._journal.durations_s,
-            last_error=self._journal.last_error,
+            durations_s=self._track.journal.durations_s,
+            last_error=self._track.journal.last_error,
         )
 
     def sample(self, processes: tuple[GpuProcess, ...]) -> Sample:
@@ -106,8 +93,8 @@ class Snapshots:
             vlm_mb=None if vram is None else self._vlm_mb(),
             clip_mb=None if vram is None else self._clip_mb(processes),
             processes=processes,
-            mode=self._saved.mode,
-            vlm=self._life.state,
+            mode=self._track.saved.mode,
+            vlm=self._track.life.state,
             clip_device=self._clip.device,
             operation=operation.kind if operation else None,
             stage=operation.stage if operation else None,
@@ -115,12 +102,12 @@ class Snapshots:
         )
 
     def _vlm_mb(self) -> int:
-        listing = self._listing(self._life.state)
+        listing = self._listing(self._track.life.state)
         return listing.vram_mb if listing else 0
 
     def _listing(self, state: ModelState) -> VlmListing | None:
         """A model that is gone has no size, also between the moment it went and the next look at the server."""
-        return self._observer.listing if state in RESIDENT else None
+        return self._track.listing if state in RESIDENT else None
 
     def _clip_mb(self, processes: tuple[GpuProcess, ...]) -> int | None:
         """What CLIP takes on the GPU: as the driver lists its process, or else as it was measured."""
@@ -128,18 +115,18 @@ class Snapshots:
         listed = next((process.vram_mb for process in processes if process.pid == pid), None)
         if listed is not None:
             return listed
-        return self._footprints.clip_mb if self._clip.device != "cpu" else 0
+        return self._track.footprints.clip_mb if self._clip.device != "cpu" else 0
 
     def _vlm_status(self) -> VlmStatus:
-        state = self._life.state
+        state = self._track.life.state
         listing = self._listing(state)
         return VlmStatus(
             model=self._vlm.model,
             state=state,
             size_mb=listing.size_mb if listing else None,
             vram_mb=listing.vram_mb if listing else None,
-            footprint_mb=self._footprints.vlm_mb,
-            last_used_unix_s=self._saved.vlm_last_used_unix_s,
+            footprint_mb=self._track.footprints.vlm_mb,
+            last_used_unix_s=self._track.saved.vlm_last_used_unix_s,
             idle_timeout_s=self._config.idle_timeout_s,
         )
 
@@ -150,7 +137,7 @@ class Snapshots:
             device=self._clip.device,
             cpu_pid=cpu_pid,
             gpu_pid=gpu_pid,
-            footprint_mb=self._footprints.clip_mb,
+            footprint_mb=self._track.footprints.clip_mb,
         )
 
     def _tell_change(self, vram: VRAMInfo) -> None:
@@ -158,6 +145,6 @@ class Snapshots:
             before_mb = self._changes.changed_from(vram.used_mb)
         if before_mb is not None:
             at = self._clock.time()
-            self._emit(
+            self._track.emit(
                 ResourceChanged(at_unix_s=at, before_mb=before_mb, after_mb=vram.used_mb, total_mb=vram.total_mb)
             )

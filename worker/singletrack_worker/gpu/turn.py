@@ -4,17 +4,18 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from singletrack_tasks.celery_tasks import JobRef
 from singletrack_tasks.errors import DeadlinePassed, JobCancelled
-from singletrack_tasks.message import Request
+from singletrack_tasks.request import Request
 from singletrack_tasks.result import Degradation, StepReceipt
 from singletrack_tasks.status import AT_WORK, OperationInFlight, Stage
-from singletrack_worker.gpu.known.journal import Journal, outcome_of
+from singletrack_worker.gpu.known.journal import outcome_of
 from singletrack_worker.gpu.known.out_of_memory import is_out_of_memory
 from singletrack_worker.gpu.known.reasons import Reasons
-from singletrack_worker.gpu.moving.moves import Move
+from singletrack_worker.gpu.known.receipts import Move
+from singletrack_worker.gpu.known.track import Track
 from singletrack_worker.gpu.ports import Cancellation, Cancellations, Clock, EndedOperation
 
 # A job that starts this soon was given up in that time only if this worker was told so: to ask Redis as well would
@@ -22,6 +23,8 @@ from singletrack_worker.gpu.ports import Cancellation, Cancellations, Clock, End
 GIVEN_UP_AFTER_S = 0.05
 GIVEN_UP_KEPT = 1000
 TOKENS_TOLD_EVERY_S = 0.25
+# What the worker does of itself, at its start and after a lease that was lost; everything else has a request.
+SETTLE, RESUME = OWN_KINDS = ("settle", "resume")
 
 
 class ResultFields(TypedDict):
@@ -39,14 +42,15 @@ class Turn:
     def __init__(
         self,
         job: JobRef,
-        kind: str,
-        request: Request,
+        request: Request[Any],
         clock: Clock,
         reasons: Reasons,
         changed: Callable[[], None] = lambda: None,
+        *,
+        kind: str | None = None,
     ) -> None:
         self.job = job
-        self.kind = kind
+        self.kind = request.KIND if kind is None else kind
         self.cancellation = Cancellation()
         self.moves: tuple[Move, ...] = ()
         self.retries = 0
@@ -146,6 +150,12 @@ class Turn:
             duration_s=self._duration_s,
         )
 
+    def raise_first_error(self) -> None:
+        """Raise the error of the first step that failed, if one did."""
+        for move in self.moves:
+            if move.error is not None:
+                raise move.error
+
     def refuse_if_stale(self) -> None:
         """Raise `DeadlinePassed` for an operation whose caller no longer waits."""
         remaining = self.remaining_s
@@ -193,18 +203,16 @@ class Turns:
     def __init__(
         self,
         clock: Clock,
-        reasons: Reasons,
+        track: Track,
         cancellations: Cancellations,
-        journal: Journal,
         changed: Callable[[], None],
         record: Callable[[], None],
     ) -> None:
         """Call `changed` where something did, and `record` after the end of an operation that asks for it."""
         self._mutex = threading.Lock()
         self._clock = clock
-        self._reasons = reasons
+        self._track = track
         self._cancellations = cancellations
-        self._journal = journal
         self._changed = changed
         self._record = record
         self._turn: Turn | None = None
@@ -218,13 +226,16 @@ class Turns:
         return None if turn is None else turn.operation
 
     @contextmanager
-    def take(self, kind: str, request: Request, job: JobRef, *, recorded: bool = False) -> Iterator[Turn]:
+    def take(
+        self, request: Request[Any], job: JobRef, *, kind: str | None = None, recorded: bool = False
+    ) -> Iterator[Turn]:
         """Wait for the turn and have it; raises `DeadlinePassed` and `JobCancelled` before anything is done.
 
+        The worker's own operations have a `kind` other than their request's, one of `OWN_KINDS`.
         The end of one that is `recorded`, and its failure, is in the status before its caller hears of it.
         """
         with self._mutex:
-            turn = Turn(job, kind, request, self._clock, self._reasons, self._changed)
+            turn = Turn(job, request, self._clock, self._track.reasons, self._changed, kind=kind)
             error: BaseException | None = None
             try:
                 turn.refuse_if_stale()
@@ -240,7 +251,7 @@ class Turns:
             finally:
                 begun = self._turn is turn
                 self._turn = None
-                self._journal.ended(turn.ended(error), error)
+                self._track.journal.ended(turn.ended(error), error)
                 if recorded and begun:
                     self._record()
                 else:

@@ -12,11 +12,13 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from singletrack_tasks.errors import SingletrackError
-from singletrack_tasks.queue_survey import KINDS
-from singletrack_tasks.result import DegradedCode, StepName, StepReceipt
+from singletrack_tasks.requests import REQUESTS
+from singletrack_tasks.result import DegradedCode, StepReceipt
 from singletrack_tasks.status import Drift, ExecutionMode, GPUResourceStatus, ModelState, share_out
+from singletrack_tasks.steps import STEPS
 from singletrack_worker.gpu.known.journal import outcome_of
 from singletrack_worker.gpu.ports import EndedOperation, Ending
+from singletrack_worker.gpu.turn import OWN_KINDS
 from singletrack_worker.settings import MIB
 from singletrack_worker.sight.backlog import Backlog
 
@@ -24,17 +26,13 @@ from singletrack_worker.sight.backlog import Backlog
 disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus_client leaves it untyped
 
 PREFIX = "singletrack"
-# The last two are the worker's own, at its start and after it lost its lease.
-OPERATIONS = (*KINDS.values(), "settle", "resume")
+OPERATIONS = (*(request.KIND for request in REQUESTS), *OWN_KINDS)
 OUTCOMES: tuple[Ending, ...] = get_args(Ending)
-STEPS: tuple[StepName, ...] = get_args(StepName)
-NEED_VLM = ("ask", "load_vlm")
+NEED_VLM = tuple(request.KIND for request in REQUESTS if request.NEEDS_VLM)
 DRIFTS: tuple[str, ...] = get_args(Drift.model_fields["what"].annotation)
 # From a no-op to a model loading from a slow disk.
 SECONDS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
-_LOADS: Mapping[StepName, str] = {"load_vlm": "vlm", "promote_clip": "clip"}
-_UNLOADS: Mapping[StepName, str] = {"unload_vlm": "vlm", "demote_clip": "clip"}
 # The values of a family of gauges by its label values, without `track`.
 _Values = Mapping[tuple[str, ...], float]
 
@@ -78,9 +76,8 @@ class Metrics:
         if receipt.attempts > 1:
             self._retries.labels(track, step).inc(receipt.attempts - 1)
         if error is None:
-            for counter, tenants in ((self._loads, _LOADS), (self._unloads, _UNLOADS)):
-                if step in tenants:
-                    counter.labels(track, tenants[step]).inc()
+            counter = self._loads if STEPS[step].onto_gpu else self._unloads
+            counter.labels(track, STEPS[step].tenant).inc()
 
     def ended(self, operation: EndedOperation) -> None:
         """Count an operation."""

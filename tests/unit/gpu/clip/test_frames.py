@@ -31,7 +31,7 @@ def test_every_way_to_be_cut_short_is_an_end() -> None:
 
 
 def test_text_on_the_pipe_is_no_frame() -> None:
-    with pytest.raises(EncoderFailure, match=r"no frame.*Warn"):
+    with pytest.raises(EncoderFailure, match=r"not a frame.*Warn"):
         read_frame(io.BytesIO(b"Warning: something is deprecated"))
 
 

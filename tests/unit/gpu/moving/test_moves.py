@@ -4,6 +4,7 @@ import pytest
 
 from singletrack_tasks.errors import MigrationFailed, ModelMissing, OllamaFailure, VlmLoadFailed, VramNotReleased
 from singletrack_tasks.status import ModelState
+from singletrack_worker.gpu.moving.planner import Demand
 from singletrack_worker.gpu.ports import Cancellation
 from singletrack_worker.gpu.vram.simulated import SimulatedGpu
 from tests.unit.gpu.rig import DESKTOP_MB, VLM_MB, Rig, failure
@@ -15,7 +16,7 @@ def state(rig: Rig) -> ModelState:
 
 def test_a_load_is_written_down() -> None:
     rig = Rig()
-    receipt = rig.move("load_vlm", attempts=3).receipt
+    receipt = rig.move("load_vlm", Demand.VLM).receipt
     assert (receipt.ok, receipt.attempts, receipt.detail) == (True, 1, "")
     assert (receipt.vram_before_mb, receipt.vram_after_mb) == (DESKTOP_MB, DESKTOP_MB + VLM_MB)
     assert receipt.duration_s == rig.vlm.load_s
@@ -26,7 +27,7 @@ def test_a_load_that_fails_is_tried_three_times_with_growing_pauses() -> None:
     rig = Rig(retry_pause_s=1.0)
     rig.vlm.faults.load_failures = 3
     rig.vlm.load_s = 0.0
-    move = rig.move("load_vlm", attempts=3)
+    move = rig.move("load_vlm", Demand.VLM)
     assert isinstance(failure(move), OllamaFailure)
     assert [pause_s for pause_s in rig.clock.slept_s if pause_s] == [1.0, 2.0]
     assert (move.receipt.ok, move.receipt.attempts) == (False, 3)
@@ -37,14 +38,14 @@ def test_a_load_that_fails_is_tried_three_times_with_growing_pauses() -> None:
 def test_a_load_that_works_at_last_counts_its_attempts() -> None:
     rig = Rig()
     rig.vlm.faults.load_failures = 2
-    move = rig.move("load_vlm", attempts=3)
+    move = rig.move("load_vlm", Demand.VLM)
     assert (move.error, move.receipt.attempts) == (None, 3)
 
 
 def test_what_stays_wrong_is_not_tried_again() -> None:
     rig = Rig()
     rig.vlm.faults.model_missing = True
-    move = rig.move("load_vlm", attempts=3)
+    move = rig.move("load_vlm", Demand.VLM)
     assert isinstance(failure(move), ModelMissing)
     assert move.receipt.attempts == 1
     assert [deed.what for deed in rig.history.deeds].count("load") == 1
@@ -56,7 +57,7 @@ def test_a_load_that_was_called_off_is_not_tried_again() -> None:
     cancellation = Cancellation()
     rig.clock.on_sleep = cancellation.cancel
     rig.observer.observe()
-    failure(rig.mover.make("load_vlm", attempts=3, cancellation=cancellation))
+    failure(rig.mover.make("load_vlm", Demand.VLM, cancellation))
     assert [deed.what for deed in rig.history.deeds].count("load") == 1
 
 
@@ -115,7 +116,7 @@ def test_one_low_reading_is_not_enough() -> None:
     assert isinstance(rig.vram, SimulatedGpu)
     rig.observer.observe()
     rig.vram.add_tenant("vlm", lambda: readings_mb.pop(0) if readings_mb else 0)
-    move = rig.mover.make("unload_vlm", attempts=1, cancellation=Cancellation())
+    move = rig.mover.make("unload_vlm", Demand.UPKEEP, Cancellation())
     assert move.receipt.ok
     assert readings_mb == []
     assert len(rig.clock.slept_s) == 3

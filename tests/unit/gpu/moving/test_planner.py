@@ -7,7 +7,8 @@ import pytest
 from singletrack_tasks.errors import NotEnoughVram
 from singletrack_tasks.result import StepName
 from singletrack_tasks.status import ExecutionMode, ModelState, VRAMInfo
-from singletrack_worker.gpu.moving.planner import Demand, Observed, plan
+from singletrack_worker.gpu.moving.planner import Demand, plan
+from singletrack_worker.gpu.observing.observed import Observed
 
 AUTOPILOT, RECORDING, IDLE = ExecutionMode.AUTOPILOT, ExecutionMode.RECORDING, ExecutionMode.IDLE
 MODE, VLM, NO_VLM, UPKEEP = Demand.MODE, Demand.VLM, Demand.NO_VLM, Demand.UPKEEP

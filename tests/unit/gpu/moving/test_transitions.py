@@ -4,7 +4,7 @@ import pytest
 
 from singletrack_tasks.result import DegradedCode, StepName
 from singletrack_tasks.status import ExecutionMode
-from singletrack_worker.gpu.moving.transitions import MAX_PAUSE_S, Pauses
+from singletrack_worker.gpu.moving.pauses import MAX_PAUSE_S, Pauses
 from tests.fakes import FakeClock
 from tests.unit.gpu.rig import Rig
 

@@ -17,7 +17,7 @@ def test_everything_is_read_anew() -> None:
     assert rig.observer.observe().vlm is ModelState.UNLOADED
     rig.vlm.load_by_somebody()
     observed = rig.observer.observe()
-    listing = rig.observer.listing
+    listing = rig.manager._track.listing
     assert listing is not None
     assert (observed.vlm, listing.vram_mb, observed.vlm_needs_mb) == (ModelState.LOADED, VLM_MB, None)
     assert observed.vram is not None

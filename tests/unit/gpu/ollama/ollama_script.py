@@ -6,13 +6,15 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from singletrack_worker.gpu.ollama.manager import OllamaManager
+from singletrack_worker.gpu.ollama.manager import OllamaManager, OllamaTimeouts
 from tests.unit.gpu.vlm_conformance import PATIENCE_S
 
 MIB = 1024 * 1024
+TIMEOUTS = OllamaTimeouts(load_s=300.0, answer_s=PATIENCE_S, unload_s=30.0)
 Act = Callable[["Handler"], None]
 
 
@@ -162,9 +164,9 @@ def scripted() -> Iterator[Script]:
 
 @contextmanager
 def managed(url: str, clock: SteppedClock, model: str = "eye", **timeouts_s: float) -> Iterator[OllamaManager]:
-    """A manager with runner options, closed at the end of the block."""
-    timeouts_s = {"answer_timeout_s": PATIENCE_S, **timeouts_s}
-    manager = OllamaManager(url, model, clock=clock, keep_alive_s=60.2, num_ctx=4096, num_gpu=99, **timeouts_s)
+    """A manager with runner options and these of `OllamaTimeouts`, closed at the end of the block."""
+    timeouts = replace(TIMEOUTS, **timeouts_s)
+    manager = OllamaManager(url, model, clock=clock, keep_alive_s=60.2, timeouts=timeouts, num_ctx=4096)
     try:
         yield manager
     finally:

@@ -12,6 +12,7 @@ from singletrack_tasks.errors import (
     OllamaUnreachable,
     VlmUnloadFailed,
 )
+from singletrack_worker.gpu.ollama import http
 from singletrack_worker.gpu.ollama.manager import OTHER_GONE_S, OllamaManager
 from singletrack_worker.gpu.ports import OtherModel, SystemClock, VlmListing
 from tests.addresses import SILENT_OLLAMA, SILENT_PORT
@@ -20,6 +21,7 @@ from tests.unit.gpu.ollama.ollama_script import (
     LOADED,
     MIB,
     SENT_AWAY,
+    TIMEOUTS,
     UNLISTED,
     Handler,
     Script,
@@ -40,16 +42,16 @@ class TestSettings:
     )
     def test_a_wrong_url_is_refused_with_an_example(self, url: str) -> None:
         with pytest.raises(InvalidConfiguration, match=r"SINGLETRACK_OLLAMA_URL.*http://localhost:11434"):
-            OllamaManager(url, "eye", clock=SystemClock(), keep_alive_s=60)
+            OllamaManager(url, "eye", clock=SystemClock(), keep_alive_s=60, timeouts=TIMEOUTS)
 
     @pytest.mark.parametrize("keep_alive_s", [0, -1, float("inf"), float("nan"), 1e12])
     def test_keeping_the_model_for_ever_or_not_at_all_is_refused(self, keep_alive_s: float) -> None:
         with pytest.raises(InvalidConfiguration, match="keep_alive"):
-            OllamaManager("localhost", "eye", clock=SystemClock(), keep_alive_s=keep_alive_s)
+            OllamaManager("localhost", "eye", clock=SystemClock(), keep_alive_s=keep_alive_s, timeouts=TIMEOUTS)
 
     def test_a_model_without_a_name_is_refused(self) -> None:
         with pytest.raises(InvalidConfiguration, match="ollama list"):
-            OllamaManager("localhost", " ", clock=SystemClock(), keep_alive_s=60)
+            OllamaManager("localhost", " ", clock=SystemClock(), keep_alive_s=60, timeouts=TIMEOUTS)
 
     def test_an_address_without_a_scheme_is_called(self, script: Script, clock: SteppedClock) -> None:
         script.on("/api/version", says({"version": "0.9.3"}))
@@ -177,9 +179,12 @@ class TestListing:
                 vlm.listing()
             assert "secret" not in caught.value.message + json.dumps(caught.value.details)
 
-    def test_a_server_that_says_nothing(self, script: Script, clock: SteppedClock) -> None:
+    def test_a_server_that_says_nothing(
+        self, script: Script, vlm: OllamaManager, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(http, "REQUEST_TIMEOUT_S", 0.05)
         script.on("/api/ps", Handler.wait_for_hangup)
-        with managed(script.url, clock, request_timeout_s=0.05) as vlm, pytest.raises(OllamaUnreachable):
+        with pytest.raises(OllamaUnreachable):
             vlm.listing()
 
     def test_a_connection_that_is_reset(self, script: Script, vlm: OllamaManager) -> None:
@@ -201,7 +206,7 @@ class TestLoad:
         script.on("/api/ps", LISTED)
         vlm.load()
         assert script.bodies("/api/generate") == [
-            {"model": "eye", "keep_alive": 61, "stream": False, "options": {"num_ctx": 4096, "num_gpu": 99}}
+            {"model": "eye", "keep_alive": 61, "stream": False, "options": {"num_ctx": 4096}}
         ]
 
     def test_a_model_that_never_shows_up(self, script: Script, vlm: OllamaManager) -> None:
@@ -228,7 +233,7 @@ class TestLoad:
 
     def test_a_load_that_takes_too_long(self, script: Script, clock: SteppedClock) -> None:
         script.on("/api/generate", Handler.wait_for_hangup)
-        with managed(script.url, clock, load_timeout_s=0.05) as vlm, pytest.raises(OllamaFailure, match="in time"):
+        with managed(script.url, clock, load_s=0.05) as vlm, pytest.raises(OllamaFailure, match="in time"):
             vlm.load()
 
 

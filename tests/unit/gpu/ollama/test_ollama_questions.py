@@ -43,7 +43,7 @@ class TestAsk:
                 "model": "eye",
                 "keep_alive": 61,
                 "stream": True,
-                "options": {"num_ctx": 4096, "num_gpu": 99, **ours},
+                "options": {"num_ctx": 4096, **ours},
                 "messages": [{"role": "user", "content": "What?", "images": ["AP8=", "cG5n"]}],
                 "format": BUTTON,
             }
@@ -53,7 +53,7 @@ class TestAsk:
         script.on("/api/chat", streams(LAST))
         put(vlm, "What?")
         (body,) = script.bodies("/api/chat")
-        assert body["options"] == {"num_ctx": 4096, "num_gpu": 99}
+        assert body["options"] == {"num_ctx": 4096}
         assert body["messages"] == [{"role": "user", "content": "What?"}]
         assert "format" not in body
 
@@ -174,7 +174,7 @@ class TestAsk:
             assert script.hung_up.wait(PATIENCE_S)
 
     def _fails_and_hangs_up(self, script: Script, clock: SteppedClock, why: str, answer_timeout_s: float) -> None:
-        with managed(script.url, clock, answer_timeout_s=answer_timeout_s) as vlm:
+        with managed(script.url, clock, answer_s=answer_timeout_s) as vlm:
             with pytest.raises(OllamaFailure, match=why):
                 put(vlm)
             assert script.hung_up.wait(PATIENCE_S)

@@ -23,7 +23,7 @@ class Interview:
         self.clock = FakeClock()
         self.vlm = FakeVlm(SimulatedGpu(8192), self.clock, ask_s=0.0)
         self.answers = MemoryAnswers()
-        self.turn = Turn(JobRef("j-1"), "ask", QUESTION, self.clock, Reasons(self.clock.time, lambda *_: None))
+        self.turn = Turn(JobRef("j-1"), QUESTION, self.clock, Reasons(self.clock.time, lambda *_: None))
         self.cancellation = self.turn.cancellation
         self.questions = Questions(GPUResourceConfig(retry_pause_s=1.0), self.vlm, self.clock, self.answers)
 

@@ -18,9 +18,9 @@ from singletrack.cli.app import app
 from singletrack.cli.commands.stack import HOMES
 from singletrack.client import Client
 from singletrack_tasks.events import Degraded, IdleUnload, WorkerStarted
+from singletrack_tasks.ping import Ping
 from singletrack_tasks.result import Degradation, DegradedCode
 from singletrack_tasks.status import ExecutionMode
-from singletrack_tasks.upkeep import Ping
 from tests.addresses import SILENT_OLLAMA, SILENT_REDIS
 from tests.unit.producers.cli.shell import Shell
 from tests.unit.producers.conftest import TRACK, Backstage

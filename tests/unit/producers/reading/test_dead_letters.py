@@ -22,8 +22,8 @@ from singletrack_tasks.errors import (
     UnsupportedVersion,
 )
 from singletrack_tasks.payload.blobs import Blob
+from singletrack_tasks.ping import Ping
 from singletrack_tasks.status import ExecutionMode
-from singletrack_tasks.upkeep import Ping
 from tests.unit.producers.conftest import LONELY_TRACK, TRACK, Backstage
 from tests.unit.producers.sample_images import png
 
@@ -161,7 +161,7 @@ BROKEN: dict[str, tuple[type[SingletrackError], str, Callable[[bytes], bytes]]] 
     "deep": (InvalidRequest, "cannot be read", lambda raw: b"[" * 60_000),
     "no body": (InvalidRequest, "cannot be read", lambda raw: b'{"headers": {}}'),
     "odd properties": (InvalidRequest, "cannot be read", lambda raw: b'{"body": "", "properties": 1}'),
-    "unknown task": (InvalidRequest, "'os.system' is no task", lambda raw: altered(raw, task="os.system")),
+    "unknown task": (InvalidRequest, "'os.system' is not a task", lambda raw: altered(raw, task="os.system")),
     "a job id that is none": (InvalidRequest, "job_id", lambda raw: altered(raw, id="a:b")),
     "no job id": (InvalidRequest, "job_id", lambda raw: altered(raw, id=None)),
     "another request": (InvalidRequest, "prompt", lambda raw: asking(raw, {"prompt": "what?"})),

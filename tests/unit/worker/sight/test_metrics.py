@@ -24,9 +24,10 @@ from singletrack_tasks.status import (
     VRAMInfo,
     WorkerInfo,
 )
+from singletrack_tasks.steps import STEPS
 from singletrack_worker.gpu.ports import EndedOperation, Ending
 from singletrack_worker.sight.backlog import Backlog
-from singletrack_worker.sight.metrics import OPERATIONS, OUTCOMES, SECONDS, STEPS, Gauges, Metrics
+from singletrack_worker.sight.metrics import OPERATIONS, OUTCOMES, SECONDS, Gauges, Metrics
 from tests.unit.worker.sight.exposition import Exposition
 
 TRACK = "gpu0"

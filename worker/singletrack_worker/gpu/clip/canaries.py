@@ -1,4 +1,4 @@
-"""Canaries: a few fixed inputs whose embeddings tell whether two encoders compute the same."""
+"""Canaries: a few fixed inputs whose embeddings show whether two encoders compute the same."""
 
 import numpy as np
 

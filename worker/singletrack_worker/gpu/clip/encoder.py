@@ -1,4 +1,7 @@
-"""One CLIP in one encoder process, seen from the worker."""
+"""Runs in the worker: loads and asks one CLIP, which lives in a child process.
+
+`process.py` runs the child and carries the calls; `program.py` answers them in the child.
+"""
 
 import json
 import math
@@ -10,9 +13,10 @@ import numpy as np
 from singletrack_tasks.errors import EncoderFailure, InvalidImage
 from singletrack_tasks.payload.vectors import Vector
 from singletrack_tasks.status import ClipModel, ResizeMode
-from singletrack_worker.gpu.clip.frames import Frame
-from singletrack_worker.gpu.clip.process import COMMAND, EncoderProcess
-from singletrack_worker.gpu.clip.program import BATCH
+from singletrack_worker.gpu.clip.frames import BATCH, Frame
+from singletrack_worker.gpu.clip.process import EncoderProcess
+
+LOAD_TIMEOUT_S = 180.0
 
 
 @dataclass(frozen=True)
@@ -25,19 +29,13 @@ class EncoderSettings:
     weights: str
     resize_mode: ResizeMode
     encode_timeout_s: float
-    load_timeout_s: float
-    threads: int | None = None
+    threads: int | None
 
 
 class Encoder:
-    """An encoder process and the model in it; it starts without a model, importing what it will need."""
+    """One encoder process and the model in it; it starts without a model, importing what it will need."""
 
-    def __init__(
-        self,
-        settings: EncoderSettings,
-        command: Sequence[str] = COMMAND,
-        environment: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, settings: EncoderSettings, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._settings = settings
         self._model: ClipModel | None = None
         self._process = EncoderProcess(command, environment)
@@ -67,7 +65,7 @@ class Encoder:
             "device": device,
             "simulated": simulated,
         }
-        answer = self._process.call(request, timeout_s=self._settings.load_timeout_s)
+        answer = self._process.call(request, timeout_s=LOAD_TIMEOUT_S)
         self._model = ClipModel.parse(answer.header.get("model"))
         return self._model
 

@@ -1,4 +1,7 @@
-"""Frames over a pair of binary pipes: a JSON header and a binary payload, with their lengths before them."""
+"""Runs in the worker and in the child: frames over the pipes between them.
+
+A frame is a JSON header and a binary payload, with their lengths before them.
+"""
 
 import json
 import struct
@@ -8,9 +11,11 @@ from typing import Any, BinaryIO
 
 from singletrack_tasks.errors import EncoderFailure
 
+# How many inputs the child embeds at once; the worker's time-out is for one batch.
+BATCH = 32
 MAGIC = b"STF1"
 MAX_HEADER_BYTES = 64 * 1024
-# 256 images of 800 x 800 x 3 bytes; a length beyond it is a defect, not a request.
+# 256 images of 800 x 800 x 3 bytes; a greater length is a defect, not a request.
 MAX_PAYLOAD_BYTES = 512 * 1024 * 1024
 
 # Magic, length of the header and length of the payload in bytes, big endian.
@@ -26,7 +31,7 @@ class Frame:
 
 
 def write_frame(stream: BinaryIO, header: Mapping[str, Any], payload: bytes = b"") -> None:
-    """Write one frame and flush it; raises `EncoderFailure` if it is too large or nobody reads the pipe."""
+    """Write one frame and flush it; raises `EncoderFailure` if it is too large or the reader is gone."""
     text = json.dumps(header).encode()
     _check_lengths(len(text), len(payload))
     try:
@@ -40,11 +45,11 @@ def write_frame(stream: BinaryIO, header: Mapping[str, Any], payload: bytes = b"
 def read_frame(stream: BinaryIO) -> Frame:
     """Read one frame, waiting for it.
 
-    Raises `EncoderFailure` at the end of the pipe, and for bytes that are no frame: the pipe is useless from then on.
+    Raises `EncoderFailure` at the end of the pipe, and for bytes that are not a frame; the pipe is useless then.
     """
     magic, header_bytes, payload_bytes = _PREFIX.unpack(_read_exactly(stream, _PREFIX.size))
     if magic != MAGIC:
-        raise EncoderFailure(f"what came over the pipe is no frame: it begins with {magic!r}")
+        raise EncoderFailure(f"what came over the pipe is not a frame: it begins with {magic!r}")
     _check_lengths(header_bytes, payload_bytes)
     header = _parse_header(_read_exactly(stream, header_bytes))
     return Frame(header, _read_exactly(stream, payload_bytes))
@@ -66,13 +71,13 @@ def _parse_header(text: bytes) -> dict[str, Any]:
     except ValueError as error:
         raise EncoderFailure(f"the header of a frame is not JSON: {error}") from error
     if not isinstance(header, dict):
-        raise EncoderFailure(f"the header of a frame is a JSON object, not {type(header).__name__}")
+        raise EncoderFailure(f"the header of a frame must be a JSON object, not {type(header).__name__}")
     return header
 
 
 def _check_lengths(header_bytes: int, payload_bytes: int) -> None:
     if header_bytes > MAX_HEADER_BYTES or payload_bytes > MAX_PAYLOAD_BYTES:
         raise EncoderFailure(
-            f"a frame of {header_bytes} + {payload_bytes} bytes is too large; "
-            f"{MAX_HEADER_BYTES} + {MAX_PAYLOAD_BYTES} are the limit. Send fewer inputs at once."
+            f"a frame of {header_bytes} + {payload_bytes} bytes is too large: "
+            f"the limit is {MAX_HEADER_BYTES} + {MAX_PAYLOAD_BYTES}. Send fewer inputs at once."
         )

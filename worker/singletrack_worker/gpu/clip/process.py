@@ -1,4 +1,7 @@
-"""The worker's side of one encoder process: calls over its pipes, a limit for each, and a certain end."""
+"""Runs in the worker: starts a child process, calls it over pipes with a time-out for each call, and is sure to end it.
+
+`encoder.py` makes the calls and knows what they mean; `program.py` is what the child runs.
+"""
 
 import logging
 import os
@@ -29,9 +32,9 @@ _log = logging.getLogger(__name__)
 class EncoderProcess:
     """A child process that answers frames, one call at a time.
 
-    A call that fails in any way but an error frame ends the process: what comes next on its pipes could belong
-    to anything. `end` may be called from any thread, also during a call. Neither waits for ever for a process that
-    a hung driver keeps after it was killed, nor for a pipe that somebody else holds open.
+    A call that fails other than by an error frame ends the process: what comes next on its pipes could belong to
+    anything. `end` may be called from any thread, even during a call. Neither waits for ever for a process that a
+    hung driver keeps after it was killed, nor for a pipe that another process holds open.
     """
 
     def __init__(self, command: Sequence[str] = COMMAND, environment: Mapping[str, str] | None = None) -> None:
@@ -48,15 +51,15 @@ class EncoderProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs, as the operating system tells it now; one that was ended is never used again."""
+        """Whether the process runs, by what the operating system says now; one that was ended is never used again."""
         return not self._ended and self._process.poll() is None
 
     def call(self, header: Mapping[str, Any], payload: bytes = b"", *, timeout_s: float) -> Frame:
         """Send a frame and return the answer.
 
         Raises `EncoderFailure` if the process dies, is ended, overruns `timeout_s` (it is killed then) or answers
-        with an error (`details["kind"]` is then the child's; `out_of_memory` for one), and `ClipUnavailable` if it
-        answers that its weights cannot be had.
+        with an error (`details["kind"]` is then the child's, such as `out_of_memory`), and `ClipUnavailable` if it
+        answers that it cannot get its weights.
         """
         with self._calling:
             if self._ended:
@@ -73,7 +76,7 @@ class EncoderProcess:
         self._process.kill()
         self._pipes.close()
         if self._wait(_END_WAIT_S) is None:
-            # Only a driver that hangs keeps a killed process: no call from here can change that.
+            # Only a hung driver keeps a killed process, and nothing here can change that.
             _log.error("the encoder process %d is still there %.0f s after it was killed", self.pid, _END_WAIT_S)
         self._tail.close()
 
@@ -104,10 +107,10 @@ class EncoderProcess:
 
 
 class _Pipes:
-    """The pipes for frames, in the hands of a thread of its own.
+    """The pipes for frames, used by a thread of their own.
 
-    No call ends a read or a write that blocks while another process holds the other end open: neither closing the
-    pipe nor killing the child. Only a thread can be left behind with it.
+    Nothing ends a read or a write that blocks while another process holds the other end open, neither closing the
+    pipe nor killing the child: all that is left is to abandon the thread.
     """
 
     def __init__(self, stdin: BinaryIO, stdout: BinaryIO) -> None:
@@ -120,7 +123,7 @@ class _Pipes:
     def exchange(self, request: Frame, timeout_s: float) -> Frame:
         """Send a frame and return the next one; raises `EncoderFailure`, and `queue.Empty` after `timeout_s`.
 
-        After an error there must be no other exchange: it could be given the answer to this one.
+        After an error there must be no other exchange: it could get the answer to this one.
         """
         self._requests.put(request)
         outcome = self._outcomes.get(timeout=timeout_s)
@@ -149,14 +152,14 @@ class _Pipes:
         try:
             write_frame(self._stdin, request.header, request.payload)
             self._outcomes.put(read_frame(self._stdout))
-        # Whatever went wrong is for the caller to know, who else would wait for nothing.
+        # Whatever went wrong is for the caller to know, who would otherwise wait in vain.
         except Exception as error:
             self._outcomes.put(error)
         return True
 
 
 class _Tail:
-    """The end of what a process writes to stderr, drained so that the process never waits for a reader."""
+    """The last of what a process writes to stderr, drained so that the process never waits for a reader."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -165,10 +168,10 @@ class _Tail:
         self._thread.start()
 
     def words(self) -> str:
-        """Return the last lines, when the process has ended."""
+        """Return the last lines for a message, once the process has ended."""
         self._thread.join(_TAIL_WAIT_S)
         lines = self._data.decode("utf-8", errors="replace").splitlines()[-_TAIL_LINES:]
-        return "Its last words:\n" + "\n".join(lines) if lines else "It said nothing."
+        return "The end of its stderr:\n" + "\n".join(lines) if lines else "Its stderr is empty."
 
     def close(self) -> None:
         """Let go of the pipe."""
@@ -183,8 +186,8 @@ class _Tail:
 
 
 def _spawn(command: Sequence[str], environment: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
-    # Without it a worker that runs as a Windows service or without a console would open a window for each encoder.
     flags = 0
+    # Without it a worker that runs as a Windows service or without a console would open a window for each encoder.
     if sys.platform == "win32":
         flags = subprocess.CREATE_NO_WINDOW
     try:

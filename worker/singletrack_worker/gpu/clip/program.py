@@ -1,7 +1,8 @@
-"""The program of an encoder process: `python -m singletrack_worker.gpu.clip.program`, frames on stdin and stdout.
+"""Runs in the child: the program that holds the CLIP model and answers the worker's frames on stdin and stdout.
 
-It starts as a warm spare: torch and open_clip are imported, CUDA is not touched, and it waits for `load`. It ends
-when its stdin does, that is with the worker, whatever it is doing.
+The worker starts it through `process.py` and speaks with it through `encoder.py`. It begins as a warm spare: torch and
+open_clip are imported, CUDA is not touched, and it waits for `load`. It ends when its stdin does, hence with the
+worker, whatever it is doing.
 
 Commands (header, payload -> header, payload):
 `ready` -> `cuda_initialized`, once the imports are done;
@@ -24,13 +25,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from singletrack_tasks.errors import ClipUnavailable, EncoderFailure
 from singletrack_tasks.status import ResizeMode
-from singletrack_worker.gpu.clip.frames import Frame, read_frame, write_frame
+from singletrack_worker.gpu.clip.frames import BATCH, Frame, read_frame, write_frame
 from singletrack_worker.gpu.clip.weights import ClipNetwork, WeightsSpec, load_clip
 
 if TYPE_CHECKING:
     import torch
-
-BATCH = 32
 
 _OUT_OF_MEMORY = ("out of memory", "alloc_failed", "can't allocate memory")
 
@@ -38,7 +37,7 @@ _OUT_OF_MEMORY = ("out of memory", "alloc_failed", "can't allocate memory")
 class LoadedClip:
     """A model on its device: in fp32 on the CPU, in fp16 with fp32 reductions on CUDA.
 
-    A simulated device computes as the CPU does, and says its own name.
+    A simulated device computes as the CPU does, but reports the name that it was given.
     """
 
     def __init__(self, clip: ClipNetwork, device: str, *, simulated: bool) -> None:
@@ -71,7 +70,7 @@ class LoadedClip:
         return b"".join(self._encode_images(images[part]) for part in _parts(len(pixels), BATCH * image_bytes))
 
     def embed_texts(self, texts: Sequence[str]) -> bytes:
-        """Embed texts; what is longer than the context is cut."""
+        """Embed texts; those longer than the context are cut."""
         return b"".join(self._encode_texts(list(texts[part])) for part in _parts(len(texts), BATCH))
 
     def _encode_images(self, pixels: memoryview) -> bytes:
@@ -92,7 +91,7 @@ class LoadedClip:
 
 
 class Session:
-    """The answers to the commands."""
+    """Carries out the commands on the model that was loaded last."""
 
     def __init__(self) -> None:
         self._loaded: LoadedClip | None = None
@@ -105,12 +104,12 @@ class Session:
         }
 
     def answer(self, request: Frame) -> Frame:
-        """Answer a command, with an error frame if it fails."""
+        """Return the answer to a command, an error frame if it fails."""
         try:
             return self._commands[request.header["command"]](request)
         except ClipUnavailable as error:
             return _error("unavailable", error.message)
-        # This is the end of the process's world: whatever went wrong is for the caller to know.
+        # Nobody above could handle it: whatever went wrong is for the worker to know.
         except Exception as error:
             traceback.print_exc()
             return _error(_kind(error), f"{type(error).__name__}: {error}")
@@ -146,7 +145,7 @@ class Session:
 
 
 def main() -> None:
-    """Answer frames until the worker is gone."""
+    """Answer frames until the worker has gone."""
     _ignore_signals()
     stdin, stdout = _take_pipes()
     requests: queue.SimpleQueue[Frame] = queue.SimpleQueue()
@@ -167,7 +166,7 @@ def _ignore_signals() -> None:
 
 
 def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Keep the pipes for frames: libraries that print write to stderr, and those that read find nothing."""
+    """Keep the pipes for frames: what libraries print goes to stderr, and they find nothing to read."""
     stdin, stdout = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -183,7 +182,7 @@ def _receive(stdin: BinaryIO, requests: "queue.SimpleQueue[Frame]") -> None:
             requests.put(read_frame(stdin))
         except EncoderFailure:
             # The main thread may hang in an import or in a kernel, and stderr leads nowhere any more: nothing
-            # gentler ends the process for certain.
+            # gentler is sure to end the process.
             os._exit(0)
 
 
@@ -192,7 +191,7 @@ def _warm_up() -> None:
         importlib.import_module("torch")
         importlib.import_module("open_clip")
     except ImportError:
-        # `load` answers with what to do.
+        # The answer to `load` will say what to do.
         traceback.print_exc()
 
 
@@ -236,7 +235,7 @@ def _kind(error: Exception) -> str:
 
 
 def _error(kind: str, text: str) -> Frame:
-    # CUDA's messages come with pages of advice; a header has its bounds.
+    # CUDA's messages come with pages of advice; the size of a header is limited.
     error: dict[str, Any] = {"kind": kind, "text": text[:4000]}
     return Frame({"error": error})
 

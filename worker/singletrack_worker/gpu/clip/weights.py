@@ -1,4 +1,7 @@
-"""Which CLIP weights are meant, and how they become a model; torch is imported by nothing but `load_clip`."""
+"""Which CLIP weights are meant (checked in the worker), and how they become a model (in the child).
+
+Nothing imports torch before `load_clip` is called: torch never enters the worker.
+"""
 
 import hashlib
 import json
@@ -45,7 +48,7 @@ class WeightsSpec:
             if architecture and tag and "/" not in tag and ":" not in text:
                 return cls(architecture, tag)
         raise InvalidConfiguration(
-            "CLIP weights are given as ARCHITECTURE/TAG, as in `ViT-B-32/laion2b_s34b_b79k`, or as "
+            "CLIP weights are given as ARCHITECTURE/TAG, such as `ViT-B-32/laion2b_s34b_b79k`, or as "
             f"`{LOCAL_DIR}/folder`, not as {text!r}"
         )
 
@@ -198,7 +201,9 @@ def _round_to_fp16(module: Any, spec: WeightsSpec) -> "dict[str, torch.Tensor]":
         value.copy_(halves[name])
         # The extremes tell, NaN included, in a thirtieth of the time of looking at every number with `isfinite`.
         if not all(bool(torch.isfinite(extreme)) for extreme in torch.aminmax(halves[name])):
-            raise ClipUnavailable(f"the weights {spec.name!r} hold numbers in {name} that fp16 cannot. Choose others.")
+            raise ClipUnavailable(
+                f"the weights {spec.name!r} hold numbers in {name} that do not fit in fp16. Choose others."
+            )
     return halves
 
 
@@ -212,7 +217,9 @@ def _describe(
     size = module.visual.preprocess_cfg["size"]
     height, width = (size, size) if isinstance(size, int) else size
     if height != width:
-        raise ClipUnavailable(f"the weights {spec.name!r} take images of {height} x {width}; only squares are prepared")
+        raise ClipUnavailable(
+            f"the weights {spec.name!r} take images of {height} x {width}, and only squares are supported"
+        )
     inputs = [resize_mode.value, *_normalisation(module), width, PREPARATION]
     return ClipModel(
         name=spec.name,

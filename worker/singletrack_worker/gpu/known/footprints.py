@@ -8,7 +8,7 @@ class Footprints:
     """The VRAM that each tenant took when it was last seen whole on the GPU (MiB), None until then."""
 
     def __init__(self, saved: SavedState, config: GPUResourceConfig) -> None:
-        self._known = saved.footprints_mb
+        self._saved = saved
         # By name: another model, or other weights, have a footprint of their own.
         self._vlm_key = f"vlm:{config.vlm_model}:{config.vlm_num_ctx or 'default'}"
         self._clip_key = f"clip:{config.clip_weights}"
@@ -16,17 +16,21 @@ class Footprints:
     @property
     def vlm_mb(self) -> int | None:
         """What the VLM took."""
-        return self._known.get(self._vlm_key)
+        return self._saved.footprints_mb.get(self._vlm_key)
 
     @vlm_mb.setter
     def vlm_mb(self, taken_mb: int) -> None:
-        self._known[self._vlm_key] = taken_mb
+        self._learn(self._vlm_key, taken_mb)
 
     @property
     def clip_mb(self) -> int | None:
         """What CLIP's encoder took, its CUDA context included."""
-        return self._known.get(self._clip_key)
+        return self._saved.footprints_mb.get(self._clip_key)
 
     @clip_mb.setter
     def clip_mb(self, taken_mb: int) -> None:
-        self._known[self._clip_key] = taken_mb
+        self._learn(self._clip_key, taken_mb)
+
+    def _learn(self, key: str, taken_mb: int) -> None:
+        # A new dict, not a change in place: the status thread may be reading the old one.
+        self._saved.footprints_mb = {**self._saved.footprints_mb, key: taken_mb}

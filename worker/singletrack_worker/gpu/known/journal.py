@@ -1,18 +1,15 @@
 """What operations took and how they ended, for the status and for whoever counts them."""
 
-from typing import get_args
-
 from singletrack_tasks.errors import DeadlinePassed, JobCancelled, SingletrackError
-from singletrack_tasks.result import StepName, StepReceipt
+from singletrack_tasks.result import StepReceipt
 from singletrack_tasks.status import LastError
+from singletrack_tasks.steps import STEPS
 from singletrack_tasks.text import cut_line
 from singletrack_worker.gpu.ports import Clock, EndedOperation, Ending, SavedState, Telemetry
 
 # How much the newest of a kind counts in its mean.
 NEWEST_PART = 0.3
 _SHOWN_CHARS = 300
-# Operations that are called after their one step, which is what is learned of them.
-_STEPS = frozenset(get_args(StepName))
 
 
 class Journal:
@@ -37,7 +34,8 @@ class Journal:
 
     def ended(self, operation: EndedOperation, error: BaseException | None) -> None:
         """Note an operation, and the error that it ended with."""
-        if error is None and operation.kind not in _STEPS:
+        if error is None and operation.kind not in STEPS:
+            # An operation that is called after its one step is that step: what it took is learned there.
             self._learn(operation.kind, operation.work_s)
         elif operation.outcome == "failed":
             self.last_error = LastError(

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from singletrack_tasks.errors import SingletrackError, VlmLoadFailed, VramNotReleased
 from singletrack_tasks.result import StepName, StepReceipt
 from singletrack_tasks.status import ModelState
-from singletrack_worker.gpu.known.footprints import Footprints
-from singletrack_worker.gpu.known.states import VlmLife
-from singletrack_worker.gpu.ports import Cancellation, Clip, Clock, Vlm, VlmListing, Vram
+from singletrack_worker.gpu.known.receipts import Move
+from singletrack_worker.gpu.known.track import Track
+from singletrack_worker.gpu.moving.planner import Demand
+from singletrack_worker.gpu.ports import Cancellation, Clock, Tenants, VlmListing
 from singletrack_worker.gpu.retries import retrying
 from singletrack_worker.settings import GPUResourceConfig
 
@@ -20,89 +21,71 @@ RELEASED_PART = 0.8
 _POLL_S = 0.05
 
 
-@dataclass(frozen=True)
-class Move:
-    """A step that was made: its receipt, and the error if it failed."""
+@dataclass
+class _Tally:
+    """What came of a step so far: how often it was tried, and what VRAM in use did not come down to in time (MiB)."""
 
-    receipt: StepReceipt
-    error: SingletrackError | None = None
+    attempts: int = 1
+    limit_mb: int | None = None
 
 
 class Mover:
     """Makes steps; the only one that loads, unloads, promotes and demotes."""
 
-    def __init__(
-        self,
-        config: GPUResourceConfig,
-        vram: Vram,
-        vlm: Vlm,
-        clip: Clip,
-        clock: Clock,
-        *,
-        life: VlmLife,
-        footprints: Footprints,
-    ) -> None:
+    def __init__(self, config: GPUResourceConfig, tenants: Tenants, track: Track, clock: Clock) -> None:
         self._config = config
-        self._vram = vram
-        self._vlm = vlm
-        self._clip = clip
+        self._vram, self._vlm, self._clip = tenants.vram, tenants.vlm, tenants.clip
+        self._track = track
         self._clock = clock
-        self._life = life
-        self._footprints = footprints
         # What our last load took of this GPU by the driver (MiB): the server's figure may be of several GPUs.
         self._took_mb: int | None = None
-        # How often the step that is made was tried.
-        self._attempts = 1
-        # VRAM in use before the unload that is still waited for, and what the model took of it (MiB).
-        self._unreleased: tuple[int | None, int] = (None, 0)
 
-    def make(self, step: StepName, *, attempts: int, cancellation: Cancellation) -> Move:
+    def make(self, step: StepName, demand: Demand, cancellation: Cancellation) -> Move:
         """Make one step; a step that fails returns its error beside the receipt instead of raising it."""
+        tally = _Tally()
         actions: dict[StepName, Callable[[], None]] = {
-            "unload_vlm": self._unload_vlm,
-            "load_vlm": lambda: self._load_vlm(attempts, cancellation),
-            "demote_clip": self._demote_clip,
+            "unload_vlm": lambda: self._unload_vlm(tally),
+            "load_vlm": lambda: self._load_vlm(demand, cancellation, tally),
+            "demote_clip": lambda: self._demote_clip(tally),
             "promote_clip": self._clip.promote,
         }
         before_mb, started = self._used_mb(), self._clock.monotonic()
         error: SingletrackError | None = None
-        self._attempts = 1
         try:
             actions[step]()
         except SingletrackError as failure:
             _log.warning("%s failed: %s", step, failure)
             error = failure
         after_mb = self._used_mb()
-        self._shift_unreleased(step, before_mb, after_mb)
+        if step != "unload_vlm":
+            self._track.release.shift(before_mb, after_mb)
+        if tally.limit_mb is not None:
+            self._track.release.is_late(tally.limit_mb)
         receipt = StepReceipt(
             step=step,
             ok=error is None,
             vram_before_mb=before_mb,
             vram_after_mb=after_mb,
             duration_s=max(0.0, self._clock.monotonic() - started),
-            attempts=self._attempts,
+            attempts=tally.attempts,
             detail=str(error or ""),
         )
         return Move(receipt, error)
 
-    def _shift_unreleased(self, step: StepName, before_mb: int | None, after_mb: int | None) -> None:
-        """Take what other tenants took or gave back out of the figures of a release that is still waited for."""
-        unreleased_mb, taken_mb = self._unreleased
-        if step != "unload_vlm" and unreleased_mb is not None and before_mb is not None and after_mb is not None:
-            self._unreleased = (unreleased_mb + after_mb - before_mb, taken_mb)
-
-    def _load_vlm(self, attempts: int, cancellation: Cancellation) -> None:
-        self._life.to(ModelState.LOADING)
+    def _load_vlm(self, demand: Demand, cancellation: Cancellation, tally: _Tally) -> None:
+        life = self._track.life
+        life.to(ModelState.LOADING)
         before_mb = self._used_mb()
+        attempts = self._config.retry_attempts if demand.retried else 1
         tries = retrying(self._clock, attempts=attempts, pause_s=self._config.retry_pause_s, cancellation=cancellation)
         try:
             tries(self._load_once)
         except BaseException:
-            self._life.to(ModelState.FAILED)
+            life.to(ModelState.FAILED)
             raise
         finally:
-            self._attempts = int(tries.statistics.get("attempt_number", 1))
-        self._life.to(ModelState.LOADED)
+            tally.attempts = int(tries.statistics.get("attempt_number", 1))
+        life.to(ModelState.LOADED)
         after_mb = self._used_mb()
         self._took_mb = None if before_mb is None or after_mb is None else max(0, after_mb - before_mb)
 
@@ -113,31 +96,33 @@ class Mover:
                 f"the server loaded {self._vlm.model} and no longer lists it: it did not fit, or was evicted"
             )
 
-    def _unload_vlm(self) -> None:
+    def _unload_vlm(self, tally: _Tally) -> None:
+        release = self._track.release
         listing = self._vlm.listing()
         before_mb = self._used_mb()
-        self._life.to(ModelState.UNLOADING)
+        self._track.life.to(ModelState.UNLOADING)
         self._vlm.unload()
         if listing is not None and before_mb is not None:
-            self._unreleased = (before_mb, self._releasable_mb(listing))
-        self._wait_until_released(self._vlm.model, *self._unreleased)
-        self._unreleased, self._took_mb = (None, 0), None
-        self._life.to(ModelState.UNLOADED)
+            release.vlm_goes(before_mb, self._releasable_mb(listing))
+        self._wait_until_released(self._vlm.model, *release.of_vlm, tally)
+        release.vlm_is_gone()
+        self._took_mb = None
+        self._track.life.to(ModelState.UNLOADED)
 
     def _releasable_mb(self, listing: VlmListing) -> int:
         """What the driver can be expected to see come back: never more than it saw the model take.
 
         A load beside which somebody else gave memory back seems to take little or nothing: the footprint tells.
         """
-        seen_mb = max(self._took_mb or 0, self._footprints.vlm_mb or 0)
+        seen_mb = max(self._took_mb or 0, self._track.footprints.vlm_mb or 0)
         return min(listing.vram_mb, seen_mb) if seen_mb else listing.vram_mb
 
-    def _demote_clip(self) -> None:
+    def _demote_clip(self, tally: _Tally) -> None:
         before_mb = self._used_mb()
         self._clip.demote()
-        self._wait_until_released("CLIP", before_mb, self._footprints.clip_mb or 0)
+        self._wait_until_released("CLIP", before_mb, self._track.footprints.clip_mb or 0, tally)
 
-    def _wait_until_released(self, tenant: str, before_mb: int | None, taken_mb: int) -> None:
+    def _wait_until_released(self, tenant: str, before_mb: int | None, taken_mb: int, tally: _Tally) -> None:
         """Read the driver until the memory is free, two readings in a row (R1.4, R5.2).
 
         `taken_mb` is what the tenant is known to have taken; where that is nothing there is nothing to wait for.
@@ -151,6 +136,7 @@ class Mover:
             used_mb = self._used_mb()
             in_a_row = in_a_row + 1 if used_mb is None or used_mb <= limit_mb else 0
             if in_a_row == 0 and self._clock.monotonic() >= deadline:
+                tally.limit_mb = limit_mb
                 raise VramNotReleased(
                     f"{tenant} is gone, but {used_mb} MB of VRAM are in use where at most {limit_mb} MB were expected "
                     f"({before_mb} MB before, {taken_mb} MB of them its own). See `nvidia-smi` for who holds it.",

@@ -5,13 +5,13 @@ the GPU, then the VLM loaded. IDLE moves nothing. A VLM that is asked outside RE
 CLIP if both fit by the figures, else CLIP steps aside; when it has been idle for long enough it leaves again.
 """
 
-from dataclasses import dataclass
 from enum import Enum
 
 from singletrack_tasks.errors import NotEnoughVram
 from singletrack_tasks.result import StepName
-from singletrack_tasks.status import ExecutionMode, ModelState, VRAMInfo
+from singletrack_tasks.status import ExecutionMode, ModelState
 from singletrack_worker.gpu.known.states import RESIDENT
+from singletrack_worker.gpu.observing.observed import Observed
 
 Plan = tuple[StepName, ...]
 
@@ -30,23 +30,10 @@ class Demand(Enum):
     NO_VLM = "the VLM gone"
     UPKEEP = "order"
 
-
-@dataclass(frozen=True)
-class Observed:
-    """What was found: memory (MiB), the tenants, and what is known of their size.
-
-    `vlm_needs_mb` is None for a VLM that was never seen on this GPU; `vlm_wanted` is false for one that has been
-    idle for the timeout, or that was unloaded for it.
-    """
-
-    vram: VRAMInfo | None
-    vlm: ModelState
-    vlm_wanted: bool
-    vlm_needs_mb: int | None
-    clip_on_gpu: bool
-    clip_ready: bool
-    clip_needs_mb: int
-    unreleased: bool = False
+    @property
+    def retried(self) -> bool:
+        """Whether a load is tried again: somebody waits for it. Upkeep comes round again by itself."""
+        return self in (Demand.MODE, Demand.VLM)
 
 
 def plan(mode: ExecutionMode, demand: Demand, observed: Observed) -> Plan:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 from singletrack_tasks.recording import GpuProcess
 from singletrack_tasks.status import Drift
+from singletrack_worker.gpu.known.changes import ChangeDetector
 from singletrack_worker.gpu.observing.shares import Share
 from singletrack_worker.gpu.ports import OtherModel
-from singletrack_worker.gpu.vram.vram_monitor import ChangeDetector
 
 THRESHOLD_MB = ChangeDetector.THRESHOLD_MB
 # What is reported stays so until it has shrunk below this: figures that waver are no news.

@@ -1,17 +1,17 @@
 """Looks at each check for what is none of ours on the GPU, tells of it, and sends models away where that is wanted."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from singletrack_tasks.errors import SingletrackError
-from singletrack_tasks.events import AnyEvent, DriftChanged
+from singletrack_tasks.events import DriftChanged
 from singletrack_tasks.status import Drift, ExecutionMode, ModelState
-from singletrack_worker.gpu.known.footprints import Footprints
-from singletrack_worker.gpu.moving.planner import Observed
+from singletrack_worker.gpu.known.track import Track
 from singletrack_worker.gpu.observing.drift import DriftJudge, Key, Sighting, key_of
+from singletrack_worker.gpu.observing.observed import Observed
 from singletrack_worker.gpu.observing.observer import Observer
 from singletrack_worker.gpu.observing.shares import ProcessSorter, Share, Sorted, measured, of_clip, of_others, of_vlm
-from singletrack_worker.gpu.ports import Clip, Clock, Vlm, Vram
+from singletrack_worker.gpu.ports import Clock, Tenants
 from singletrack_worker.settings import GPUResourceConfig
 
 # The part of the interval between two checks that two looks have to lie apart: beat is not punctual.
@@ -24,25 +24,13 @@ class DriftWatch:
     """Keeps what is none of ours for the status; the caller holds the mutex."""
 
     def __init__(
-        self,
-        config: GPUResourceConfig,
-        vram: Vram,
-        vlm: Vlm,
-        clip: Clip,
-        clock: Clock,
-        *,
-        observer: Observer,
-        footprints: Footprints,
-        emit: Callable[[AnyEvent], None],
+        self, config: GPUResourceConfig, tenants: Tenants, track: Track, clock: Clock, observer: Observer
     ) -> None:
         self._config = config
-        self._vram = vram
-        self._vlm = vlm
-        self._clip = clip
+        self._vram, self._vlm, self._clip = tenants.vram, tenants.vlm, tenants.clip
+        self._track = track
         self._clock = clock
         self._observer = observer
-        self._footprints = footprints
-        self._emit = emit
         # Memory that is late is no stranger's, for as long as it may be late.
         self._judge = DriftJudge(min(config.vram_release_timeout_s, config.tick_interval_s * CONFIRM_PART))
         self._sorter = ProcessSorter()
@@ -68,10 +56,10 @@ class DriftWatch:
         before, self._current = self._current, self._judge.judge(self._see(observed))
         for drift in _without(self._current, before):
             _log.warning("drift: %s is none of ours", drift_text(drift))
-            self._emit(DriftChanged(at_unix_s=self._clock.time(), drift=drift))
+            self._track.emit(DriftChanged(at_unix_s=self._clock.time(), drift=drift))
         for drift in _without(before, self._current):
             _log.info("drift is over: %s is gone", drift_text(drift))
-            self._emit(DriftChanged(at_unix_s=self._clock.time(), drift=drift, over=True))
+            self._track.emit(DriftChanged(at_unix_s=self._clock.time(), drift=drift, over=True))
         if is_first and self._judge.baseline_mb is not None:
             _log.info(
                 "%d MB of VRAM in use are nobody's that is known, and pass for the desktop's", self._judge.baseline_mb
@@ -79,7 +67,7 @@ class DriftWatch:
 
     def _see(self, observed: Observed) -> Sighting:
         answers = observed.vlm is not ModelState.UNAVAILABLE
-        is_idle = answers and self._observer.listing is None and not self._vlm.others and not observed.unreleased
+        is_idle = answers and self._track.listing is None and not self._vlm.others and not observed.unreleased
         told_before = self._sorter.tells
         found = self._sorter.sort(self._vram.processes(), self._clip.pids, ollama_is_idle=is_idle)
         if told_before and not self._sorter.tells:
@@ -97,9 +85,9 @@ class DriftWatch:
         """What the tenants have, others' models included; a VLM at a server that answers is listed if it is there."""
         clip, models = Share(), of_others(self._vlm.others)
         if observed.clip_on_gpu:
-            clip = of_clip(self._footprints.clip_mb, self._config.clip_mb)
-        if self._observer.listing is not None:
-            models += of_vlm(self._observer.listing, self._footprints.vlm_mb)
+            clip = of_clip(self._track.footprints.clip_mb, self._config.clip_mb)
+        if self._track.listing is not None:
+            models += of_vlm(self._track.listing, self._track.footprints.vlm_mb)
         clip = clip if found.clip_mb is None else measured(found.clip_mb)
         return clip + (models if found.ollama_mb is None else measured(found.ollama_mb))
 
@@ -114,7 +102,7 @@ class DriftWatch:
             after, took_s = self._vram.read(), self._clock.monotonic() - started_s
             used = "no GPU"
             if before is not None and after is not None:
-                self._observer.more_taken(before.used_mb, after.used_mb)
+                self._track.release.shift(before.used_mb, after.used_mb)
                 used = f"{before.used_mb} -> {after.used_mb} MB in use"
             _log.warning("drift: the model %s was sent away: %s, %.2f s", other.name, used, took_s)
         return self._observer.observe()

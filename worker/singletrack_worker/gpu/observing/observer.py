@@ -3,12 +3,9 @@
 from singletrack_tasks.errors import SingletrackError
 from singletrack_tasks.result import DegradedCode
 from singletrack_tasks.status import ModelState, VRAMInfo
-from singletrack_worker.gpu.known.footprints import Footprints
-from singletrack_worker.gpu.known.reasons import Reasons
-from singletrack_worker.gpu.known.states import VlmLife
-from singletrack_worker.gpu.known.vlm_use import VlmUse
-from singletrack_worker.gpu.moving.planner import Observed
-from singletrack_worker.gpu.ports import Clip, Vlm, VlmListing, Vram
+from singletrack_worker.gpu.known.track import Track
+from singletrack_worker.gpu.observing.observed import Observed
+from singletrack_worker.gpu.ports import Tenants
 from singletrack_worker.settings import GPUResourceConfig
 
 # Less than this part of what a model took before means that a part of it went elsewhere.
@@ -22,30 +19,11 @@ CONTEXT_MB = 1024
 class Observer:
     """Reads the driver, the server and the encoders, and keeps the reasons that follow from what it reads."""
 
-    def __init__(
-        self,
-        config: GPUResourceConfig,
-        vram: Vram,
-        vlm: Vlm,
-        clip: Clip,
-        *,
-        life: VlmLife,
-        use: VlmUse,
-        footprints: Footprints,
-        reasons: Reasons,
-    ) -> None:
+    def __init__(self, config: GPUResourceConfig, tenants: Tenants, track: Track) -> None:
         self._config = config
-        self._vram = vram
-        self._vlm = vlm
-        self._clip = clip
-        self._life = life
-        self._use = use
-        self._footprints = footprints
-        self._reasons = reasons
-        self.listing: VlmListing | None = None
-        # VRAM in use above which what a tenant took is not back yet (MiB), None where nothing is waited for.
-        self._release_expected_mb: int | None = None
-        self.judge_gpu(vram.read())
+        self._vram, self._vlm, self._clip = tenants.vram, tenants.vlm, tenants.clip
+        self._track = track
+        self.judge_gpu(tenants.vram.read())
 
     def observe(self) -> Observed:
         """Read everything; a server that does not answer is a reason, not an error (R1.5)."""
@@ -56,59 +34,53 @@ class Observer:
         self._judge_release(vram)
         return Observed(
             vram=vram,
-            vlm=self._life.state,
-            vlm_wanted=self._use.wanted,
-            vlm_needs_mb=self._footprints.vlm_mb,
+            vlm=self._track.life.state,
+            vlm_wanted=self._track.use.wanted,
+            vlm_needs_mb=self._track.footprints.vlm_mb,
             clip_on_gpu=self._clip.device != "cpu",
             clip_ready=self._clip.model is not None,
             clip_needs_mb=self.clip_needs_mb,
-            unreleased=self._release_expected_mb is not None,
+            unreleased=self._track.release.overdue,
         )
 
     @property
     def clip_needs_mb(self) -> int:
         """What CLIP takes on the GPU: measured, or else as configured (MiB)."""
-        return self._footprints.clip_mb or self._config.clip_mb
-
-    def expect_release(self, expected_mb: int | None) -> None:
-        """Wait for VRAM in use to come down to this (MiB): until then memory counts as not released."""
-        self._release_expected_mb = expected_mb
-
-    def more_taken(self, before_mb: int | None, after_mb: int | None) -> None:
-        """Expect the more or the less in use that a tenant took or gave back meanwhile (MiB)."""
-        if self._release_expected_mb is not None and before_mb is not None and after_mb is not None:
-            self._release_expected_mb += after_mb - before_mb
+        return self._track.footprints.clip_mb or self._config.clip_mb
 
     def judge_gpu(self, vram: VRAMInfo | None) -> None:
         """Say whether there is a GPU."""
         if vram is None:
-            self._reasons.add(DegradedCode.NO_GPU, self._vram.reason or "there is no GPU: everything runs on the CPU")
+            self._track.reasons.add(
+                DegradedCode.NO_GPU, self._vram.reason or "there is no GPU: everything runs on the CPU"
+            )
         else:
-            self._reasons.clear(DegradedCode.NO_GPU)
+            self._track.reasons.clear(DegradedCode.NO_GPU)
 
     def _look_at_server(self) -> None:
+        track = self._track
         try:
-            self.listing = self._vlm.listing()
+            track.listing, track.server_error = self._vlm.listing(), None
         except SingletrackError as error:
-            self.listing = None
-            self._life.to(ModelState.UNAVAILABLE)
-            self._reasons.add(DegradedCode.OLLAMA_UNREACHABLE, error.message)
+            track.listing, track.server_error = None, error
+            track.life.to(ModelState.UNAVAILABLE)
+            track.reasons.add(DegradedCode.OLLAMA_UNREACHABLE, error.message)
             return
-        self._reasons.clear(DegradedCode.OLLAMA_UNREACHABLE)
-        self._life.saw(listed=self.listing is not None)
-        if self.listing is None:
-            self._reasons.clear(DegradedCode.VLM_VRAM_SHORT)
+        track.reasons.clear(DegradedCode.OLLAMA_UNREACHABLE)
+        track.life.saw(listed=track.listing is not None)
+        if track.listing is None:
+            track.reasons.clear(DegradedCode.VLM_VRAM_SHORT)
         else:
-            self._reasons.clear(DegradedCode.VLM_LOAD_FAILED, DegradedCode.VLM_MODEL_MISSING)
-            self._use.adopt()
+            track.reasons.clear(DegradedCode.VLM_LOAD_FAILED, DegradedCode.VLM_MODEL_MISSING)
+            track.use.adopt()
 
     def _judge_placement(self, vram: VRAMInfo | None) -> None:
         """Find a model that is partly on the CPU although there is a GPU."""
-        listing = self.listing
+        listing = self._track.listing
         if vram is None or listing is None or listing.vram_mb >= listing.size_mb:
-            self._reasons.clear(DegradedCode.VLM_PARTLY_ON_CPU)
+            self._track.reasons.clear(DegradedCode.VLM_PARTLY_ON_CPU)
             return
-        self._reasons.add(
+        self._track.reasons.add(
             DegradedCode.VLM_PARTLY_ON_CPU,
             f"{listing.vram_mb} of the {listing.size_mb} MB of {self._vlm.model} are on the GPU, the rest is on the "
             "CPU and slow. Free VRAM and load it again, or choose a smaller model.",
@@ -116,37 +88,37 @@ class Observer:
 
     def _judge_release(self, vram: VRAMInfo | None) -> None:
         """End what was said of memory that was not released, once it is; and of a model, once it is gone."""
-        expected_mb = self._release_expected_mb
-        if expected_mb is not None and vram is not None and vram.used_mb > expected_mb:
+        release = self._track.release
+        if not release.is_back(None if vram is None else vram.used_mb):
             return
-        if expected_mb is not None or self._life.state in (ModelState.UNLOADED, ModelState.FAILED):
-            self._release_expected_mb = None
-            self._reasons.clear(DegradedCode.VRAM_NOT_RELEASED)
+        if release.overdue or self._track.life.state in (ModelState.UNLOADED, ModelState.FAILED):
+            release.settle()
+            self._track.reasons.clear(DegradedCode.VRAM_NOT_RELEASED)
 
     def learn_vlm(self, before_mb: int | None, after_mb: int | None) -> None:
         """Compare what a load took by the driver (MiB) with what it took before, and remember a full one."""
-        listing = self.listing
+        listing = self._track.listing
         if before_mb is None or after_mb is None or listing is None:
             return
         taken_mb = after_mb - before_mb
-        least_mb = (self._footprints.vlm_mb or 0) * SHORT_PART or listing.vram_mb * SHORT_OF_LISTED_PART
+        least_mb = (self._track.footprints.vlm_mb or 0) * SHORT_PART or listing.vram_mb * SHORT_OF_LISTED_PART
         if taken_mb < least_mb:
-            self._reasons.add(
+            self._track.reasons.add(
                 DegradedCode.VLM_VRAM_SHORT,
                 f"{self._vlm.model} took {taken_mb} MB of this GPU's VRAM where at least {least_mb:.0f} MB were "
                 "expected: a part of it, perhaps its vision part, is on the CPU or on another GPU. Free VRAM and load "
                 "it again.",
             )
             return
-        self._reasons.clear(DegradedCode.VLM_VRAM_SHORT)
+        self._track.reasons.clear(DegradedCode.VLM_VRAM_SHORT)
         # More than that was taken by somebody else meanwhile, and would be held against the model for ever.
         plausible_mb = listing.vram_mb * 1.25 + CONTEXT_MB
         if listing.vram_mb >= listing.size_mb and 0 < taken_mb <= plausible_mb:
-            self._footprints.vlm_mb = taken_mb
+            self._track.footprints.vlm_mb = taken_mb
 
     def learn_clip(self, before_mb: int | None, after_mb: int | None) -> None:
         """Remember what a migration to the GPU took by the driver (MiB)."""
         if before_mb is None or after_mb is None:
             return
         if 0 < after_mb - before_mb <= self._config.clip_mb * 3:
-            self._footprints.clip_mb = after_mb - before_mb
+            self._track.footprints.clip_mb = after_mb - before_mb

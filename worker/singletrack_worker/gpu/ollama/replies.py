@@ -1,4 +1,4 @@
-"""What an Ollama server answers, as far as it matters here."""
+"""The replies of an Ollama server, as far as they matter here."""
 
 from pydantic import BaseModel, NonNegativeInt
 
@@ -9,54 +9,54 @@ _NS_PER_S = 1_000_000_000
 
 
 class Named(BaseModel):
-    """A name at the server; those with the same digest are the same model. Some servers send no digest."""
+    """A model's name at the server; names with the same digest are the same model. Some servers send no digest."""
 
     name: str
     digest: str | None = None
 
     def is_called(self, name: str) -> bool:
-        """Return whether that is its name, with or without the tag `latest`."""
+        """Return whether this is its name, with or without the tag `latest`."""
         return full_name(self.name) == full_name(name)
 
 
-class Loaded(Named):
-    """A model that is loaded; sizes in bytes, `size_vram` is the part of `size` that is on GPUs.
+class Listed(Named):
+    """A loaded model; sizes in bytes, `size_vram` is the part of `size` that is on GPUs.
 
-    The server has one runner for all names of a model, and lists it under the one by which it was loaded.
+    The server runs a model once whatever its names, and lists it under the name it was loaded by.
     """
 
     size: NonNegativeInt
     size_vram: NonNegativeInt
 
     def as_ours(self) -> VlmListing:
-        """Give its sizes."""
+        """Return its sizes, as those of our model."""
         return VlmListing(_mb(self.size), _mb(self.size_vram))
 
     def as_other(self) -> OtherModel:
-        """Give it as a model that is none of ours."""
+        """Return it as another model than ours."""
         return OtherModel(self.name, _mb(self.size), _mb(self.size_vram))
 
 
 class Ps(BaseModel):
-    """The models that are loaded."""
+    """The loaded models."""
 
-    models: list[Loaded]
+    models: list[Listed]
 
 
 class Tags(BaseModel):
-    """The names that the server has."""
+    """The models that the server has, by name."""
 
     models: list[Named]
 
 
 class Done(BaseModel):
-    """What a load and an unload are answered with."""
+    """The reply to a load or an unload."""
 
     done: bool
 
 
 class Show(BaseModel):
-    """What a model can do; older servers do not tell."""
+    """What a model can do; older servers do not say."""
 
     capabilities: list[str] | None = None
 
@@ -85,7 +85,7 @@ class Chunk(BaseModel):
     eval_duration: int | None = None
 
     def answer(self, text: str) -> VlmAnswer:
-        """Give the whole text with the figures of this last line."""
+        """Return the whole text with the figures of this last line."""
         return VlmAnswer(
             text=text,
             prompt_tokens=self.prompt_eval_count,

@@ -1,1 +1,1 @@
-"""The memory of the GPU, by the driver or simulated."""
+"""The memory of the GPU, from the driver or simulated."""

@@ -1,6 +1,6 @@
-"""A GPU that is not there: memory accounted, so that any machine shows how modes move it.
+"""A GPU that is not there: its memory is only accounted for, so that any machine can show how modes move it.
 
-Chosen by name (`SINGLETRACK_GPU=simulated`), never by default, and it says so wherever it shows itself.
+It is chosen by name (`SINGLETRACK_GPU=simulated`), never by default, and marked as simulated wherever it is shown.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ class _Tenant:
 
 
 class SimulatedGpu:
-    """Adds up what its tenants say that they take, in MiB, beside `base_mb` for the desktop."""
+    """Adds up the memory that its tenants say they take, in MiB, and `base_mb` for the desktop."""
 
     def __init__(self, total_mb: int, base_mb: int = 300) -> None:
         self._total_mb = total_mb
@@ -30,26 +30,26 @@ class SimulatedGpu:
 
     @property
     def gpu(self) -> GpuInfo | None:
-        """A GPU of its own name."""
+        """The GPU, under a name that says that it is simulated."""
         name = f"simulated {self._total_mb / 1024:.0f} GiB GPU"
         return GpuInfo(name=name, uuid="SIMULATED-0", simulated=True)
 
     @property
     def reason(self) -> str:
-        """Empty: as far as anybody can tell, there is a GPU."""
+        """Empty, since there is a GPU."""
         return ""
 
     def add_tenant(self, name: str, takes_mb: Callable[[], int], pid: Callable[[], int | None] = lambda: None) -> None:
-        """Account for a tenant by what `takes_mb` says at each reading; one that has a `pid` is listed as a process."""
+        """Count what `takes_mb` returns at each reading; a tenant that has a `pid` is listed as a process."""
         self._tenants[name] = _Tenant(takes_mb, pid)
 
     def read(self) -> VRAMInfo | None:
-        """Add up."""
+        """Add the memory up (MiB)."""
         used = min(self._total_mb, self._base_mb + sum(tenant.takes_mb() for tenant in self._tenants.values()))
         return VRAMInfo(total_mb=self._total_mb, used_mb=used, free_mb=self._total_mb - used)
 
     def processes(self) -> tuple[GpuProcess, ...]:
-        """List the tenants that are on the GPU, those whose pid is known."""
+        """List the tenants that are on the GPU and have a pid, by pid."""
         found = ((name, tenant.pid(), tenant.takes_mb()) for name, tenant in self._tenants.items())
         listed = (GpuProcess(pid=pid, name=name, vram_mb=mb) for name, pid, mb in found if pid is not None and mb > 0)
         return tuple(sorted(listed, key=lambda process: process.pid))
@@ -59,9 +59,9 @@ class SimulatedGpu:
 
 
 class SimulatedVlm:
-    """A VLM on a real server whose memory counts on the simulated GPU, whatever the server does with it.
+    """A VLM on a real server whose memory counts on the simulated GPU, wherever the server puts it.
 
-    Like Ollama, it puts on the CPU what does not fit at the moment of the load.
+    Like Ollama, it puts on the CPU what does not fit when the model is loaded.
     """
 
     def __init__(self, server: Vlm, gpu: SimulatedGpu, size_mb: int) -> None:
@@ -85,12 +85,12 @@ class SimulatedVlm:
         return self._others
 
     def listing(self) -> VlmListing | None:
-        """The size that was configured, and the part of it that found room."""
+        """Return the size that was configured, and the part of it that found room."""
         try:
             self._listed = self._server.listing() is not None
             self._others = tuple(OtherModel(it.name, it.size_mb, vram_mb=it.size_mb) for it in self._server.others)
         except SingletrackError:
-            # A server that does not answer holds no memory that anybody could see.
+            # Nobody can see what a server that does not answer holds.
             self._listed, self._others = False, ()
             raise
         if not self._listed:
@@ -133,7 +133,7 @@ class SimulatedVlm:
         self._server.close()
 
     def _takes_mb(self) -> int:
-        """As of the last look at the server: a reading of the memory never waits for it."""
+        """Return its memory as of the last look at the server: a reading of the GPU never waits for it."""
         if not self._listed:
             return 0
         return self._size_mb if self._vram_mb is None else self._vram_mb

@@ -1,4 +1,4 @@
-"""The memory of the GPU as the driver tells it, over NVML."""
+"""The memory of the GPU as the NVIDIA driver reports it, through NVML."""
 
 import logging
 from collections.abc import Callable
@@ -20,8 +20,8 @@ _log = logging.getLogger(__name__)
 class VRAMMonitor:
     """Reads one GPU, by its index in NVML's order (that of `nvidia-smi`); without a driver there is no GPU.
 
-    NVML does not look at `CUDA_VISIBLE_DEVICES`. Raises `InvalidConfiguration` for an index that the machine with
-    its driver does not have: that is a mistake, and no reason to run on the CPU in silence.
+    NVML ignores `CUDA_VISIBLE_DEVICES`. Raises `InvalidConfiguration` for an index that a machine with a driver does
+    not have: that is a mistake, not a reason to run silently on the CPU.
     """
 
     def __init__(self, index: int = 0) -> None:
@@ -58,13 +58,13 @@ class VRAMMonitor:
             )
             return None
         total, free = int(memory.total) // _MIB, int(memory.free) // _MIB
-        # 'used' leaves out what the driver keeps for itself on newer drivers; what is not free is not to be had.
+        # Newer drivers do not count what they keep for themselves as used, but nobody else can have it.
         return VRAMInfo(total_mb=total, used_mb=total - free, free_mb=free)
 
     def processes(self) -> tuple[GpuProcess, ...]:
         """List the processes that have memory on the GPU (MiB), by pid.
 
-        Empty where the driver does not list them, as in WSL; a container sees its own only, or none.
+        Empty where the driver does not list them, as in WSL; a container sees only its own, or none.
         """
         nvml = self._nvml
         if nvml is None:
@@ -72,7 +72,7 @@ class VRAMMonitor:
         used_mb: dict[int, int | None] = {}
         for ask in (nvml.nvmlDeviceGetComputeRunningProcesses, nvml.nvmlDeviceGetGraphicsRunningProcesses):
             for process in self._listed(nvml, ask):
-                # A process that computes and draws is in both lists, each time with all that it has.
+                # A process that computes and draws is in both lists, each time with all of its memory.
                 used_mb[process.pid] = _mb(process.usedGpuMemory) or used_mb.get(process.pid)
         return tuple(GpuProcess(pid=pid, name=_name(nvml, pid), vram_mb=mb) for pid, mb in sorted(used_mb.items()))
 
@@ -80,7 +80,7 @@ class VRAMMonitor:
         """Let go of the driver; harmless when repeated, and from any thread."""
         nvml, self._nvml = self._nvml, None
         if nvml is not None:
-            with suppress(nvml.NVMLError):  # a driver that is gone needs no farewell
+            with suppress(nvml.NVMLError):  # a driver that is gone cannot be shut down
                 nvml.nvmlShutdown()
 
     def _open(self, index: int) -> None:
@@ -103,15 +103,15 @@ class VRAMMonitor:
     def _find(self, nvml: ModuleType, index: int) -> None:
         count = nvml.nvmlDeviceGetCount()
         if count == 0:
-            self._lose("the NVIDIA driver knows no GPU: everything runs on the CPU")
+            self._lose("the NVIDIA driver finds no GPU: everything runs on the CPU")
             return
         if index >= count:
             self.close()
             raise InvalidConfiguration(f"SINGLETRACK_GPU_INDEX is {index}, and this machine has {count} GPUs")
         self._handle = nvml.nvmlDeviceGetHandleByIndex(index)
         self._gpu = GpuInfo(
-            name=_text(nvml.nvmlDeviceGetName(self._handle)),
-            uuid=_text(nvml.nvmlDeviceGetUUID(self._handle)),
+            name=nvml.nvmlDeviceGetName(self._handle),
+            uuid=nvml.nvmlDeviceGetUUID(self._handle),
             index=index,
         )
 
@@ -128,10 +128,6 @@ class VRAMMonitor:
         self.close()
 
 
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value
-
-
 def _mb(used_bytes: int | None) -> int | None:
     return None if used_bytes is None else used_bytes // _MIB
 
@@ -139,13 +135,13 @@ def _mb(used_bytes: int | None) -> int | None:
 def _name(nvml: ModuleType, pid: int) -> str:
     """Name a process without its arguments, which may hold secrets."""
     try:
-        # A program may call itself what is no UTF-8, and what is no UTF-8 cannot be told to anybody.
+        # A program's name may not be UTF-8, and could not be sent to anybody as it is.
         return writable(psutil.Process(pid).name())
     except psutil.Error:
         pass  # another user's on Windows, or of another pid namespace: the driver may know it
     try:
-        path = _text(nvml.nvmlSystemGetProcessName(pid))
-    except (nvml.NVMLError, UnicodeDecodeError):
+        path: str = nvml.nvmlSystemGetProcessName(pid)
+    except (nvml.NVMLError, UnicodeDecodeError):  # nvidia-ml-py decodes what the driver says
         return "unknown"
     return path.replace("\\", "/").rpartition("/")[2] or "unknown"
 
@@ -171,25 +167,8 @@ class NoGpu:
         return None
 
     def processes(self) -> tuple[GpuProcess, ...]:
-        """None are on it."""
+        """None."""
         return ()
 
     def close(self) -> None:
         """Nothing is held."""
-
-
-class ChangeDetector:
-    """Tells changes of VRAM in use that are worth an event (R2.2): 100 MB or more since the last one told."""
-
-    THRESHOLD_MB = 100
-
-    def __init__(self) -> None:
-        self._last_mb: int | None = None
-
-    def changed_from(self, used_mb: int) -> int | None:
-        """Return what was in use at the last change told (MiB) if this is a change, else None."""
-        last = self._last_mb
-        if last is None or abs(used_mb - last) >= self.THRESHOLD_MB:
-            self._last_mb = used_mb
-            return last
-        return None

@@ -11,7 +11,7 @@ from singletrack_tasks.status import ClipModel
 from singletrack_worker.gpu.ports import Blobs, Clip, VectorCache
 
 
-class Embedder:
+class Vectorizer:
     """Feeds CLIP."""
 
     def __init__(self, clip: Clip, blobs: Blobs, cache: VectorCache) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 from singletrack_tasks.errors import BlobMissing, ClipUnavailable, InvalidImage, InvalidRequest
 from singletrack_tasks.payload.blobs import Blob
 from singletrack_tasks.payload.images import prepare
-from singletrack_worker.gpu.operations.embedder import Embedder
+from singletrack_worker.gpu.operations.vectorizer import Vectorizer
 from singletrack_worker.gpu.vram.vram_monitor import NoGpu
 from tests.fakes import (
     CLIP_MODEL,
@@ -33,7 +33,7 @@ class Studio:
         clip = FakeClip(NoGpu("no driver"), FakeClock())
         if started:
             clip.start()
-        self.embedder = Embedder(clip, self.blobs, self.cache)
+        self.embedder = Vectorizer(clip, self.blobs, self.cache)
 
     def file(self, image: Image.Image) -> Blob:
         """Keep an image as a PNG file."""

@@ -1,0 +1,23 @@
+"""What was found when somebody looked."""
+
+from dataclasses import dataclass
+
+from singletrack_tasks.status import ModelState, VRAMInfo
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What was found: memory (MiB), the tenants, and what is known of their size.
+
+    `vlm_needs_mb` is None for a VLM that was never seen on this GPU; `vlm_wanted` is false for one that has been
+    idle for the timeout, or that was unloaded for it.
+    """
+
+    vram: VRAMInfo | None
+    vlm: ModelState
+    vlm_wanted: bool
+    vlm_needs_mb: int | None
+    clip_on_gpu: bool
+    clip_ready: bool
+    clip_needs_mb: int
+    unreleased: bool = False

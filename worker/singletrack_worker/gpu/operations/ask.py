@@ -1,0 +1,69 @@
+"""Questions to the VLM."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from singletrack_tasks.errors import OllamaUnreachable, UnknownModel
+from singletrack_tasks.vlm import Ask, AskResult
+from singletrack_worker.gpu.operations.handler import Handler, Workbench
+from singletrack_worker.gpu.operations.questions import Answered, Questions
+from singletrack_worker.gpu.operations.vlm_on_demand import VlmOnDemand
+from singletrack_worker.gpu.turn import Turn
+
+
+class AskHandler(Handler[Ask, AskResult]):
+    """Puts a question, loading the VLM first if need be (P9), as a visitor where the mode does not want it."""
+
+    recorded = True
+
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__(bench)
+        self._vlm = VlmOnDemand(bench)
+        self._questions = Questions(bench.config, bench.tenants.vlm, bench.clock, bench.stores.answers)
+
+    def run(self, request: Ask, turn: Turn) -> AskResult:
+        """Ask; raises what loading the VLM and asking it raise."""
+        self._refuse_other_model(request)
+        images = self.bench.stores.blobs.get(request.images)
+        with turn.broken_off_at_deadline():
+            self._vlm.bring(turn)
+            answered = self._put(request, images, turn)
+        self.bench.track.use.touch()
+        answer = answered.answer
+        return AskResult(
+            text=answer.text,
+            value=answered.value,
+            model=self.bench.tenants.vlm.model,
+            device=self._device(),
+            prompt_tokens=answer.prompt_tokens,
+            answer_tokens=answer.answer_tokens,
+            load_s=answer.load_s,
+            generate_s=answer.generate_s,
+            tries=answered.tries,
+            **turn.outcome(),
+        )
+
+    def _refuse_other_model(self, request: Ask) -> None:
+        serves = self.bench.tenants.vlm.model
+        if request.model is not None and request.model != serves:
+            raise UnknownModel(
+                f"track {self.bench.config.track} serves the VLM {serves}, not {request.model}. Leave the "
+                "model out, or set SINGLETRACK_VLM_MODEL at the worker.",
+                {"serves": serves},
+            )
+
+    def _put(self, request: Ask, images: Sequence[bytes], turn: Turn) -> Answered:
+        try:
+            return self._questions.ask(request, images, turn)
+        except OllamaUnreachable:
+            # The status is to say so at once, and not at the next tick.
+            self.bench.transitions.look()
+            raise
+
+    def _device(self) -> Literal["gpu", "cpu", "split", "unknown"]:
+        listing = self.bench.track.listing
+        if listing is None:
+            return "unknown"
+        if self.bench.tenants.vram.gpu is None or listing.vram_mb == 0:
+            return "cpu"
+        return "gpu" if listing.vram_mb >= listing.size_mb else "split"

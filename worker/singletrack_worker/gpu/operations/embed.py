@@ -1,0 +1,59 @@
+"""Embeddings, where CLIP is; and where that is."""
+
+from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts, FindClip, FindClipResult
+from singletrack_tasks.payload.vectors import Vector, Vectors
+from singletrack_worker.gpu.operations.handler import Handler, Workbench
+from singletrack_worker.gpu.operations.vectorizer import Vectorizer
+from singletrack_worker.gpu.turn import Turn
+
+
+class EmbedImagesHandler(Handler[EmbedImages, EmbeddingResult]):
+    """Embeds images where CLIP is."""
+
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__(bench)
+        self._vectorizer = _vectorizer(bench)
+
+    def run(self, request: EmbedImages, turn: Turn) -> EmbeddingResult:
+        """Embed them."""
+        self.bench.clip_start.wait(turn)
+        pixels = self._vectorizer.prepare_images(request.images, request.fingerprint)
+        return _result(self.bench, self._vectorizer, self._vectorizer.embed_images(pixels), turn)
+
+
+class EmbedTextsHandler(Handler[EmbedTexts, EmbeddingResult]):
+    """Embeds texts where CLIP is."""
+
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__(bench)
+        self._vectorizer = _vectorizer(bench)
+
+    def run(self, request: EmbedTexts, turn: Turn) -> EmbeddingResult:
+        """Embed them."""
+        self.bench.clip_start.wait(turn)
+        return _result(self.bench, self._vectorizer, self._vectorizer.embed_texts(request.texts), turn)
+
+
+class FindClipHandler(Handler[FindClip, FindClipResult]):
+    """Asks the encoder for the device of its weights (P12)."""
+
+    def run(self, request: FindClip, turn: Turn) -> FindClipResult:
+        """Ask; raises `ClipUnavailable` where there is none."""
+        self.bench.clip_start.wait(turn)
+        _vectorizer(self.bench).model()
+        return FindClipResult(device=self.bench.tenants.clip.find(), **turn.outcome())
+
+
+def _vectorizer(bench: Workbench) -> Vectorizer:
+    return Vectorizer(bench.tenants.clip, bench.stores.blobs, bench.stores.cache)
+
+
+def _result(bench: Workbench, vectorizer: Vectorizer, vectors: Vector, turn: Turn) -> EmbeddingResult:
+    packed = Vectors.of(vectors)
+    bench.transitions.note_fallback(turn)
+    return EmbeddingResult(
+        vectors=packed,
+        device=bench.tenants.clip.device,
+        fingerprint=vectorizer.model().fingerprint,
+        **turn.outcome(),
+    )

@@ -1,0 +1,38 @@
+"""The check that keeps the GPU in order."""
+
+from singletrack_tasks.events import IdleUnload
+from singletrack_tasks.result import StepReceipt
+from singletrack_tasks.upkeep import Tick, TickResult
+from singletrack_worker.gpu.moving.planner import Demand
+from singletrack_worker.gpu.operations.handler import Handler
+from singletrack_worker.gpu.turn import Turn
+
+
+class TickHandler(Handler[Tick, TickResult]):
+    """Unloads an idle VLM (P8), replaces encoders that died, and mends what differs from the mode's contract.
+
+    Models and memory of others are looked for before anything moves.
+    """
+
+    recorded = True
+
+    def run(self, request: Tick, turn: Turn) -> TickResult:
+        """Check, and mend."""
+        track, transitions = self.bench.track, self.bench.transitions
+        self.bench.clip_start.check()
+        transitions.note_fallback(turn)
+        was_used, idle_s = track.use.known, track.use.idle_s
+        turn.moves = transitions.run(track.saved.mode, Demand.UPKEEP, turn)
+        unload = next((move.receipt for move in turn.moves if move.receipt.step == "unload_vlm"), None)
+        unloaded = unload is not None and unload.ok
+        if unloaded:
+            track.use.forget()
+        if unload is not None and unloaded and was_used:
+            self._tell(unload, idle_s, turn)
+        return TickResult(idle_unloaded=unloaded, **turn.outcome())
+
+    def _tell(self, unload: StepReceipt, idle_s: float, turn: Turn) -> None:
+        at, model = self.bench.clock.time(), self.bench.tenants.vlm.model
+        self.bench.track.emit(
+            IdleUnload(at_unix_s=at, job_id=turn.job.id or None, model=model, idle_s=idle_s, receipt=unload)
+        )
