@@ -303,7 +303,7 @@ class TestDeadLetters:
             wait_for(lambda begun=begun: starts(place, job.id) == begun, "it is begun again")  # type: ignore[misc] # mypy takes no defaults there
         kill(worker)
         place.worker()
-        with pytest.raises(errors.DeadLettered, match="begun 3 times"):
+        with pytest.raises(errors.DeadLettered, match="started 3 times"):
             job.result()
         assert behind.result().track == TRACK
         ((letter_id, letter),) = place.client.dead_letters()

@@ -16,7 +16,7 @@ from singletrack_ops.embedded.net import LOOPBACK, free_port, get_json, get_text
 from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_tasks.errors import JobCancelled, UnknownModel
 from singletrack_tasks.status import ModelState
-from singletrack_worker.sight.metrics import MIB
+from singletrack_worker.settings import MIB
 from tests.integration.conftest import CLIP_MB, TOTAL_MB, VLM_MB
 from tests.integration.ops.waiting import wait_for
 from tests.integration.worker_tools import running_worker, submit_endless, worker_environ

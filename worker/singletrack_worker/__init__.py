@@ -4,8 +4,8 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    # Celery's command line looks for `celery` here. Made on demand, since encoder processes import
-    # `singletrack_worker.gpu` and need neither Celery nor the memory that it takes.
+    # Celery's command line looks for `celery` here. It is made on demand, since encoder processes import
+    # `singletrack_worker.gpu` and can do without Celery and the memory it takes.
     if name == "celery":
         from singletrack_tasks.errors import InvalidConfiguration
 

@@ -1,8 +1,8 @@
-"""What a worker does around Celery's own steps: in this order at the start, in the reverse at the end.
+"""What a worker does besides Celery's own steps: in this order at the start, in reverse at the end.
 
 `OneAtATime` refuses a pool that could run two operations at once. `LockHost` takes the GPU's lock on this host.
-`HoldTrack` takes the lease on the track, of all hosts, and puts back what earlier workers left in hand. `Manage`
-builds the manager, gives it to the tasks, and takes it away after the last of them.
+`HoldTrack` takes the lease on the track, across all hosts, and puts back the messages that earlier workers left.
+`Manage` builds the manager for the tasks, and takes it away after the last of them.
 """
 
 import logging
@@ -26,8 +26,8 @@ _log = logging.getLogger(__name__)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _CELERYS_REVOKE: Any = Panel.data["revoke"]
 
-# Each of these could make two operations run at once, or take the worker off its queue.
-# The last ones try to end a thread, which cannot be done, and would leave its job in hand for ever: `gpu_cancel` can.
+# Most of these could make two operations run at once, or take the worker off its queue. The last two try to kill a
+# thread, which is impossible and would leave its job in hand for ever; `gpu_cancel` does what they are meant for.
 REFUSED_COMMANDS = (
     "pool_grow",
     "pool_shrink",
@@ -40,7 +40,7 @@ REFUSED_COMMANDS = (
 
 
 class OneAtATime(bootsteps.StartStopStep):
-    """Refuses to start with another pool than one thread, and takes the commands that could change that away."""
+    """Refuses any pool but one thread, and removes the remote control commands that could change that."""
 
     requires = ("celery.worker.components:Timer",)
 
@@ -48,12 +48,12 @@ class OneAtATime(bootsteps.StartStopStep):
         super().__init__(worker, **options)
         if worker.concurrency != 1 or not worker.pool_cls.__module__.endswith("concurrency.thread"):
             raise SystemExit(
-                "A GPU worker runs one operation at a time: leave --pool and --concurrency out, or give "
+                "A GPU worker runs one operation at a time: omit --pool and --concurrency, or use "
                 "--pool=threads --concurrency=1."
             )
         if options.get("autoscale") or worker.options.get("autoscale"):
-            raise SystemExit("A GPU worker runs one operation at a time: leave --autoscale out.")
-        # Workers of a track do not know each other: asking around for them only delays the start.
+            raise SystemExit("A GPU worker runs one operation at a time: omit --autoscale.")
+        # Workers do not cooperate: looking for others only delays the start.
         worker.options.update(without_gossip=True, without_mingle=True)
         for command in REFUSED_COMMANDS:
             Panel.data.pop(command, None)
@@ -62,7 +62,7 @@ class OneAtATime(bootsteps.StartStopStep):
 
 
 class LockHost(bootsteps.StartStopStep):
-    """Takes the GPU's lock on this host, or ends with exit status 75."""
+    """Takes the GPU's lock on this host, or exits with status 75."""
 
     requires = ("celery.worker.components:Pool", OneAtATime)
 
@@ -71,7 +71,7 @@ class LockHost(bootsteps.StartStopStep):
         worker.gpu_vram = worker.gpu_lock = None
 
     def start(self, worker: Any) -> None:
-        """Find the GPU and lock it; a standby waits."""
+        """Find the GPU and lock it; a standby waits for the lock."""
         from singletrack_worker.assembly import build_vram
         from singletrack_worker.tenure.tenure import HeldByAnother, host_lock, take_lock
 
@@ -90,7 +90,7 @@ class LockHost(bootsteps.StartStopStep):
         worker.gpu_lock = lock
 
     def stop(self, worker: Any) -> None:
-        """Let go of the lock; calling it again does nothing."""
+        """Release the lock; harmless when repeated."""
         if worker.gpu_lock is not None:
             worker.gpu_lock.release()
             worker.gpu_lock = None
@@ -101,7 +101,7 @@ class LockHost(bootsteps.StartStopStep):
 
 
 class HoldTrack(bootsteps.StartStopStep):
-    """Takes the lease on the track and opens its inbox, or ends with exit status 75."""
+    """Takes the lease on the track and opens its inbox, or exits with status 75."""
 
     requires = (LockHost,)
 
@@ -110,7 +110,7 @@ class HoldTrack(bootsteps.StartStopStep):
         worker.gpu_redis = worker.gpu_tenure = None
 
     def start(self, worker: Any) -> None:
-        """Connect, take the lease, and put back what was left in hand; a standby waits."""
+        """Connect, take the lease, and put back what earlier workers left; a standby waits for the lease."""
         from singletrack_worker.store.connection import connect
         from singletrack_worker.tenure.tenure import HeldByAnother, Tenure
 
@@ -127,7 +127,7 @@ class HoldTrack(bootsteps.StartStopStep):
         inbox.provide(tenure.inbox)
 
     def stop(self, worker: Any) -> None:
-        """Put back what is in hand and give the lease back; calling it again does nothing."""
+        """Put back what is in hand and give the lease back; harmless when repeated."""
         inbox.provide(None)
         if worker.gpu_tenure is not None:
             worker.gpu_tenure.end()
@@ -151,7 +151,7 @@ class Manage(bootsteps.StartStopStep):
         worker.gpu_worker = worker.gpu_stopping = worker.gpu_metrics = None
 
     def start(self, worker: Any) -> None:
-        """Build the manager, let it see what there is, and give it to the tasks."""
+        """Build the manager, let it take stock, and give it to the tasks."""
         from singletrack_worker.assembly import Worker
         from singletrack_worker.sight.metrics_server import MetricsServer
 
@@ -178,7 +178,7 @@ class Manage(bootsteps.StartStopStep):
         worker.app.gpu = manager
 
     def stop(self, worker: Any) -> None:
-        """Let the operation in flight finish, then end the encoders; calling it again does nothing."""
+        """Let the operation in flight finish, then stop the encoders; harmless when repeated."""
         if worker.gpu_stopping is not None:
             worker.gpu_stopping.begin()
         worker.pool.stop()
@@ -201,7 +201,7 @@ class Manage(bootsteps.StartStopStep):
 
 @control_command(args=[("job_id", str)], signature="<job_id>")
 def gpu_cancel(state: Any, job_id: str) -> dict[str, str]:
-    """Break off the operation of a job, if it is the one in flight."""
+    """Break off a job's operation, if it is in flight."""
     running = state.consumer.controller.gpu_worker
     done = running is not None and running.manager.cancel(job_id)
     return {"ok": f"job {job_id} {'was told to stop' if done else 'is not in flight'}"}
@@ -209,7 +209,7 @@ def gpu_cancel(state: Any, job_id: str) -> dict[str, str]:
 
 @control_command(args=[("request_id", str)], signature="<request_id>")
 def gpu_record(state: Any, request_id: str) -> dict[str, str]:
-    """Have what the flight recorder holds written to Redis, for whoever sent the request."""
+    """Have the flight recorder's recording written to Redis for the client that asked."""
     running = state.consumer.controller.gpu_worker
     if running is None or not _REQUEST_ID.fullmatch(request_id):
         return {"error": f"no recording for the request {request_id!r:.80}"}
@@ -218,11 +218,11 @@ def gpu_record(state: Any, request_id: str) -> dict[str, str]:
 
 
 def _revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **options: Any) -> Any:
-    """Keep a job from being started, and leave one that runs alone, whatever else is asked for."""
+    """Keep a job from starting; one that is running is left alone, whatever the options say."""
     return _CELERYS_REVOKE(state, task_id, **options)
 
 
-STEPS = (OneAtATime, LockHost, HoldTrack, Manage)
+BOOTSTEPS = (OneAtATime, LockHost, HoldTrack, Manage)
 
 
 def _tenure(tenure_class: Any, worker: Any, config: GPUResourceConfig) -> Any:
@@ -233,6 +233,6 @@ def _tenure(tenure_class: Any, worker: Any, config: GPUResourceConfig) -> Any:
 
 
 def _end_as_held(error: Exception) -> NoReturn:
-    """End with the exit status that tells a service manager to try again later."""
+    """Exit with the status that tells a service manager to try again later."""
     _log.critical("%s", error)
     raise SystemExit(EX_HELD)

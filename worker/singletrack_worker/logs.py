@@ -1,6 +1,6 @@
-"""The worker's log: a line of JSON an entry, or text on a terminal; each says which track, job and action it is of.
+"""The worker's log: one line of JSON per entry, or text on a terminal, with the track, job and action it belongs to.
 
-What is logged is what happened, with ids and figures: no prompts, images, answers or passwords.
+Entries say what happened, with ids and figures; prompts, images, answers and passwords never appear.
 """
 
 import json
@@ -20,7 +20,7 @@ from singletrack_worker.settings import LogFormat
 
 @dataclass(frozen=True)
 class _Doing:
-    """The job that a thread is at, and its operation."""
+    """The job that a thread is working on, and its operation."""
 
     job_id: str
     action: str
@@ -31,7 +31,7 @@ _doing: ContextVar[_Doing | None] = ContextVar("singletrack_doing", default=None
 
 @contextmanager
 def doing(job_id: str, task: str) -> Iterator[None]:
-    """Have what this thread logs meanwhile say that it is of this job."""
+    """Mark what this thread logs meanwhile as belonging to this job."""
     token = _doing.set(_Doing(job_id, kind_of(task)))
     try:
         yield
@@ -40,7 +40,7 @@ def doing(job_id: str, task: str) -> Iterator[None]:
 
 
 def set_up(track: str, log_format: LogFormat) -> None:
-    """Have Celery's loggers, once it has set them up, write in this format."""
+    """Make Celery's loggers write in this format, once Celery has set them up."""
 
     def take_over(logger: logging.Logger, **_: Any) -> None:
         for handler in logger.handlers:
@@ -58,7 +58,7 @@ class JsonFormatter(logging.Formatter):
         self._track = track
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record in one line; a traceback is under `traceback`."""
+        """Format a record as one line, any traceback under `traceback`."""
         entry = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -75,21 +75,21 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """Text for a terminal, with the same at the end of the line."""
+    """Text for a terminal, with track, action and job at the end of the line."""
 
     def __init__(self, track: str) -> None:
         super().__init__("%(asctime)s %(levelname)-8s %(message)s [%(of)s]")
         self._track = track
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record, its traceback on the lines after it."""
+        """Format a record, any traceback on the lines after it."""
         of = _of(record)
         record.of = self._track if of is None else f"{self._track} {of.action} {of.job_id}"
         return super().format(record)
 
 
 def _of(record: logging.LogRecord) -> _Doing | None:
-    """What a record is of: as Celery says it of a task that comes and goes, else what its thread is at."""
+    """Find what a record belongs to: the task that Celery names in it, else what its thread is working on."""
     data = getattr(record, "data", None)
     if isinstance(data, dict) and "id" in data:
         task = str(data.get("name", ""))

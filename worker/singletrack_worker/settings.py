@@ -1,4 +1,4 @@
-"""Every setting of the worker, from the environment (`SINGLETRACK_*`), checked across fields at the start."""
+"""Every setting of the worker, from the environment (`SINGLETRACK_*`), checked as a whole at the start."""
 
 from pathlib import Path
 from typing import Literal, Self
@@ -13,8 +13,8 @@ from singletrack_tasks.ollama_address import client_url
 from singletrack_tasks.status import ResizeMode
 
 MIB = 1024 * 1024
-# Ollama lets a model go by itself this long after the idle check should have done it: if the worker dies, the
-# memory comes back all the same.
+# Ollama unloads a model by itself this long after the idle check should have done so: the memory is freed even if the
+# worker dies.
 KEEP_ALIVE_MARGIN_S = 120.0
 # With idle unloading off (R4.3) the model stays for a day after each question, never for ever.
 KEEP_ALIVE_WITHOUT_TIMEOUT_S = 24 * 3600.0
@@ -26,12 +26,12 @@ LogFormat = Literal["auto", "json", "text"]
 class GPUResourceConfig(BaseSettings):
     """The settings of one track; times in seconds, memory in MiB.
 
-    `gpu` is `auto` (NVML's GPU of `gpu_index`, the CPU where there is no driver), `none` (the CPU, whatever is
-    there) or `simulated`, whose sizes are the `simulated_*` figures. `clip_mb` is what CLIP is taken to need until
-    its first migration was measured. `foreign_models` is what is done about models that somebody else loads at the
-    Ollama server: they are reported in either case. `lock_dir` has to be the same for all workers of a host. `grace_s`
-    is what the operation in flight has to finish when the worker is told to end. `metrics_port` 0 means that no metrics
-    are served. `log_format` `auto` is text on a terminal and JSON elsewhere.
+    `gpu` is `auto` (NVML's GPU number `gpu_index`, or the CPU without a driver), `none` (always the CPU) or
+    `simulated`, with the sizes in `simulated_*`. `clip_mb` is what CLIP is assumed to need until its first migration
+    was measured. `foreign_models` says what to do about models that somebody else loads on the Ollama server; they are
+    reported in either case. `lock_dir` must be the same for all workers of a host. `grace_s` is how long the operation
+    in flight may take to finish when the worker is told to end. `metrics_port` 0 serves no metrics. `log_format` `auto`
+    means text on a terminal and JSON elsewhere.
     """
 
     model_config = SettingsConfigDict(
@@ -160,12 +160,12 @@ class GPUResourceConfig(BaseSettings):
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Read the environment; raises `InvalidConfiguration`, which names each variable that is wrong."""
+        """Read the environment; raises `InvalidConfiguration`, which names each invalid variable."""
         try:
             return cls()
         except ValidationError as error:
-            # Not `from error`: what pydantic prints of it holds the password of a URL.
-            raise InvalidConfiguration(_told(error)) from None
+            # Not `from error`: pydantic's text contains the password in a URL.
+            raise InvalidConfiguration(_problems(error)) from None
 
     @property
     def keys(self) -> Keys:
@@ -174,7 +174,7 @@ class GPUResourceConfig(BaseSettings):
 
     @property
     def keep_alive_s(self) -> float:
-        """How long Ollama keeps the model after a question if nobody unloads it."""
+        """How long, in seconds, Ollama keeps the model after a question if nobody unloads it."""
         return self.idle_timeout_s + KEEP_ALIVE_MARGIN_S if self.idle_timeout_s else KEEP_ALIVE_WITHOUT_TIMEOUT_S
 
     @field_validator("track")
@@ -193,14 +193,14 @@ class GPUResourceConfig(BaseSettings):
     def _is_a_redis_url(cls, url: SecretStr) -> SecretStr:
         example = "for example redis://:password@host:6379/0"
         if not url.get_secret_value().startswith(("redis://", "rediss://")):
-            raise ValueError(f"it begins with redis:// or rediss://, {example}")
+            raise ValueError(f"it must begin with redis:// or rediss://, {example}")
         parts = urlsplit(url.get_secret_value())
         try:
             has_address = bool(parts.hostname) and parts.port != 0
         except ValueError:
             has_address = False
         if not has_address:
-            raise ValueError(f"it needs a host and, if any, a port that is a number, {example}")
+            raise ValueError(f"it needs a host, and its port, if any, must be a number, {example}")
         return url
 
     @model_validator(mode="after")
@@ -208,20 +208,20 @@ class GPUResourceConfig(BaseSettings):
         if 0 < self.idle_timeout_s < self.tick_interval_s:
             raise ValueError(
                 f"tick_interval_s ({self.tick_interval_s:g}) is longer than idle_timeout_s ({self.idle_timeout_s:g}): "
-                "an idle VLM would be noticed late"
+                "an idle VLM would be noticed too late"
             )
         if self.idle_timeout_s and self.tick_interval_s >= KEEP_ALIVE_MARGIN_S:
             raise ValueError(
-                f"tick_interval_s ({self.tick_interval_s:g}) has to be below {KEEP_ALIVE_MARGIN_S:g}: Ollama would let "
-                "an idle VLM go before the check does"
+                f"tick_interval_s ({self.tick_interval_s:g}) must be below {KEEP_ALIVE_MARGIN_S:g}: Ollama would "
+                "unload an idle VLM before the check does"
             )
         if self.gpu == "simulated" and max(self.simulated_vlm_mb, self.simulated_clip_mb) > self.simulated_total_mb:
             raise ValueError("a tenant of the simulated GPU is larger than the GPU")
         return self
 
 
-def _told(error: ValidationError) -> str:
-    """Say in one line which variables are wrong, and why."""
+def _problems(error: ValidationError) -> str:
+    """Say in one line which variables are invalid, and why."""
     problems = error.errors(include_url=False, include_input=False, include_context=False)
     return "; ".join(f"{_variable(problem['loc'])}: {problem['msg']}" for problem in problems)
 

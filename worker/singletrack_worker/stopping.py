@@ -1,4 +1,4 @@
-"""The end of a worker: the operation in flight may finish, within a limit; then it is put back."""
+"""The end of a worker: the operation in flight may finish within a time limit; after that it is put back."""
 
 import logging
 import os
@@ -11,22 +11,22 @@ from typing import Protocol
 
 _log = logging.getLogger(__name__)
 
-# How long what was broken off may take to let go.
+# How long an operation that was broken off may take to end.
 LAST_S = 5.0
 
 
 class Operations(Protocol):
-    """What is broken off at the end."""
+    """Whoever runs the operation in flight."""
 
     def break_off(self) -> None:
         """End the operation in flight with an error."""
 
 
 class Stopping:
-    """Waits for the operation in flight, breaks it off when its time is up or when told to hurry, and sees it end.
+    """Waits for the operation in flight, and breaks it off when its time is up or when told to hurry.
 
-    `give_back` has what is broken off put back instead of failed; `abandon` puts back what does not let go either, and
-    frees what the worker holds: the process ends then, whatever still runs in it.
+    `give_back` makes an operation that is broken off go back on the queue instead of failing. If it does not end even
+    then, `abandon` puts it back and frees what the worker holds, and the process exits with whatever still runs in it.
     """
 
     def __init__(
@@ -47,16 +47,16 @@ class Stopping:
             threading.Thread(target=self._run, name="stopping", daemon=True).start()
 
     def hurry(self) -> None:
-        """Break off now."""
+        """Break off the operation now."""
         self._hurry.set()
 
     def over(self) -> None:
-        """The pool has ended: nothing is in flight any more."""
+        """Note that the pool has ended and nothing is in flight any more."""
         self._over.set()
         self._hurry.set()
 
     def hear_signals(self) -> None:
-        """Have the first signal to end begin, and each one after it hurry; does nothing but in the main thread."""
+        """Make the first signal to end call `begin`, and later ones `hurry`; does nothing outside the main thread."""
         if threading.current_thread() is not threading.main_thread():
             return
         ends = signal.getsignal(signal.SIGTERM)
@@ -69,7 +69,7 @@ class Stopping:
                 self.hurry()
                 return
             self.begin()
-            # Celery's own way to end in good order, for every signal: its others drop what runs.
+            # Celery's warm shutdown, whatever the signal: its other ways to end drop the running task.
             if callable(ends):
                 ends(number, frame)
 
@@ -81,16 +81,16 @@ class Stopping:
         self._hurry.wait(self._grace_s)
         if self._over.is_set():
             return
-        _log.warning("the operation in flight is broken off and put back: the worker ends")
+        _log.warning("the worker is ending: the operation in flight is broken off and put back")
         self._give_back()
         try:
             self._operations.break_off()
         except Exception:
-            # The process has to end all the same.
-            _log.exception("the operation in flight was not broken off")
+            # The process must end all the same.
+            _log.exception("could not break off the operation in flight")
         if self._over.wait(LAST_S):
             return
-        _log.error("the operation in flight does not let go: the process ends without it")
+        _log.error("the operation in flight does not end: the process exits without it")
         self._abandon()
         logging.shutdown()
         os._exit(os.EX_OK if sys.platform != "win32" else 0)

@@ -9,7 +9,6 @@ import redis
 from singletrack_ops.embedded.redis_server import EmbeddedRedis
 from singletrack_tasks.errors import InvalidConfiguration
 from singletrack_tasks.events import parse_event
-from singletrack_tasks.keys import Keys
 from singletrack_tasks.result import DegradedCode
 from singletrack_tasks.status import ModelState
 from singletrack_worker.assembly import Worker, build_tenants, build_vram
@@ -23,8 +22,7 @@ from singletrack_worker.settings import GPUResourceConfig
 from singletrack_worker.sight.telemetry import Fanout
 from singletrack_worker.store.writer import FencedWriter
 from tests.addresses import SILENT_OLLAMA
-
-TOKEN = 7
+from tests.unit.worker.track import KEYS, TOKEN
 
 
 def configured(config: GPUResourceConfig, **settings: Any) -> GPUResourceConfig:
@@ -78,19 +76,19 @@ def test_a_worker_publishes_from_its_first_moment_to_its_last(
     config: GPUResourceConfig, connection: redis.Redis, server: EmbeddedRedis
 ) -> None:
     wanted = configured(config, clip_weights="local-dir:/no/such/folder", retry_pause_s=0)
-    connection.set(Keys("unit").fence, TOKEN)
+    connection.set(KEYS.fence, TOKEN)
     writer = FencedWriter(connection, wanted.keys, Scripts(connection), lambda: TOKEN)
     worker = Worker(wanted, connection, build_vram(wanted), writer, telemetry=Fanout(()))
     worker.start()
     try:
         status = worker.manager.status()
-        assert connection.exists(Keys("unit").status)
+        assert connection.exists(KEYS.status)
         assert status.track == "unit"
         assert status.vlm.state in (ModelState.UNKNOWN, ModelState.UNAVAILABLE)
         assert DegradedCode.NO_GPU in {reason.code for reason in status.reasons}
     finally:
         worker.stop()
-    entries: Any = connection.xrange(Keys("unit").events)
+    entries: Any = connection.xrange(KEYS.events)
     kinds = [parse_event(fields[b"event"]).kind for _, fields in entries]
     assert "worker_started" in kinds
     assert kinds[-1] == "worker_stopped"

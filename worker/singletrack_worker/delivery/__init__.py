@@ -1,1 +1,1 @@
-"""How messages come to the worker, and how none of them is lost."""
+"""How messages reach the worker, and why none of them is lost."""

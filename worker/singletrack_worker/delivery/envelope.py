@@ -1,4 +1,4 @@
-"""What a message of the contract looks like on the wire, and the guard that lets nothing else in.
+"""Reads messages off the wire and rejects those that do not match the contract.
 
 Celery's message protocol, version 2, in kombu's envelope:
 https://docs.celeryq.dev/en/stable/internals/protocol.html
@@ -28,7 +28,7 @@ _ID_CHARS = 200
 
 
 class Unreadable(Exception):
-    """A message that is none of the contract's, with as much of its identity as can be read."""
+    """A message that does not match the contract, with as much of its identity as can be read."""
 
     def __init__(self, reason: str, job_id: str | None = None, task: str | None = None) -> None:
         super().__init__(reason)
@@ -39,7 +39,7 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Envelope:
-    """A message that can be run: `payload` is built anew, of what was checked and of nothing else."""
+    """A message that can be run; `payload` is rebuilt from the checked parts alone."""
 
     job_id: str
     task: str
@@ -73,7 +73,7 @@ class _Message(_Lenient):
 
 
 class _Embed(_Lenient):
-    """What Celery would do after the task: nothing of it, since it could send anything."""
+    """What Celery would do after the task; all of it is refused, since it could send anything."""
 
     callbacks: list[None] | None = None
     errbacks: list[None] | None = None
@@ -81,7 +81,7 @@ class _Embed(_Lenient):
     chord: None = None
 
 
-# Positional arguments, keyword arguments, what follows.
+# Positional arguments, keyword arguments, what to do afterwards.
 _Body = TypeAdapter(tuple[list[Any], dict[str, Any], _Embed])
 
 
@@ -96,27 +96,27 @@ def read(raw: bytes, tasks: Container[str]) -> Envelope:
     except ValidationError as error:
         raise Unreadable(describe_problems("the message", error), job_id, task) from None
     except Exception as error:
-        # Whatever it is that a message does to us: it is the message that goes, and not the worker.
+        # Whatever is wrong with a message must cost the message, never the worker.
         raise Unreadable(str(error)[:_SHOWN_CHARS], job_id, task) from None
     if job_id is None:
         raise Unreadable(f"its id is empty, longer than {_ID_CHARS} characters, or cannot be printed", None, task)
     if task is None or task not in tasks:
-        raise Unreadable(f"{str(task)[:_SHOWN_CHARS]!r} is no task of this worker", job_id, task)
+        raise Unreadable(f"unknown task {str(task)[:_SHOWN_CHARS]!r}", job_id, task)
     tag = uuid.uuid4().hex
     return Envelope(job_id, task, tag, _payload(message, body, outline(task, kwargs.get("request")), expires, tag))
 
 
 def _decode(raw: bytes) -> Any:
     if len(raw) > MESSAGE_MAX_BYTES:
-        raise Unreadable(f"the message has {len(raw)} bytes, and {MESSAGE_MAX_BYTES} are accepted")
+        raise Unreadable(f"the message has {len(raw)} bytes; at most {MESSAGE_MAX_BYTES} are accepted")
     try:
         return json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise Unreadable(f"the message is no JSON: {error}") from None
+        raise Unreadable(f"the message is not JSON: {error}") from None
 
 
 def _identity(data: Any) -> tuple[str | None, str | None]:
-    """The id and the task that a message names, whatever else is wrong with it."""
+    """Return the job id and the task that a message names, whatever else is wrong with it."""
     headers = data.get("headers") if isinstance(data, dict) else None
     if not isinstance(headers, dict):
         return None, None
@@ -126,17 +126,17 @@ def _identity(data: Any) -> tuple[str | None, str | None]:
 
 
 def _body(message: _Message) -> tuple[str, dict[str, Any]]:
-    """Give the body, [args, kwargs, embed] as JSON, in base64, and its kwargs; raises `ValueError`."""
+    """Return the body, [args, kwargs, embed] as JSON in base64, and its kwargs; raises `ValueError`."""
     encoding = message.properties.body_encoding
     if encoding not in (None, "base64", "utf-8"):
-        raise ValueError(f"{encoding[:_SHOWN_CHARS]!r} is no encoding of a body")
+        raise ValueError(f"unknown body encoding {encoding[:_SHOWN_CHARS]!r}")
     try:
         body = base64.b64decode(message.body, validate=True) if encoding == "base64" else message.body.encode()
         parts = json.loads(body.decode("utf-8"))
-        # Celery reads it so, and makes objects of what says that it is one.
+        # As Celery reads it: values that claim a type become objects of it.
         kombu_json.loads(body.decode("utf-8"))
     except (binascii.Error, ValueError) as error:
-        raise ValueError(f"its body is no JSON: {error}") from None
+        raise ValueError(f"its body is not JSON: {error}") from None
     _, kwargs, _ = _Body.validate_python(parts)
     return base64.b64encode(body).decode("ascii"), kwargs
 
@@ -147,13 +147,13 @@ def _expires(text: str | None) -> str | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text[:_SHOWN_CHARS]!r} is no time at which it expires") from None
-    # Celery takes no offsets of seconds.
+        raise ValueError(f"{text[:_SHOWN_CHARS]!r} is not a valid expiry time") from None
+    # Celery cannot read offsets with seconds.
     return moment.isoformat() if moment.tzinfo is None else moment.astimezone(UTC).isoformat()
 
 
 def _shown(text: str) -> str:
-    """What logs and Flower show: short, and nothing that cannot be written there."""
+    """Make a text fit for logs and Flower: short, and without characters that cannot be encoded."""
     return writable(text[:_SHOWN_CHARS])
 
 
@@ -175,7 +175,7 @@ def _payload(message: _Message, body: str, summary: str, expires: str | None, ta
             "retries": 0,
             "timelimit": [None, None],
             "ignore_result": bool(headers.ignore_result),
-            # What logs and Flower show: our own summary, since a plain Celery app writes whole prompts here.
+            # Logs and Flower show these: our own summary, since a plain Celery app puts whole prompts here.
             "argsrepr": "()",
             "kwargsrepr": summary or "{}",
             "origin": _shown(headers.origin or ""),

@@ -1,4 +1,4 @@
-"""How a task runs in this worker: only if its message is in hand, and put back if the worker ends on the way."""
+"""How a task runs in this worker: only while its message is in hand; if the worker ends meanwhile, it is put back."""
 
 from typing import Any
 
@@ -11,20 +11,20 @@ from singletrack_worker.delivery import inbox as inboxes
 
 
 class HeldTask(Task):  # type: ignore[type-arg] # generic in the stubs only
-    """The base of all tasks of the app."""
+    """The base class of the app's tasks."""
 
     abstract = True
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run; raises `Reject` for a message that goes back to the queue, or went there before its turn came."""
+        """Run the task; raises `Reject` if its message goes back, or went back already, to the queue."""
         inbox = inboxes.current()
         if inbox is None or not inbox.claim(self.request.id or ""):
-            raise Reject("the worker ends, or the message is not in its hands", requeue=True)
+            raise Reject("the worker is ending, or the message is not in hand", requeue=True)
         try:
             with logs.doing(self.request.id or "", self.name):
                 return self.run(*args, **kwargs)
         except SingletrackError as error:
             if inbox.giving_back:
-                # It was broken off for the worker's end: the next worker does it, and its caller hears of nothing else.
+                # It was broken off because the worker ends: the next worker runs it, and its caller sees no error.
                 raise Reject(error, requeue=True) from error
             raise

@@ -1,4 +1,4 @@
-"""Celery's Redis result backend, with a result and the end of its message made one step, under the worker's token."""
+"""Celery's Redis result backend, made to write a result and end its message in one step, under the worker's token."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from celery.backends.redis import RedisBackend
 
 from singletrack_worker.delivery import inbox as inboxes
 
-# The stubs leave out the private methods that are overridden and called here.
+# The stubs omit the private methods that are overridden and called here.
 _StockBackend: Any = RedisBackend
 
 
 class TrackBackend(_StockBackend):  # type: ignore[misc] # see above
-    """The backend of the worker; where there is no inbox, as in Flower, it is Celery's."""
+    """The worker's result backend; without an inbox, as in Flower, it behaves as Celery's."""
 
     def _store_result(
         self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **options: Any

@@ -1,13 +1,13 @@
-"""The steps that Redis makes as one, in Lua: none of them is ever seen half done.
+"""Lua scripts that Redis runs atomically: nobody ever sees one half done.
 
-A script takes full key names; nothing here knows of prefixes. What may fail for want of memory comes before what it
-would otherwise lose.
+A script takes full key names; nothing here knows of prefixes. Within a script, a command that may fail for lack of
+memory comes before any that would lose data if it did.
 """
 
 import redis
 from redis.commands.core import Script
 
-# Servers since 7.0 may let a script write although memory is short: these give back more than they take.
+# Since 7.0 a server can let a script write although it is out of memory: these scripts free more than they take.
 _ALLOW_OOM = "#!lua flags=allow-oom\n"
 _ALLOWS_SINCE = 7
 
@@ -52,7 +52,7 @@ redis.call('EXPIRE', KEYS[3], ARGV[4])
 return 1
 """
 
-# KEYS lease fence; ARGV token, fence_ttl_s. The fence moves on: a renewal that is still under way comes too late.
+# KEYS lease fence; ARGV token, fence_ttl_s. The fence moves on, so that a renewal still under way is refused.
 RELEASE_LEASE = """
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[2], string.format('%.0f', tonumber(ARGV[1]) + 1), 'EX', ARGV[2])
@@ -100,7 +100,7 @@ return moved
 # KEYS queue taken
 TAKE_NOW = "return redis.call('LMOVE', KEYS[1], KEYS[2], 'RIGHT', 'LEFT')"
 
-# KEYS fence taken queue result starts; ARGV token, message, starts_ttl_s, tag: sent twice, it counts once
+# KEYS fence taken queue result starts; ARGV token, message, starts_ttl_s, tag. A script that is sent twice counts once.
 ADMIT = (
     _IS_FINAL
     + """
@@ -154,7 +154,8 @@ redis.call('SREM', KEYS[3], ARGV[2])
 return 1
 """
 
-# KEYS taken dead result starts; ARGV message, letter (JSON), dead_max, dead_ttl_s, result (JSON or empty), result_ttl_s
+# KEYS taken dead result starts events; ARGV message, letter (JSON), dead_max, dead_ttl_s, result (JSON or empty),
+# result_ttl_s, event (JSON), events_max, events_ttl_s
 BURY = (
     _IS_FINAL
     + """
@@ -175,10 +176,10 @@ return 1
 
 
 class Scripts:
-    """The scripts, as one Redis server takes them."""
+    """The scripts, registered with one Redis server."""
 
     def __init__(self, client: redis.Redis) -> None:
-        """Ask the server for its version; raises `redis.RedisError`."""
+        """Asks the server for its version; raises `redis.RedisError`."""
         header = _ALLOW_OOM if _major_version(client) >= _ALLOWS_SINCE else ""
 
         def script(body: str) -> Script:

@@ -1,9 +1,9 @@
 """Kombu's Redis transport, made safe for the queue of a GPU.
 
-Stock kombu pops a message and notes it in a second step: what dies between the two takes the message with it. Here the
-pop is a move (`BLMOVE`) to a list of the worker's own, and `Inbox` decides what becomes of it. All other queues, the
-replies to remote control among them, are kombu's as they were. `tests/integration/test_transport_contract.py` pins what
-is relied on of kombu.
+Stock kombu pops a message and records it in a second step: a worker that dies in between loses the message. Here the
+pop is a move (`BLMOVE`) to a list of the worker's own, and `Inbox` decides what becomes of the message. All other
+queues, such as the replies to remote control, are left to kombu. `tests/integration/test_transport_contract.py` pins
+down what this module relies on in kombu.
 """
 
 import logging
@@ -23,18 +23,18 @@ from singletrack_worker.delivery.inbox import Inbox
 
 _log = logging.getLogger(__name__)
 
-# The stubs leave out the private methods that are overridden and called here.
+# The stubs omit the private methods that are overridden and called here.
 _StockQoS: Any = virtual.QoS
 _StockChannel: Any = stock.Channel
 
-# How often messages are looked for that were moved here and never arrived.
+# How often to look for messages that were moved here but never arrived.
 RECOVER_EVERY_S = 5.0
-# How long to wait for the next look where Redis is too full to move a message by itself.
+# How long to wait before the next look while Redis is too full to move a message by `BLMOVE`.
 FULL_WAIT_S = 0.2
 
 
 class QoS(_StockQoS):  # type: ignore[misc] # see above
-    """Which messages this channel delivered; where they are is the inbox's business."""
+    """Knows which messages this channel delivered; the inbox knows where they are."""
 
     def ack(self, delivery_tag: str) -> None:
         """Let go of a message."""
@@ -49,7 +49,7 @@ class QoS(_StockQoS):  # type: ignore[misc] # see above
         super().ack(delivery_tag)
 
     def restore_unacked_once(self, stderr: Any = None) -> None:
-        """Put back what was delivered and has not begun; what runs stays in hand, its connection gone or not."""
+        """Put back messages that were delivered but do not run; one that runs stays in hand without its connection."""
         self._on_collect.cancel()
         self._flush()
         inbox = inboxes.current()
@@ -61,7 +61,7 @@ class QoS(_StockQoS):  # type: ignore[misc] # see above
 
 
 class WorkerChannel(_StockChannel):  # type: ignore[misc] # see above
-    """A channel that takes messages of the GPU's queue through the inbox."""
+    """A channel that takes the messages of the GPU's queue through the inbox."""
 
     QoS = QoS
 
@@ -70,7 +70,7 @@ class WorkerChannel(_StockChannel):  # type: ignore[misc] # see above
         self.handlers["BRPOP"] = self._read
         self._moving = False
         self._token = 0
-        # Whether Redis was too full for the last move, and had nothing on the queue; whether the log says so.
+        # Whether Redis was too full for the last move while the queue was empty; whether this was logged.
         self._full = self._told_full = False
         self._recover_at_s = 0.0
 
@@ -86,13 +86,13 @@ class WorkerChannel(_StockChannel):  # type: ignore[misc] # see above
         self._in_poll = self.client.connection
         self._brpop_sent_at = time.monotonic()
         self._moving = not self._full
-        # What comes lies in the list of this token, whatever becomes of the lease meanwhile.
+        # The message will lie in the list of this token, whatever happens to the lease meanwhile.
         self._token = inbox.token
         self.client.connection.send_command(*self._waiting(inbox, timeout or self.brpop_timeout))
 
     def _waiting(self, inbox: Inbox, timeout_s: float) -> tuple[str | float, ...]:
         if self._full:
-            # Nothing is ever pushed there: this is how to wait a moment within the event loop.
+            # Nothing is ever pushed there: this is a pause that does not block the event loop.
             return ("BRPOP", f"{inbox.queue}:nothing", FULL_WAIT_S)
         return ("BLMOVE", inbox.queue, inbox.taken, "RIGHT", "LEFT", timeout_s)
 
@@ -102,12 +102,12 @@ class WorkerChannel(_StockChannel):  # type: ignore[misc] # see above
             self._recover_at_s = time.monotonic() + RECOVER_EVERY_S
 
     def _read(self, **options: Any) -> bool:
-        """Read Redis's answer, and deliver what it brings."""
+        """Read Redis's answer, and deliver the message, if any."""
         if QUEUE not in self.active_queues and not self._moving:
             return bool(self._brpop_read(**options))
         raw = self._answer(**options)
         if self._closing:
-            # What was moved lies where the next look finds it.
+            # A message that was moved is found by the next look.
             raise Empty
         inbox = inboxes.current()
         if raw is None or inbox is None:
@@ -122,7 +122,7 @@ class WorkerChannel(_StockChannel):  # type: ignore[misc] # see above
         return True
 
     def _answer(self, **options: Any) -> bytes | None:
-        """The message that came, None if none did."""
+        """Return the message that came, None if none did."""
         moving, self._moving, waited, self._full = self._moving, False, self._full, False
         try:
             with self._connection_that_may_fail():
@@ -137,7 +137,7 @@ class WorkerChannel(_StockChannel):  # type: ignore[misc] # see above
         return self._take_from_full() if waited else answer
 
     def _take_from_full(self) -> bytes | None:
-        """Take what there is where Redis has no memory to move it by itself; with nothing there, wait a moment next."""
+        """Take a message although Redis is out of memory; if there is none, the next request is a pause."""
         if not self._told_full:
             _log.warning("Redis is out of memory: messages are taken one by one until it is not")
             self._told_full = True
@@ -154,12 +154,12 @@ class WorkerChannel(_StockChannel):  # type: ignore[misc] # see above
         try:
             yield
         except self.connection_errors:
-            # The next round connects anew.
+            # The next round reconnects.
             self.client.connection.disconnect()
             raise
 
     def close(self) -> None:
-        """Close; a message that is just being moved here is left where the next look finds it."""
+        """Close; a message that is being moved here is left for the next look to find."""
         self._closing = True
         if self._in_poll and self._moving:
             try:
@@ -170,6 +170,6 @@ class WorkerChannel(_StockChannel):  # type: ignore[misc] # see above
 
 
 class WorkerTransport(stock.Transport):
-    """The transport of the worker: `broker_transport="singletrack_worker.delivery.transport:WorkerTransport"`."""
+    """The worker's transport, for Celery's setting `broker_transport`."""
 
     Channel = WorkerChannel

@@ -1,1 +1,1 @@
-"""What the worker shows: metrics, Flower's figures, recordings in files."""
+"""What the worker shows of itself: metrics, figures for Flower, recordings in files."""

@@ -1,4 +1,4 @@
-"""What lies in Redis for a worker, looked at for its metrics: jobs that wait, dead letters, the status it published."""
+"""Reads what the metrics show of Redis: waiting jobs, dead letters, the published status."""
 
 import logging
 import re
@@ -14,7 +14,7 @@ from singletrack_tasks.queue_survey import Survey
 from singletrack_tasks.status import GPUResourceStatus, QueueStatus
 from singletrack_worker.settings import GPUResourceConfig
 
-# Whoever scrapes gives up after seconds, and what Redis does not know must not keep what the worker knows.
+# A scraper gives up after seconds, and a Redis that is away must not hold up the worker's other metrics.
 TIMEOUT_S = 0.5
 _TAKEN = re.compile(rb'"taken_unix_s":\s*([0-9.]+)')
 _log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Backlog:
-    """What was there: the age is that of the published status, in seconds, None where there is none."""
+    """What Redis held at one moment; `snapshot_age_s` is that of the published status, None without one."""
 
     now_unix_s: float
     survey: Survey
@@ -30,12 +30,12 @@ class Backlog:
     snapshot_age_s: float | None
 
     def queue(self, status: GPUResourceStatus) -> QueueStatus:
-        """Put the jobs that wait into figures."""
+        """Summarise the waiting jobs."""
         return self.survey.status(self.now_unix_s, status)
 
 
 class BacklogReader:
-    """Reads the backlog of one track, over a connection of its own that gives up soon."""
+    """Reads the backlog of one track, over a connection of its own with a short timeout."""
 
     def __init__(self, config: GPUResourceConfig) -> None:
         self._keys: Keys = config.keys
@@ -44,13 +44,13 @@ class BacklogReader:
             config.redis_url.get_secret_value(),
             socket_timeout=TIMEOUT_S,
             socket_connect_timeout=TIMEOUT_S,
-            # Once more: a connection that lay idle may have been closed at the other end.
+            # One retry, since the server may have closed an idle connection.
             retry=Retry(NoBackoff(), 1),
             client_name="singletrack-metrics",
         )
 
     def read(self) -> Backlog | None:
-        """Look, in one round trip; None while Redis does not answer."""
+        """Read it in one round trip; None while Redis does not answer."""
         pipe: Any = self._redis.pipeline(transaction=False)
         pipe.time().get(self._keys.status).xlen(self._keys.dead).eval(*Survey.command(self._keys.queue))
         try:
@@ -63,13 +63,13 @@ class BacklogReader:
         return Backlog(now_unix_s, Survey.read(survey), int(dead_letters), _age_s(published, now_unix_s))
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._redis.close()
 
     def _tell(self, *, away: bool, why: str = "") -> None:
-        """Log what changed, once."""
+        """Log once that Redis went away."""
         if away and not self._away:
-            _log.warning("the metrics leave out the queue while Redis does not answer: %s", why)
+            _log.warning("the metrics omit the queue while Redis does not answer: %s", why)
         self._away = away
 
 

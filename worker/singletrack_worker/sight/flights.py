@@ -1,4 +1,4 @@
-"""Recordings of the flight recorder, in files of a bounded number."""
+"""Writes the flight recorder's recordings to a bounded number of files."""
 
 import logging
 import os
@@ -14,10 +14,10 @@ _log = logging.getLogger(__name__)
 
 
 class Flights:
-    """The files of one track in a folder: `TRACK-TIME-REASON.json.gz`, the time in UTC.
+    """The recording files of one track in a folder, `TRACK-TIME-REASON.json.gz`, the time in UTC.
 
-    At most `FILES_MAX` are kept. The oldest goes, of the reason that has the most: a failure that comes back every
-    minute does not drive out the one that came once.
+    At most `FILES_MAX` are kept. The most frequent reason loses its oldest file first, so that a failure that recurs
+    every minute does not displace one that happened once.
     """
 
     def __init__(self, folder: Path | None, track: str) -> None:
@@ -27,12 +27,12 @@ class Flights:
         self._told = ""
 
     def write(self, recording: Recording) -> Path | None:
-        """Write one and say in the log where it is; None where it cannot be written, which is logged once."""
+        """Write a recording and log its path; None if it cannot be written, which is logged once."""
         try:
             folder = self._folder or default_flight_folder()
             path = folder / recording.file_name
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # One name for all: what a worker that was killed left is overwritten.
+            # Always the same name, so that the leftover of a killed worker is overwritten.
             _write_whole(path, folder / f".{recording.track}.part", recording.pack())
             self._prune(folder)
         except (OSError, RuntimeError) as error:
@@ -60,25 +60,25 @@ class Flights:
         self._told = str(error)
         _log.warning(
             "the flight recorder cannot write its files (%s): set SINGLETRACK_FLIGHT_DIR to a folder that the worker "
-            "may write to. `singletrack record` works without.",
+            "can write to. `singletrack record` works without one.",
             error,
         )
 
 
 def default_flight_folder() -> Path:
-    """Return where the user's programs keep such files; raises `RuntimeError` for a user without a home."""
+    """Return the user's folder for such files; raises `RuntimeError` for a user without a home."""
     if sys.platform == "win32":
         named = os.environ.get("LOCALAPPDATA", "")
         root = Path(named) if named else Path.home() / "AppData" / "Local"
     else:
         named = os.environ.get("XDG_STATE_HOME", "")
-        # The XDG specification has a path that is not absolute ignored.
+        # The XDG specification says to ignore a path that is not absolute.
         root = Path(named) if named.startswith("/") else Path.home() / ".local" / "state"
     return root / "singletrack" / "flights"
 
 
 def _write_whole(path: Path, partial: Path, data: bytes) -> None:
-    """Write a file that nobody else can read, and that is there whole or not at all."""
+    """Write a file that no other user can read, whole or not at all."""
     partial.unlink(missing_ok=True)
     try:
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

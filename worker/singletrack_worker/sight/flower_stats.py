@@ -1,6 +1,6 @@
-"""What the worker tells Celery's remote control, and so Flower, of its GPU: short, flat strings, and no payloads.
+"""What the worker tells Celery's remote control, and through it Flower, about its GPU: short strings, no payloads.
 
-Flower prints every key of `stats["pool"]` on a worker's first tab, and most of the other keys under Other.
+Flower prints every key of `stats["pool"]` on a worker's first tab, and most of the other keys on its tab Other.
 """
 
 import logging
@@ -18,7 +18,7 @@ _SHOWN_CHARS = 200
 
 
 def stats(state: Any, **options: Any) -> dict[str, Any]:
-    """Celery's figures and the GPU's; without a manager, or with a defect here, Celery's figures come all the same."""
+    """Return Celery's figures and the GPU's; without a manager, or if this fails, Celery's figures still come."""
     told: dict[str, Any] = dict(_CELERYS_STATS(state, **options))
     try:
         status = _status(state)
@@ -26,12 +26,12 @@ def stats(state: Any, **options: Any) -> dict[str, Any]:
         told["pool"] = {**told.get("pool", {}), **first}
         return told | other
     except Exception:
-        _log.exception("the GPU's figures cannot be told")
+        _log.exception("cannot report the GPU's figures")
         return told | {"gpu": "unknown: see the worker's log"}
 
 
 def reserved(state: Any, **options: Any) -> list[dict[str, Any]]:
-    """The jobs in hand that have not begun, as `active` shows those that have: by their summaries."""
+    """Return the summaries of jobs in hand that do not run yet, as `active` does of those that run."""
     waiting = state.tset(worker_state.reserved_requests) - state.tset(worker_state.active_requests)
     return [request.info(safe=True) for request in waiting]
 
@@ -43,7 +43,7 @@ def _status(state: Any) -> GPUResourceStatus | None:
 
 
 def _lines(status: GPUResourceStatus) -> tuple[dict[str, str], dict[str, str]]:
-    """Give what stands on the first tab, and what stands under Other."""
+    """Return what the first tab shows, and what the tab Other shows."""
     used_mb, total_mb = (status.vram.used_mb, status.vram.total_mb) if status.vram else (None, None)
     token = str(status.lease.token) if status.lease else _NONE
     reasons = _short("; ".join(reason.message for reason in status.reasons))

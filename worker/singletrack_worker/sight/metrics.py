@@ -1,7 +1,7 @@
-"""Every metric of a worker, with its unit and what it means, in the terms of Prometheus.
+"""Every metric of a worker, with its unit and meaning, for Prometheus.
 
-What happens is counted as it happens, by `Metrics`; what is the case is looked at when somebody asks, by `Gauges`.
-Every series carries the label `track`; series of known label values are there, at zero, from the first scrape on.
+`Metrics` counts events as they happen; `Gauges` reads the state when somebody asks. Every series has the label `track`;
+series of known label values exist, at zero, from the first scrape on.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,55 +19,53 @@ from singletrack_tasks.steps import STEPS
 from singletrack_worker.gpu.known.journal import outcome_of
 from singletrack_worker.gpu.stores import EndedOperation, Ending
 from singletrack_worker.gpu.turn import OWN_KINDS
+from singletrack_worker.settings import MIB
 from singletrack_worker.sight.backlog import Backlog
 
-# Prometheus makes nothing of them, and they are a series more for each counter and histogram.
+# Prometheus does not use them, and they add a series to each counter and histogram.
 disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus_client leaves it untyped
 
 PREFIX = "singletrack"
-MIB = 1024 * 1024
 OPERATIONS = (*(request.KIND for request in REQUESTS), *OWN_KINDS)
 OUTCOMES: tuple[Ending, ...] = get_args(Ending)
 NEED_VLM = tuple(request.KIND for request in REQUESTS if request.NEEDS_VLM)
 DRIFTS: tuple[str, ...] = get_args(Drift.model_fields["what"].annotation)
-# From a no-op to a model that loads from a slow disk.
+# From a no-op to a model loading from a slow disk.
 SECONDS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
-# Values of a family of gauges by those of its labels, `track` excepted.
+# The values of a family of gauges by its label values, without `track`.
 _Values = Mapping[tuple[str, ...], float]
 
 
 class Metrics:
-    """Counts operations and steps; implements `gpu.stores.Telemetry`."""
+    """Counts operations and steps; a `gpu.stores.Telemetry`."""
 
     def __init__(self, track: str) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
         self._track = track
         self._operations = self._counter(
-            "operations", "Operations that had their turn at the GPU, by how they ended.", "kind", "outcome"
+            "operations", "Operations that got their turn on the GPU, by outcome.", "kind", "outcome"
         )
         self._durations = self._histogram(
             "operation_duration_seconds",
-            "Time an operation had the GPU, the steps that made it ready included.",
+            "Time an operation had the GPU, including the steps that prepared it.",
             "kind",
         )
         self._waits = self._histogram(
-            "operation_wait_seconds", "Time from a request's sending to its operation's turn.", "kind"
+            "operation_wait_seconds", "Time from sending a request to its operation's turn.", "kind"
         )
         self._transitions = self._counter(
-            "transitions", "Operations that had to move a tenant onto the GPU or off it.", "kind"
+            "transitions", "Operations that had to move a tenant onto or off the GPU.", "kind"
         )
-        self._steps = self._counter("steps", "Steps of transitions, by how they ended.", "step", "outcome")
+        self._steps = self._counter("steps", "Steps of transitions, by outcome.", "step", "outcome")
         self._step_durations = self._histogram(
-            "step_duration_seconds", "Time a step of a transition took, its verification included.", "step"
+            "step_duration_seconds", "Time a step of a transition took, including its verification.", "step"
         )
-        self._loads = self._counter("loads", "Times the VLM was loaded, or CLIP brought onto the GPU.", "tenant")
-        self._unloads = self._counter("unloads", "Times the VLM was unloaded, or CLIP taken off the GPU.", "tenant")
-        self._avoided = self._counter(
-            "swaps_avoided", "Operations that needed the VLM and found it where it had to be.", "kind"
-        )
-        self._retries = self._counter("retries", "Loads and questions that were tried again.", "what")
-        self._tokens = self._counter("answer_tokens", "Tokens of answers that the VLM wrote.")
+        self._loads = self._counter("loads", "Times the VLM was loaded, or CLIP moved onto the GPU.", "tenant")
+        self._unloads = self._counter("unloads", "Times the VLM was unloaded, or CLIP moved off the GPU.", "tenant")
+        self._avoided = self._counter("swaps_avoided", "Operations that needed the VLM and found it in place.", "kind")
+        self._retries = self._counter("retries", "Retries of loads and questions.", "what")
+        self._tokens = self._counter("answer_tokens", "Tokens in the VLM's answers.")
         self._begin_at_zero()
 
     def moved(self, receipt: StepReceipt, error: SingletrackError | None) -> None:
@@ -104,7 +102,7 @@ class Metrics:
         return Histogram(name, text, ("track", *labels), namespace=PREFIX, registry=self.registry, buckets=SECONDS)
 
     def _begin_at_zero(self) -> None:
-        """Make the series there are, so that rates and alerts see the first event as a change."""
+        """Create all known series, so that rates and alerts see the first event as a change."""
         track = self._track
         self._tokens.labels(track)
         for kind in OPERATIONS:
@@ -125,16 +123,16 @@ class Metrics:
 
 
 class Gauges(Collector):
-    """What a status and the backlog in Redis tell, as gauges.
+    """The status and the backlog in Redis, as gauges.
 
-    What cannot be known now has no sample: VRAM without a GPU, the queue while Redis is away.
+    A value that is unknown has no sample: VRAM without a GPU, the queue while Redis is away.
     """
 
     def __init__(self, look: Callable[[], tuple[GPUResourceStatus, Backlog | None]]) -> None:
         self._look = look
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Look, and give the families."""
+        """Read the state, and yield the families."""
         status, backlog = self._look()
         for families in (_worker, _vram, _states, _drift, _operation):
             yield from families(status)
@@ -144,7 +142,7 @@ class Gauges(Collector):
 def _gauge(
     status: GPUResourceStatus, name: str, text: str, values: _Values | float | None, *labels: str
 ) -> GaugeMetricFamily:
-    """Make a family of one value, or of one for each value of its labels; None is no sample."""
+    """Make a family of one value, or of one per label value; None makes no sample."""
     family = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=("track", *labels))
     if isinstance(values, int | float):
         values = {(): values}
@@ -176,18 +174,18 @@ def _worker(status: GPUResourceStatus) -> Iterator[GaugeMetricFamily]:
 def _vram(status: GPUResourceStatus) -> Iterator[GaugeMetricFamily]:
     vram = status.vram
     total, used = (None, None) if vram is None else (vram.total_mb * MIB, vram.used_mb * MIB)
-    yield _gauge(status, "vram_total_bytes", "Memory of the GPU.", total)
-    yield _gauge(status, "vram_used_bytes", "Memory of the GPU in use, as the driver tells it.", used)
-    text = "Memory of the GPU in use: what Ollama lists of the VLM, what CLIP took by the driver, and the rest."
+    yield _gauge(status, "vram_total_bytes", "GPU memory.", total)
+    yield _gauge(status, "vram_used_bytes", "GPU memory in use, by the driver's figures.", used)
+    text = "GPU memory in use: the VLM by Ollama's figures, CLIP by the driver's, and the rest."
     yield _gauge(status, "vram_tenant_bytes", text, _tenants(status), "tenant")
     seen = {"vlm": status.vlm.footprint_mb, "clip": status.clip.footprint_mb}
     footprints: _Values = {(tenant,): mb * MIB for tenant, mb in seen.items() if mb is not None}
-    text = "Memory that a tenant took by the driver when it was last seen whole on the GPU."
+    text = "GPU memory of a tenant, by the driver's figures, when it was last seen wholly on the GPU."
     yield _gauge(status, "footprint_bytes", text, footprints, "tenant")
 
 
 def _tenants(status: GPUResourceStatus) -> _Values:
-    """Share out what is in use, so that the parts add up to it."""
+    """Divide the memory in use, so that the parts add up to it."""
     if status.vram is None:
         return {}
     parts_mb = share_out(status.vram.used_mb, status.vlm.vram_mb or 0, status.clip_on_gpu_mb)
@@ -196,13 +194,13 @@ def _tenants(status: GPUResourceStatus) -> _Values:
 
 def _states(status: GPUResourceStatus) -> Iterator[GaugeMetricFamily]:
     modes = _one_hot(tuple(ExecutionMode), status.mode)
-    yield _gauge(status, "mode", "1 for the execution mode that holds, else 0.", modes, "mode")
+    yield _gauge(status, "mode", "1 for the current execution mode, else 0.", modes, "mode")
     states = _one_hot(tuple(ModelState), status.vlm.state)
-    yield _gauge(status, "vlm_state", "1 for the state that the VLM is in, else 0.", states, "state")
+    yield _gauge(status, "vlm_state", "1 for the current state of the VLM, else 0.", states, "state")
     on_gpu = float(status.clip.device != "cpu")
     yield _gauge(status, "clip_on_gpu", "1 if CLIP serves from the GPU, 0 if from the CPU.", on_gpu)
     reasons = _one_hot(tuple(DegradedCode), *(reason.code for reason in status.reasons))
-    yield _gauge(status, "degraded", "1 for a reason for degraded mode that holds, else 0.", reasons, "reason")
+    yield _gauge(status, "degraded", "1 for a current reason for degraded mode, else 0.", reasons, "reason")
 
 
 def _drift(status: GPUResourceStatus) -> Iterator[GaugeMetricFamily]:
@@ -211,14 +209,8 @@ def _drift(status: GPUResourceStatus) -> Iterator[GaugeMetricFamily]:
     for drift in status.drift:
         found[drift.what,] += 1
         taken[drift.what,] += (drift.vram_mb or 0) * MIB
-    yield _gauge(status, "drift", "Models and processes on the GPU that are none of ours.", found, "what")
-    yield _gauge(
-        status,
-        "drift_vram_bytes",
-        "Memory of the GPU that models and processes take that are none of ours.",
-        taken,
-        "what",
-    )
+    yield _gauge(status, "drift", "Foreign models and processes on the GPU.", found, "what")
+    yield _gauge(status, "drift_vram_bytes", "GPU memory taken by foreign models and processes.", taken, "what")
 
 
 def _operation(status: GPUResourceStatus) -> Iterator[GaugeMetricFamily]:
@@ -226,7 +218,7 @@ def _operation(status: GPUResourceStatus) -> Iterator[GaugeMetricFamily]:
     kinds = _one_hot(OPERATIONS, *([] if operation is None else [operation.kind]))
     yield _gauge(status, "operation_in_flight", "1 for the kind of the operation in flight, else 0.", kinds, "kind")
     age_s = 0.0 if operation is None else operation.age_s(status.taken_unix_s)
-    text = "How long the operation in flight has had the GPU; 0 where there is none."
+    text = "How long the operation in flight has had the GPU; 0 without one."
     yield _gauge(status, "operation_in_flight_age_seconds", text, age_s)
 
 
@@ -235,10 +227,12 @@ def _backlog(status: GPUResourceStatus, backlog: Backlog | None) -> Iterator[Gau
     length, oldest_s, wait_s = (None, None, None) if queue is None else (queue.length, queue.oldest_age_s, queue.wait_s)
     text = "1 if Redis answered when the queue was looked at, else 0."
     yield _gauge(status, "redis_reachable", text, float(backlog is not None))
-    yield _gauge(status, "queue_length", "Jobs that wait.", length)
-    text = "How long the oldest job has waited; 0 where none waits."
+    yield _gauge(status, "queue_length", "Jobs that are waiting.", length)
+    text = "How long the oldest job has waited; 0 if none is waiting."
     yield _gauge(status, "queue_oldest_age_seconds", text, 0.0 if length == 0 else oldest_s)
-    yield _gauge(status, "queue_wait_seconds", "How long a job sent now would wait, by measured durations.", wait_s)
+    yield _gauge(
+        status, "queue_wait_seconds", "How long a job sent now would wait, estimated from measured durations.", wait_s
+    )
     dead, age_s = (None, None) if backlog is None else (backlog.dead_letters, backlog.snapshot_age_s)
-    yield _gauge(status, "dead_letters", "Messages that were put aside instead of being run.", dead)
+    yield _gauge(status, "dead_letters", "Dead letters: messages that were put aside instead of being run.", dead)
     yield _gauge(status, "snapshot_age_seconds", "Age of the published status, which clients read.", age_s)

@@ -1,4 +1,4 @@
-"""Serves a worker's metrics over HTTP, to Prometheus and to whoever looks with a browser."""
+"""Serves a worker's metrics over HTTP."""
 
 import logging
 import threading
@@ -13,13 +13,13 @@ from singletrack_worker.settings import GPUResourceConfig
 from singletrack_worker.sight.backlog import Backlog, BacklogReader
 from singletrack_worker.sight.metrics import Gauges, Metrics
 
-# Whoever asks more often than this is told the same: no number of scrapers reaches the driver or Redis.
+# Requests within this time share one reading: however many scrapers there are, the driver and Redis are asked once.
 FRESH_S = 1.0
 _log = logging.getLogger(__name__)
 
 
 class StatusCache:
-    """Looks at the status and the backlog, at most once in `FRESH_S` seconds; safe from any thread."""
+    """Reads the status and the backlog, at most once in `FRESH_S` seconds; thread-safe."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class StatusCache:
         self._until_s = 0.0
 
     def __call__(self) -> tuple[GPUResourceStatus, Backlog | None]:
-        """Return what there is, or what there was a moment ago."""
+        """Return a reading that is at most `FRESH_S` seconds old."""
         with self._lock:
             if self._seen is None or self._now_s() >= self._until_s:
                 self._seen = (self._status(), self._backlog())
@@ -44,7 +44,7 @@ class StatusCache:
 
 
 class MetricsServer:
-    """The metrics of one worker, counted from the first moment on, and served between `start` and `stop`."""
+    """The metrics of one worker, counted from the first moment and served between `start` and `stop`."""
 
     def __init__(self, config: GPUResourceConfig) -> None:
         self.metrics = Metrics(config.track)
@@ -53,7 +53,7 @@ class MetricsServer:
         self._served: tuple[WSGIServer, threading.Thread] | None = None
 
     def start(self, status: Callable[[], GPUResourceStatus]) -> None:
-        """Serve, unless the port is 0; where that cannot be, it is logged and the worker goes on without."""
+        """Serve, unless the port is 0; a failure is logged, and the worker goes on without."""
         host, port = self._config.metrics_host, self._config.metrics_port
         if not port:
             return
@@ -61,7 +61,7 @@ class MetricsServer:
         self.metrics.registry.register(Gauges(StatusCache(status, self._backlog.read)))
         try:
             self._served = start_http_server(port, addr=host, registry=self.metrics.registry)
-        except (OSError, UnicodeError) as error:  # the latter of a host that is no name at all
+        except (OSError, UnicodeError) as error:  # UnicodeError: a malformed host name
             _log.warning(
                 "no metrics are served: cannot listen on %s, port %d (%s). Set SINGLETRACK_METRICS_PORT to a free port "
                 "(0: none), SINGLETRACK_METRICS_HOST to an address of this machine.",
@@ -73,7 +73,7 @@ class MetricsServer:
             _log.info("metrics are served on http://%s:%d/metrics", host, port)
 
     def stop(self) -> None:
-        """Serve no more; harmless when repeated."""
+        """Stop serving; harmless when repeated."""
         if self._served is not None:
             server, thread = self._served
             self._served = None

@@ -11,7 +11,7 @@ _log = logging.getLogger(__name__)
 
 
 class Fanout:
-    """Passes on what it is told, in order; a listener that fails is logged, and the operation goes on."""
+    """Tells its listeners in order; one that fails is logged, and the operation goes on."""
 
     def __init__(self, listeners: Sequence[Telemetry]) -> None:
         self._listeners = tuple(listeners)
@@ -21,7 +21,7 @@ class Fanout:
         self._each(lambda listener: listener.moved(receipt, error))
 
     def ended(self, operation: EndedOperation) -> None:
-        """Tell of an operation that ended."""
+        """Tell of the end of an operation."""
         self._each(lambda listener: listener.ended(operation))
 
     def _each(self, tell: Callable[[Telemetry], None]) -> None:

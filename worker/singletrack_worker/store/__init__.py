@@ -1,1 +1,1 @@
-"""What the worker keeps in Redis, and reads there."""
+"""What the worker reads and writes in Redis, its messages aside."""

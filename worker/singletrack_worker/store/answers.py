@@ -1,4 +1,4 @@
-"""Answers on their way to whoever waits for them, piece by piece, in a Redis stream of the job's own."""
+"""Streams answers to their callers, piece by piece, in a Redis stream per job."""
 
 import logging
 import time
@@ -8,17 +8,17 @@ import redis
 from singletrack_tasks.keys import ANSWER_MAX, ANSWER_TTL_S, Keys
 from singletrack_worker.store.writer import Writer
 
-# Pieces that follow each other faster than this are written together.
+# Pieces that come faster than this are written together.
 GATHER_S = 0.05
 _log = logging.getLogger(__name__)
 
 
 class RedisAnswers:
-    """Writes the answer that is being made; each entry has its text and at which character of the answer it begins.
+    """Writes an answer while it is generated; each entry has its text and its offset in the answer, in characters.
 
-    An entry that begins at 0 starts the answer anew. Once a piece is not taken, since Redis does not answer or another
-    worker has the track, the rest of that attempt is left out: a Redis that hangs would hold the answer up, and whoever
-    reads has the whole of it in the result.
+    An entry at offset 0 starts the answer anew. Once a piece cannot be written, since Redis does not answer or another
+    worker has the track, the rest of that attempt is skipped: a Redis that hangs would delay the answer, and the caller
+    gets all of it in the result.
     """
 
     def __init__(self, keys: Keys, writer: Writer) -> None:
@@ -31,7 +31,7 @@ class RedisAnswers:
         self._written_s = 0.0
 
     def tell(self, job_id: str, attempt: int, text: str) -> None:
-        """Add a piece of the answer to a job's question, which begins anew with each attempt."""
+        """Add a piece of a job's answer, which starts anew with each attempt."""
         if self._of != (job_id, attempt):
             self._of, self._at, self._gathered, self._given_up = (job_id, attempt), 0, [], False
         if self._given_up:
@@ -41,7 +41,7 @@ class RedisAnswers:
             self._write(job_id)
 
     def flush(self, job_id: str) -> None:
-        """Write what was gathered of it: this answer has ended, and the job's next one, if any, begins anew."""
+        """Write what was gathered: this answer has ended, and the job's next one, if any, starts anew."""
         if self._of[0] != job_id:
             return
         if self._gathered:
@@ -59,4 +59,4 @@ class RedisAnswers:
             )
         except redis.RedisError as error:
             self._given_up = True
-            _log.warning("the answer to job %s is told at its end, and no more of it before: %s", job_id, error)
+            _log.warning("the rest of job %s's answer is not streamed, its result will have it: %s", job_id, error)

@@ -14,7 +14,7 @@ SOCKET_TIMEOUT_S = 5.0
 
 
 def connect(config: GPUResourceConfig) -> redis.Redis:
-    """Connect, bytes in and bytes out; raises `RedisUnavailable`, which says what to do."""
+    """Connect, with bytes in and out; raises `RedisUnavailable`."""
     client = redis.Redis.from_url(
         config.redis_url.get_secret_value(),
         socket_timeout=SOCKET_TIMEOUT_S,
@@ -28,13 +28,13 @@ def connect(config: GPUResourceConfig) -> redis.Redis:
     except redis.RedisError as error:
         raise RedisUnavailable(
             f"Redis does not answer: {str(error).rstrip('.')}. "
-            "Check SINGLETRACK_REDIS_URL, its password, and that the server runs."
+            "Check SINGLETRACK_REDIS_URL, its password, and that the server is running."
         ) from error
     return client
 
 
 def server_time_unix_s(client: redis.Redis) -> float:
-    """Ask for the Redis server's Unix time, in seconds, right to half a round trip; raises `redis.RedisError`."""
+    """Return the Redis server's Unix time in seconds, exact to half a round trip; raises `redis.RedisError`."""
     asked_s = time.monotonic()
     now: Any = client.time()
     seconds, microseconds = now

@@ -1,4 +1,4 @@
-"""Payloads that requests brought, and embeddings kept for whoever asks again."""
+"""The payloads of requests, and the cache of embeddings."""
 
 import logging
 from collections.abc import Sequence
@@ -6,10 +6,7 @@ from collections.abc import Sequence
 import redis
 
 from singletrack_tasks.errors import RedisUnavailable
-from singletrack_tasks.keys import (
-    VECTOR_TTL_S,
-    Keys,
-)
+from singletrack_tasks.keys import VECTOR_TTL_S, Keys
 from singletrack_tasks.payload.blobs import Blob, BlobStore
 from singletrack_tasks.payload.vectors import Vector
 
@@ -17,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 class RedisBlobs:
-    """Payloads of requests."""
+    """The payloads that clients stored with their requests."""
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._store = BlobStore(client, keys)
@@ -31,14 +28,14 @@ class RedisBlobs:
 
 
 class RedisVectorCache:
-    """Embeddings under the hash of their inputs; a cache that is away costs time, never an answer."""
+    """Embeddings, by the hash of their inputs; a cache that cannot be reached costs time, never an answer."""
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._redis = client
         self._keys = keys
 
     def put(self, fingerprint: str, sha256s: Sequence[str], vectors: Vector) -> None:
-        """Keep embeddings."""
+        """Keep embeddings, one row of `vectors` per hash; a failure is logged."""
         pipe = self._redis.pipeline(transaction=False)
         for sha256, vector in zip(sha256s, vectors, strict=True):
             pipe.set(self._keys.vector(fingerprint, sha256), vector.astype("<f4").tobytes(), ex=VECTOR_TTL_S)

@@ -1,4 +1,4 @@
-"""Status and events, published as they change."""
+"""Publishes the status and events."""
 
 import logging
 import threading
@@ -8,27 +8,22 @@ from collections.abc import Callable
 import redis
 
 from singletrack_tasks.events import AnyEvent
-from singletrack_tasks.keys import (
-    EVENTS_MAX,
-    EVENTS_TTL_S,
-    STATUS_TTL_S,
-    Keys,
-)
+from singletrack_tasks.keys import EVENTS_MAX, EVENTS_TTL_S, STATUS_TTL_S, Keys
 from singletrack_tasks.status import GPUResourceStatus
 from singletrack_worker.store.writer import Writer
 
-# Events that wait for a Redis that is away; older ones give way.
+# How many events wait while Redis is away; the oldest are dropped.
 EVENTS_HELD = 1000
 
 _log = logging.getLogger(__name__)
 
 
 class RedisPublisher:
-    """Status and events; a thread publishes at every change, and every second while there is none."""
+    """Publishes the status and events; a thread publishes the status at every change, and every `PERIOD_S`."""
 
     PERIOD_S = 1.0
-    # Changes that follow each other faster than this are published together: a burst of short jobs would
-    # otherwise spend as much on its status as on itself.
+    # Changes that come faster than this are published together: a burst of short jobs would otherwise spend as much
+    # time on the status as on the jobs.
     GATHER_S = 0.05
 
     def __init__(self, keys: Keys, writer: Writer) -> None:
@@ -36,7 +31,7 @@ class RedisPublisher:
         self._writer = writer
         self._events: deque[AnyEvent] = deque(maxlen=EVENTS_HELD)
         self._lock = threading.Lock()
-        # Held from taking a snapshot to its end in Redis: none is overwritten by one that was taken before it.
+        # Held from taking a snapshot until it is written, so that an older one never overwrites a newer one.
         self._in_order = threading.Lock()
         self._wake = threading.Event()
         self._stopped = threading.Event()
@@ -56,22 +51,22 @@ class RedisPublisher:
             self._thread = None
 
     def changed(self) -> None:
-        """Have the thread publish soon."""
+        """Make the thread publish soon."""
         self._wake.set()
 
     def publish(self, snapshot: Callable[[], GPUResourceStatus]) -> None:
-        """Take a snapshot and write it, and the events that wait."""
+        """Take a snapshot and write it, then the waiting events."""
         try:
             with self._in_order:
                 text = snapshot().model_dump_json()
                 self._writer.write(("SET", self._keys.status, text, "EX", STATUS_TTL_S))
         except redis.RedisError as error:
-            _log.warning("the status was not published: %s", error)
+            _log.warning("could not publish the status: %s", error)
             return
         self._flush()
 
     def emit(self, event: AnyEvent) -> None:
-        """Add an event; one that cannot be written waits for the next."""
+        """Write an event; one that cannot be written waits for the next call."""
         self._events.append(event)
         self._flush()
 
@@ -83,8 +78,8 @@ class RedisPublisher:
             try:
                 self.publish(snapshot)
             except Exception:
-                # Without this thread the track looks dead: a defect in one snapshot must not end it.
-                _log.exception("no status snapshot could be taken")
+                # Without this thread the track looks dead: an error in one snapshot must not end it.
+                _log.exception("could not take a status snapshot")
 
     def _flush(self) -> None:
         with self._lock:
@@ -92,7 +87,7 @@ class RedisPublisher:
                 try:
                     self._append(self._events[0])
                 except redis.RedisError as error:
-                    _log.warning("%d events wait for Redis: %s", len(self._events), error)
+                    _log.warning("%d events are waiting for Redis: %s", len(self._events), error)
                     return
                 self._events.popleft()
 

@@ -1,4 +1,4 @@
-"""What survives a worker."""
+"""The state that a track keeps from one worker to the next."""
 
 import json
 import logging
@@ -7,10 +7,7 @@ from typing import Any
 import redis
 
 from singletrack_tasks.errors import RedisUnavailable
-from singletrack_tasks.keys import (
-    STATE_TTL_S,
-    Keys,
-)
+from singletrack_tasks.keys import STATE_TTL_S, Keys
 from singletrack_tasks.status import ExecutionMode
 from singletrack_worker.gpu.stores import SavedState
 from singletrack_worker.store.writer import Writer
@@ -19,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 class RedisMemory:
-    """What survives a worker."""
+    """The saved state of a track."""
 
     def __init__(self, client: redis.Redis, keys: Keys, writer: Writer) -> None:
         self._redis = client
@@ -28,7 +25,7 @@ class RedisMemory:
         self._last: dict[str, str] | None = None
 
     def load(self) -> SavedState:
-        """Read it; raises `RedisUnavailable`."""
+        """Load the state, a fresh one if there is none that can be read; raises `RedisUnavailable`."""
         try:
             raw: Any = self._redis.hgetall(self._key)
         except redis.RedisError as error:
@@ -37,11 +34,11 @@ class RedisMemory:
         try:
             return _state(stored)
         except ValueError as error:
-            _log.warning("the saved state is of another release (%s): starting in mode IDLE", error)
+            _log.warning("the saved state comes from another release (%s): starting in mode IDLE", error)
             return SavedState()
 
     def save(self, state: SavedState) -> None:
-        """Write what changed; a Redis that is away is logged, and the next save writes it."""
+        """Save the state if it changed; a failure is logged, and the next save tries again."""
         last_used = state.vlm_last_used_unix_s
         now = {
             "mode": state.mode.value,
@@ -55,7 +52,7 @@ class RedisMemory:
         try:
             written = self._writer.write(("HSET", self._key, *fields), ("EXPIRE", self._key, STATE_TTL_S))
         except redis.RedisError as error:
-            _log.warning("the state was not saved: %s", error)
+            _log.warning("could not save the state: %s", error)
         else:
             self._last = now if written else None
 

@@ -1,4 +1,4 @@
-"""Writes to Redis under the worker's token."""
+"""Writes to Redis that are refused once another worker has the track."""
 
 import json
 import logging
@@ -14,14 +14,14 @@ _log = logging.getLogger(__name__)
 
 
 class Writer(Protocol):
-    """Writes as long as this worker may."""
+    """Writes to Redis while this worker has the track."""
 
     def write(self, *commands: tuple[str | int, ...]) -> bool:
-        """Run commands as one; False if another worker has the track. Raises `redis.RedisError`."""
+        """Run the commands atomically; False if another worker has the track. Raises `redis.RedisError`."""
 
 
 class FencedWriter:
-    """Writes to Redis as long as nobody took the lease since; whoever is refused is told."""
+    """Writes to Redis under the worker's fencing token, so that a worker that lost its lease changes nothing."""
 
     def __init__(self, client: redis.Redis, keys: Keys, scripts: Scripts, token: Callable[[], int]) -> None:
         self._redis = client
@@ -30,7 +30,7 @@ class FencedWriter:
         self._token = token
 
     def write(self, *commands: tuple[str | int, ...]) -> bool:
-        """Run the commands as one, if this worker has the lease; returns whether they ran.
+        """Run the commands atomically if the token is still valid; returns whether they ran.
 
         Raises `redis.RedisError`.
         """

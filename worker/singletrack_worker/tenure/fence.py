@@ -4,11 +4,11 @@ _token = 0
 
 
 def current_token() -> int:
-    """Return the fencing token that this process holds, 0 while it holds none."""
+    """Return this process's fencing token, 0 while it has none."""
     return _token
 
 
 def set_token(token: int) -> None:
-    """Note the token; the worker's lease does so."""
+    """Set the token, 0 once the lease is lost or given back."""
     global _token  # noqa: PLW0603 - one process, one track, one token
     _token = token

@@ -1,4 +1,4 @@
-"""The lock on a GPU that the kernel holds for its worker: also while it is paused, and never longer than it lives."""
+"""A worker's lock on its GPU, held by the kernel: it outlasts a pause of the worker, but not its death."""
 
 import json
 import os
@@ -15,10 +15,10 @@ from pydantic import BaseModel, ValidationError
 
 from singletrack_tasks.errors import InvalidConfiguration
 
-# What a service manager takes for 'try again later' (EX_TEMPFAIL of sysexits.h).
+# A service manager reads this as 'try again later' (EX_TEMPFAIL in sysexits.h).
 EX_HELD = 75
 _SYSTEM_FOLDER = Path("/run/lock")
-# Windows keeps others from reading what is locked: the lock lies far behind what the file holds.
+# Windows denies others access to locked bytes, so the lock lies far beyond the file's content.
 _LOCKED_BYTE = 1 << 30
 
 
@@ -40,7 +40,7 @@ class Holder(BaseModel):
 
 
 class _Content(BaseModel):
-    """What a lock's file holds: who has it, whose it is for ever, and the newest token that was given to its owners."""
+    """What a lock file holds: its identity, the newest token its owners were given, and its present owner."""
 
     lock_id: str
     token: int = 0
@@ -50,8 +50,8 @@ class _Content(BaseModel):
 class HostLock:
     """An exclusive lock on a file, `flock` (`msvcrt.locking` on Windows).
 
-    `id` is the file's own, whoever holds it: what was held in its name by an earlier owner is free once this one has
-    the lock.
+    `id` belongs to the file, whoever owns the lock: a lease that an earlier owner took under this id is free for the
+    next one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,16 +66,16 @@ class HostLock:
 
     @property
     def token(self) -> int:
-        """The newest token that was noted here."""
+        """The newest token that was noted in the file."""
         return self._content.token
 
     def take(self) -> Holder | None:
-        """Take the lock if it is free; returns None then, else who has it. Raises `InvalidConfiguration`."""
+        """Take the lock; returns None on success, else its holder. Raises `InvalidConfiguration`."""
         file = _open(self.path)
         if not _lock(file):
             held = _read(file)
             os.close(file)
-            # Its owner has the lock a moment before the file says so.
+            # The owner may have the lock without having written its name yet.
             return held.holder if held and held.holder else Holder(host=socket.gethostname(), pid=0, since_unix_s=0)
         self._file = file
         found = _read(file)
@@ -85,11 +85,11 @@ class HostLock:
         return None
 
     def note_token(self, token: int) -> None:
-        """Keep a token: the next one is larger, whatever Redis has lost meanwhile."""
+        """Keep a token in the file: the next one will be larger even if Redis loses its data."""
         self._write(token=token)
 
     def release(self) -> None:
-        """Let go; harmless when repeated."""
+        """Release the lock; harmless when repeated."""
         if self._file is not None:
             self._write(holder=None)
             os.close(self._file)
@@ -106,7 +106,7 @@ class HostLock:
 
 
 def lock_path(folder: Path | None, name: str) -> Path:
-    """The file of a lock; raises `InvalidConfiguration` for a folder that cannot be used."""
+    """Return the path of a lock file; raises `InvalidConfiguration` if its folder cannot be made."""
     where = folder or _default_folder()
     try:
         where.mkdir(parents=True, exist_ok=True)
@@ -116,8 +116,8 @@ def lock_path(folder: Path | None, name: str) -> Path:
 
 
 def track_name(redis_url: str, track: str) -> str:
-    """A name for the lock of a track that has no GPU of its own: tracks of other Redis servers are others."""
-    # Who logs in there, and how, is no part of what the server is.
+    """Name the lock of a track without a GPU; the same track on another Redis server gets another name."""
+    # The same server, whoever logs in.
     address = redis_url.rpartition("@")[2]
     return f"track-{sha256(f'{address} {track}'.encode()).hexdigest()[:16]}"
 
@@ -131,12 +131,12 @@ def _default_folder() -> Path:
 def _open(path: Path) -> int:
     try:
         try:
-            # Without O_CREAT first: a sticky folder lets nobody create over another user's file.
+            # Without O_CREAT first: in a sticky folder it fails on another user's file.
             return os.open(path, os.O_RDWR)
         except FileNotFoundError:
             file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
             if sys.platform != "win32":
-                # Workers of other users compete for the same GPU, whatever this one's umask is.
+                # Whatever our umask, workers of other users must be able to open it: they compete for the same GPU.
                 os.fchmod(file, 0o666)
             return file
     except OSError as error:
@@ -172,6 +172,6 @@ def _read(file: int) -> _Content | None:
 
 def _no_folder(path: Path, error: OSError) -> InvalidConfiguration:
     return InvalidConfiguration(
-        f"the lock {path} cannot be used: {error.strerror}. Set SINGLETRACK_LOCK_DIR to a folder that every worker on "
-        "this host may write to."
+        f"cannot use the lock {path}: {error.strerror}. Set SINGLETRACK_LOCK_DIR to a folder that every worker on this "
+        "host can write to."
     )

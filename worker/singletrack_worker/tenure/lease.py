@@ -1,4 +1,4 @@
-"""The lease on a track: which worker, of all hosts, may take its messages and write its state and results."""
+"""The lease on a track: it decides which worker, on any host, may take messages and write state and results."""
 
 import logging
 
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Lease(BaseModel):
-    """What the key of the lease holds."""
+    """What Redis stores under the lease's key."""
 
     lock_id: str
     holder: Holder
@@ -25,9 +25,9 @@ class _Lease(BaseModel):
 class Lease:
     """A lease with a fencing token that only grows.
 
-    The token is larger than every one before it, those that Redis or this host remember, and than the server's time in
-    milliseconds: it also grows where Redis lost what it knew. A lease that was taken in the name of this host's lock is
-    free for whoever has that lock now: its holder is gone.
+    Each token exceeds all those that Redis or this host remember, and the server's time in milliseconds, so that it
+    grows even if Redis loses its data. A lease that was taken under the id of this host's lock is free for whoever has
+    the lock now, since its holder is gone.
     """
 
     def __init__(self, client: redis.Redis, keys: Keys, scripts: Scripts, lock: HostLock) -> None:
@@ -41,11 +41,11 @@ class Lease:
 
     @property
     def info(self) -> LeaseInfo:
-        """The lease, as the status tells it; safe from any thread."""
+        """The lease as the status shows it; thread-safe."""
         return LeaseInfo(token=self.token, since_unix_s=self._since_unix_s)
 
     def take(self) -> Holder | None:
-        """Take the lease if it is free; returns None then, else who has it. Raises `redis.RedisError`."""
+        """Take the lease; returns None on success, else its holder. Raises `redis.RedisError`."""
         self.token = 0
         now_unix_s = server_time_unix_s(self._redis)
         taken, value = self._scripts.take_lease(
@@ -68,7 +68,7 @@ class Lease:
         return None
 
     def renew(self) -> bool:
-        """Renew the lease, also one that ran out and that nobody took; returns whether this is still its holder.
+        """Renew the lease, even one that ran out if nobody took it; returns whether this worker still has it.
 
         Raises `redis.RedisError`.
         """
@@ -83,18 +83,18 @@ class Lease:
         )
 
     def release(self) -> None:
-        """Give the lease back, if it is held; raises `redis.RedisError`."""
+        """Give the lease back, if this worker has it; raises `redis.RedisError`."""
         if self.token:
             self._scripts.release_lease(keys=[self._keys.lease, self._keys.fence], args=[self.token, STATE_TTL_S])
             self.token = 0
 
     def give_up(self, token: int) -> None:
-        """Have the next renewal fail, if this is still the token."""
+        """Make the next renewal fail, if `token` is still the current one."""
         if self.token == token:
             self.token = 0
 
     def ttl_ms(self) -> int:
-        """How long the lease has to live, negative where there is none; raises `redis.RedisError`."""
+        """Return how long the lease lasts, in milliseconds, negative if there is none; raises `redis.RedisError`."""
         left_ms: int = self._redis.pttl(self._keys.lease)
         return left_ms
 

@@ -1,4 +1,4 @@
-"""A worker's hold on its track: the host's lock, then the lease, then the messages that earlier holders left."""
+"""A worker's tenure of its track: the host's lock, then the lease, then the messages that earlier holders left."""
 
 import logging
 import threading
@@ -26,23 +26,23 @@ _log = logging.getLogger(__name__)
 
 
 class HeldByAnother(Exception):
-    """A GPU or a track that another worker has."""
+    """Another worker has the GPU or the track."""
 
     def __init__(self, what: str, holder: Holder) -> None:
         super().__init__(
-            f"{what} is served already, by {holder}. One GPU, one worker: end that one first, or set "
-            "SINGLETRACK_STANDBY=1 to have this one wait and take over."
+            f"{what} is served already, by {holder}. A GPU has one worker: stop that one first, or set "
+            "SINGLETRACK_STANDBY=1 to make this one wait and take over."
         )
 
 
 def host_lock(config: GPUResourceConfig, gpu_uuid: str | None) -> HostLock:
-    """The lock of the configured GPU or, where there is none, of the track; raises `InvalidConfiguration`."""
+    """Return the lock of the configured GPU or, without a GPU, of the track; raises `InvalidConfiguration`."""
     name = gpu_uuid or track_name(config.redis_url.get_secret_value(), config.track)
     return HostLock(lock_path(config.lock_dir, name))
 
 
 def take_lock(lock: HostLock, what: str, *, standby: bool, go_on: Callable[[], None]) -> None:
-    """Take the host's lock; as a standby, wait for it as long as `go_on` does not raise. Raises `HeldByAnother`."""
+    """Take the host's lock; a standby waits for it until `go_on` raises. Raises `HeldByAnother`."""
     told = False
     while (holder := lock.take()) is not None:
         if not standby:
@@ -55,21 +55,21 @@ def take_lock(lock: HostLock, what: str, *, standby: bool, go_on: Callable[[], N
 
 
 class Tenure:
-    """The time in which this worker serves its track; a thread of its own renews the lease.
+    """The time during which this worker serves its track; a thread of its own renews the lease.
 
-    `inherited` is how many messages an earlier worker had in hand when it died.
+    `inherited` is the number of messages that earlier workers had in hand when they died.
     """
 
     def __init__(
         self, client: redis.Redis, config: GPUResourceConfig, lock: HostLock, *, tasks: Container[str], standby: bool
     ) -> None:
-        """Prepare; raises `redis.RedisError`."""
+        """Takes nothing yet; raises `redis.RedisError`."""
         keys = config.keys
         scripts = Scripts(client)
         self._config = config
         self._standby = standby
         self._lease = Lease(client, keys, scripts, lock)
-        # Set when the lease may be lost, and at the end.
+        # Set when the lease may have been lost, and at the end.
         self._wake = threading.Event()
         self.inbox = Inbox(keys, scripts, host=Holder.this_process().host, tasks=tasks, refused=self._wake.set)
         self.inherited = 0
@@ -80,14 +80,14 @@ class Tenure:
 
     @property
     def lease(self) -> LeaseInfo:
-        """The lease, as the status tells it."""
+        """The lease as the status shows it."""
         return self._lease.info
 
     def begin(self, go_on: Callable[[], None]) -> None:
-        """Take the lease and what earlier holders left.
+        """Take the lease and the messages that earlier holders left.
 
-        A lease that another host has is waited for until it runs out; one that is renewed has a holder that lives:
-        `HeldByAnother` then, or waiting on as a standby, as long as `go_on` does not raise. Raises `RedisUnavailable`.
+        Waits for another host's lease to run out. If that is renewed instead, its holder is alive: raises
+        `HeldByAnother`, or, as a standby, waits until `go_on` raises. Raises `RedisUnavailable`.
         """
         try:
             self._wait_for_lease(go_on)
@@ -98,7 +98,7 @@ class Tenure:
             raise RedisUnavailable(f"cannot take the lease on the track: {error}") from error
 
     def keep(self, resume: Callable[[], None]) -> None:
-        """Renew the lease from now on; when it was lost and is taken again, `resume` comes before any message."""
+        """Renew the lease from now on; after it was lost and retaken, call `resume` before taking any message."""
         self._thread = threading.Thread(target=self._run, args=(resume,), name="lease", daemon=True)
         self._thread.start()
 
@@ -121,7 +121,7 @@ class Tenure:
             self.inbox.close()
             self._lease.release()
         except redis.RedisError as error:
-            _log.warning("the track was not given back, the next worker takes it: %s", error)
+            _log.warning("could not give the track back, the next worker takes it anyway: %s", error)
         set_token(0)
 
     def _wait_for_lease(self, go_on: Callable[[], None]) -> None:
@@ -155,13 +155,13 @@ class Tenure:
                 return False
             self.inbox.sweep()
         except redis.RedisError as error:
-            # Nobody else could take it there either, and what is written is checked.
-            _log.warning("the lease was not renewed: %s", error)
+            # Nobody else can take it meanwhile either, and every write is checked.
+            _log.warning("could not renew the lease: %s", error)
         return True
 
     def _take_again(self, resume: Callable[[], None]) -> None:
-        """Take no messages until the lease is this worker's again."""
-        _log.error("another worker has taken the track: this one waits until it can have it again")
+        """Take no messages until this worker has the lease again."""
+        _log.error("another worker has taken the track: this one waits to get it back")
         self.inbox.suspend()
         set_token(0)
         while not self._stopped.is_set():
@@ -169,12 +169,12 @@ class Tenure:
                 if self._lease.take() is None:
                     break
             except redis.RedisError as error:
-                _log.warning("the lease was not taken: %s", error)
+                _log.warning("could not take the lease: %s", error)
             self._stopped.wait(_RETRY_S)
         else:
             return
         set_token(self._lease.token)
-        # In a thread of its own: it waits for the operation in flight, and the lease has to be renewed meanwhile.
+        # In a thread of its own: it waits for the operation in flight, while this one renews the lease.
         target, token = self._go_on, self._lease.token
         self._resuming = threading.Thread(target=target, args=(token, resume), name="resume", daemon=True)
         self._resuming.start()
@@ -187,7 +187,7 @@ class Tenure:
             if token != self._lease.token:
                 self.inbox.suspend()
         except (redis.RedisError, SingletrackError) as error:
-            # The next renewal finds the token given up, and takes another.
-            _log.warning("the track was not taken up again: %s", error)
+            # The next renewal finds the token given up and takes a new one.
+            _log.warning("could not resume serving the track, trying again: %s", error)
             self._lease.give_up(token)
             self._wake.set()

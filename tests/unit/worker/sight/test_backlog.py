@@ -9,12 +9,10 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from singletrack_tasks.keys import Keys
 from singletrack_worker.settings import GPUResourceConfig
 from singletrack_worker.sight import backlog
 from singletrack_worker.sight.backlog import TIMEOUT_S, BacklogReader
-
-KEYS = Keys("unit")
+from tests.unit.worker.track import KEYS
 
 
 @pytest.fixture

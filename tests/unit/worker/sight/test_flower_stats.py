@@ -129,7 +129,7 @@ def test_before_there_is_a_manager_celerys_figures_come() -> None:
 def test_a_defect_leaves_celerys_figures(caplog: pytest.LogCaptureFixture) -> None:
     told = stats(state(SimpleNamespace(manager=None)))
     assert told == CELERYS | {"gpu": "unknown: see the worker's log"}
-    assert "cannot be told" in caplog.text
+    assert "cannot report the GPU's figures" in caplog.text
 
 
 def test_celerys_own_figures_are_left_as_they_are() -> None:

@@ -5,11 +5,10 @@ from typing import Any
 import pytest
 import redis
 
-from singletrack_tasks.keys import ANSWER_TTL_S, Keys
+from singletrack_tasks.keys import ANSWER_TTL_S
 from singletrack_worker.store import answers
 from singletrack_worker.store.answers import RedisAnswers
-
-KEYS = Keys("unit")
+from tests.unit.worker.track import KEYS
 
 
 class PlainWriter:

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import redis
 
-from singletrack_tasks.keys import LEASE_TTL_S, Keys
+from singletrack_tasks.keys import LEASE_TTL_S
 from singletrack_worker.delivery.scripts import Scripts
 from singletrack_worker.store.writer import FencedWriter
 from singletrack_worker.tenure.host_lock import Holder, HostLock
 from singletrack_worker.tenure.lease import Lease
+from tests.unit.worker.track import KEYS
 
-KEYS = Keys("unit")
 Host = Callable[[str], Lease]
 
 

@@ -10,8 +10,8 @@ from celery.concurrency import prefork, solo, thread
 from celery.worker.control import Panel
 
 from singletrack_worker.bootsteps import (
+    BOOTSTEPS,
     REFUSED_COMMANDS,
-    STEPS,
     HoldTrack,
     LockHost,
     Manage,
@@ -55,8 +55,8 @@ def test_anything_else_is_refused_with_what_to_write(worker: Any) -> None:
 
 
 def test_nothing_is_started_before_what_it_relies_on() -> None:
-    assert (OneAtATime, LockHost, HoldTrack, Manage) == STEPS
-    for earlier, later in itertools.pairwise(STEPS):
+    assert (OneAtATime, LockHost, HoldTrack, Manage) == BOOTSTEPS
+    for earlier, later in itertools.pairwise(BOOTSTEPS):
         assert earlier in (later.requires or ())
 
 

@@ -1,0 +1,6 @@
+"""The track that these tests use, and the token of the worker that has it."""
+
+from singletrack_tasks.keys import Keys
+
+KEYS = Keys("unit")
+TOKEN = 7
