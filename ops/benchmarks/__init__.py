@@ -1,1 +1,1 @@
-"""The figures that the README names, each measured by one module against real servers on this machine."""
+"""The figures in the documentation, each measured by one module against real servers on this machine."""
