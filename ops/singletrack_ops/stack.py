@@ -1,4 +1,4 @@
-"""The whole stack on one machine: what is there is used, what is missing is started."""
+"""The whole stack on one machine: uses the servers that run already, and starts the missing ones."""
 
 import os
 import time

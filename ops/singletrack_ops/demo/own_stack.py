@@ -1,4 +1,4 @@
-"""The demo's own stack: it uses what the machine has, substitutes the rest, and tells what it substituted."""
+"""The demo's own stack: it uses what the machine has, substitutes the rest, and says what it substituted."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ _PROBE_TIMEOUT_S = 20.0
 _TAGS_TIMEOUT_S = 2.0
 # Succeeds with an NVIDIA driver that has a GPU. In a process of its own: this package never loads the driver.
 _PROBE = "import pynvml; pynvml.nvmlInit(); assert pynvml.nvmlDeviceGetCount()"
-# Soon enough for whoever watches to see an idle VLM unloaded.
+# So short that the demo can wait for an idle VLM to be unloaded.
 _QUICK = {"SINGLETRACK_IDLE_TIMEOUT_S": "8", "SINGLETRACK_TICK_INTERVAL_S": "2"}
 # On 8 GiB these two do not fit together, as on most desktops.
 _SIMULATED = {
@@ -71,7 +71,7 @@ def _has_gpu() -> bool:
             [sys.executable, "-c", _PROBE], capture_output=True, timeout=_PROBE_TIMEOUT_S, check=False
         )
     except subprocess.TimeoutExpired:
-        return False  # a driver that hangs is of no use
+        return False  # a driver that hangs is useless
     return probe.returncode == 0
 
 

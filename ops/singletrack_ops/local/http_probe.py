@@ -1,4 +1,4 @@
-"""Asks a server over HTTP whether it is there: None for every answer that is of no use."""
+"""Asks a server over HTTP; None stands for no answer and for an unusable one."""
 
 from urllib.parse import urlsplit
 
