@@ -1,14 +1,14 @@
-"""`make bench`: measure everything, on a stack of its own with a simulated GPU where there is no real one."""
+"""`make bench`: measure everything on a stack of its own, with a simulated GPU."""
 
 import tempfile
 from pathlib import Path
 
-from benchmarks import installation, memory, mode_change, observing, question, round_trip, status
+from benchmarks import installation, memory, mode_change, observing, question, round_trip, status_read
 from singletrack_ops.stack import Stack
 
 
 def main() -> None:
-    """Print one block a benchmark."""
+    """Print one block for each benchmark."""
     with tempfile.TemporaryDirectory(prefix="singletrack-bench-") as name:
         folder = Path(name)
         with Stack.start(
@@ -23,7 +23,7 @@ def main() -> None:
             print("Mode changes")
             mode_change.run(stack)
             print("The status")
-            status.run(stack)
+            status_read.run(stack)
             print("What it costs to be seen")
             observing.run(stack, folder)
         print("Bare installation")

@@ -1,7 +1,7 @@
-"""A worker that nobody can see into: what it costs to be seen is the difference to a real one.
+"""A worker that cannot be observed: the difference to a real one is what being observed costs.
 
-`celery -A benchmarks.blind_worker worker`. Its clients see that it lives, once a second; changes, events, counts and
-the flight recorder are left out.
+`celery -A benchmarks.blind_worker worker`. It publishes its status once a second, so that clients see it alive; it has
+no events, no counters and no flight recorder.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ __all__ = ["app"]
 
 
 def _nothing(*_: Any, **__: Any) -> None:
-    """Leave it out."""
+    """Do nothing."""
 
 
 for part, names in (

@@ -1,4 +1,4 @@
-"""Timing in milliseconds, and how a series of timings is told."""
+"""Times actions in milliseconds, and prints a series of times."""
 
 import statistics
 import time
@@ -13,7 +13,7 @@ def time_ms(action: Callable[[], object]) -> float:
 
 
 def interleaved_ms(actions: Sequence[Callable[[], object]], rounds: int, warm_up: int = 20) -> list[list[float]]:
-    """Time several actions in turn, so that a machine whose speed drifts slows all of them alike."""
+    """Time several actions in turn, so that changes in the machine's speed affect all of them alike."""
     for _ in range(warm_up):
         for action in actions:
             action()
@@ -21,7 +21,7 @@ def interleaved_ms(actions: Sequence[Callable[[], object]], rounds: int, warm_up
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def told(times_ms: Sequence[float]) -> str:
-    """Give the median and the 95th percentile."""
+def summary(times_ms: Sequence[float]) -> str:
+    """The median and the 95th percentile in one line."""
     p95 = statistics.quantiles(times_ms, n=20)[-1]
     return f"p50 {statistics.median(times_ms):6.2f} ms   p95 {p95:6.2f} ms   (n = {len(times_ms)})"

@@ -10,7 +10,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def run(folder: Path) -> None:
-    """Build the wheel, install it into an empty environment, and look at time and size."""
+    """Build the wheel, install it into an empty environment, and measure time and size."""
     wheels, environment = folder / "wheels", folder / "environment"
     _run([sys.executable, "-m", "build", "--wheel", "--outdir", str(wheels), str(PROJECT)])
     _run([sys.executable, "-m", "venv", str(environment)])

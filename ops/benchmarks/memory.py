@@ -8,12 +8,8 @@ MIB = 1024 * 1024
 
 
 def run(stack: Stack) -> None:
-    """Read it off the running processes."""
+    """Read the running processes' resident memory."""
     worker = psutil.Process(stack.worker.pid)
     print(f"  {'worker, without its encoders':32} {worker.memory_info().rss / MIB:6.0f} MB")
     for child in worker.children(recursive=True):
-        print(f"  {'  ' + _kind(child):32} {child.memory_info().rss / MIB:6.0f} MB")
-
-
-def _kind(process: psutil.Process) -> str:
-    return process.cmdline()[-1].rpartition(".")[2]
+        print(f"  {'  an encoder process':32} {child.memory_info().rss / MIB:6.0f} MB")

@@ -1,4 +1,4 @@
-"""What a change to RECORDING and back costs beside the load itself, asked of Ollama directly."""
+"""What a change to RECORDING and back costs besides the load itself, measured at Ollama directly."""
 
 import statistics
 import time
@@ -13,7 +13,7 @@ ROUNDS = 10
 
 
 def run(stack: Stack) -> None:
-    """Measure from AUTOPILOT, CLIP on the GPU, to RECORDING and back; the spare encoder has warmed up each time."""
+    """Measure from AUTOPILOT with CLIP on the GPU to RECORDING and back; the spare encoder is warm each time."""
     if stack.ollama is None:
         print("  no Ollama on this machine: not measured")
         return
@@ -27,13 +27,13 @@ def run(stack: Stack) -> None:
             back.append(figures.time_ms(lambda: client.set_mode("AUTOPILOT")))
     loads = [_load_ms(stack.ollama.url, str(stack.ollama.model)) for _ in range(ROUNDS)]
     beside_ms = statistics.median(there) - statistics.median(loads)
-    print(f"  {'AUTOPILOT to RECORDING':32} {figures.told(there)}")
-    print(f"  {'of it the load, at Ollama itself':32} {figures.told(loads)}   the rest {beside_ms:.0f} ms")
-    print(f"  {'RECORDING to AUTOPILOT':32} {figures.told(back)}")
+    print(f"  {'AUTOPILOT to RECORDING':32} {figures.summary(there)}")
+    print(f"  {'the load alone, at Ollama':32} {figures.summary(loads)}   the rest {beside_ms:.0f} ms")
+    print(f"  {'RECORDING to AUTOPILOT':32} {figures.summary(back)}")
 
 
 def _load_ms(url: str, model: str) -> float:
-    """Load a model straight at the server and return how long that took; unload it again."""
+    """Load a model directly at the server, return how long that took, and unload it."""
     with requests.Session() as session:
         load = {"model": model, "stream": False}
         took_ms = figures.time_ms(lambda: session.post(f"{url}/api/generate", json=load, timeout=60))
@@ -44,7 +44,7 @@ def _load_ms(url: str, model: str) -> float:
 
 
 def _until_at_rest(stack: Stack) -> None:
-    """Wait until the encoder processes compute no more: the next spare has imported everything."""
+    """Wait until the encoder processes are idle: then the next spare has imported everything."""
     worker = psutil.Process(stack.worker.pid)
     spent_s = -1.0
     while (now_s := _cpu_s(worker)) - spent_s > 0.02:

@@ -1,4 +1,4 @@
-"""What it costs that a worker can be seen into: status, events, metrics and the flight recorder."""
+"""What observing a worker costs: status, events, metrics and the flight recorder."""
 
 import os
 import statistics
@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from singletrack.client import Client
-from singletrack_ops.embedded.child import Child
+from singletrack_ops.local.child_process import Child
 from singletrack_ops.services import read_status
 from singletrack_ops.stack import Stack
 from singletrack_tasks.ping import Ping
@@ -23,21 +23,21 @@ START_S = 60.0
 
 
 def run(stack: Stack, folder: Path) -> None:
-    """Compare with a worker that nobody can see into, in turn on the same Redis."""
+    """Compare with a worker that cannot be observed, in turn on the same Redis."""
     with stack.client() as seen, _blind_worker(stack, folder) as (worker, blind):
         pairs = ((worker.pid, blind), (stack.worker.pid, seen))
         rates = [[_per_second(pid, client) for pid, client in pairs] for _ in range(ROUNDS)]
         blind_rate, seen_rate = (statistics.median(column) for column in zip(*rates, strict=True))
         cost = statistics.median(1 - ours / theirs for theirs, ours in rates)
-        print(f"  {'no-ops, nothing to be seen':32} {blind_rate:6.0f} /s   (n = {ROUNDS} x {BURST})")
-        print(f"  {'no-ops, everything to be seen':32} {seen_rate:6.0f} /s   {cost:+.1%} in the median of the pairs")
+        print(f"  {'no-ops, not observed':32} {blind_rate:6.0f} /s   (n = {ROUNDS} x {BURST})")
+        print(f"  {'no-ops, observed':32} {seen_rate:6.0f} /s   {cost:.1%} slower in the median of the pairs")
         blind_cpu, seen_cpu = _at_rest(worker.pid, stack.worker.pid)
-    print(f"  {'CPU at rest, nothing to be seen':32} {blind_cpu:6.2%} of a core over {REST_S:.0f} s")
-    print(f"  {'CPU at rest, everything':32} {seen_cpu:6.2%} of a core, {seen_cpu - blind_cpu:+.2%}")
+    print(f"  {'CPU at rest, not observed':32} {blind_cpu:6.2%} of a core over {REST_S:.0f} s")
+    print(f"  {'CPU at rest, observed':32} {seen_cpu:6.2%} of a core, {seen_cpu - blind_cpu:+.2%}")
 
 
 def _per_second(pid: int, client: Client) -> float:
-    """How fast a worker works a backlog of no-ops off: it is paused while they are sent, and they are done in order."""
+    """How fast a worker works off a backlog of no-ops; it is paused while they are sent, and does them in order."""
     worker = psutil.Process(pid)
     worker.suspend()
     try:
@@ -50,7 +50,7 @@ def _per_second(pid: int, client: Client) -> float:
 
 
 def _at_rest(*pids: int) -> list[float]:
-    """The part of a core that each process takes while nothing is asked of it."""
+    """The fraction of a core that each process uses while nothing is asked of it."""
     processes = [psutil.Process(pid) for pid in pids]
     before = [sum(process.cpu_times()[:2]) for process in processes]
     time.sleep(REST_S)

@@ -1,4 +1,4 @@
-"""A question through the queue against the same question put straight to Ollama."""
+"""A question through the queue against the same question put directly to Ollama."""
 
 import base64
 import statistics
@@ -15,7 +15,7 @@ MAX_TOKENS = 8
 
 
 def run(stack: Stack) -> None:
-    """Measure with a 2560 x 1600 screenshot; the model is loaded, and both ask for the same few tokens."""
+    """Measure with a 2560 x 1600 screenshot and a loaded model; both ask for the same few tokens."""
     if stack.ollama is None:
         print("  no Ollama on this machine: not measured")
         return
@@ -35,5 +35,5 @@ def run(stack: Stack) -> None:
         client.set_mode("RECORDING")
         direct, ours = figures.interleaved_ms([directly, queued], ROUNDS, warm_up=5)
     more_ms = statistics.median(ours) - statistics.median(direct)
-    print(f"  {'straight to Ollama':32} {figures.told(direct)}")
-    print(f"  {'through the queue':32} {figures.told(ours)}   {more_ms:+.2f} ms in the median")
+    print(f"  {'directly to Ollama':32} {figures.summary(direct)}")
+    print(f"  {'through the queue':32} {figures.summary(ours)}   {more_ms:+.2f} ms in the median")

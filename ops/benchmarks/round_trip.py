@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import figures, stock_celery
-from singletrack_ops.embedded.child import Child
+from singletrack_ops.local.child_process import Child
 from singletrack_ops.stack import Stack
 
 ROUNDS = 500
 
 
 def run(stack: Stack, folder: Path) -> None:
-    """Measure; the stock worker has one thread too, and sends task events as any that is seen in Flower does."""
+    """Measure; the stock worker has one thread too, and once sends task events, as Flower needs them."""
     os.environ[stock_celery.URL_VARIABLE] = stack.redis_url
     stock_celery.app.conf.update(broker_url=stack.redis_url, result_backend=stack.redis_url)
     for name, options in (("stock Celery, with events", ["-E"]), ("stock Celery, without events", [])):
@@ -24,8 +24,8 @@ def run(stack: Stack, folder: Path) -> None:
                 [lambda: stock_celery.nothing.delay().get(timeout=30), client.ping], ROUNDS
             )
         ratio = statistics.median(ours) / statistics.median(stock)
-        print(f"  {name:32} {figures.told(stock)}")
-        print(f"  {'Singletrack, ping':32} {figures.told(ours)}   ratio of medians {ratio:.2f}")
+        print(f"  {name:32} {figures.summary(stock)}")
+        print(f"  {'Singletrack, ping':32} {figures.summary(ours)}   ratio of medians {ratio:.2f}")
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""The embedded stack: Redis and Ollama brought up as our own children where a machine has neither."""
+"""Runs the whole stack on one machine: `singletrack up`, `singletrack demo`, and the GPU page in Flower."""

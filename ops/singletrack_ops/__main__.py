@@ -1,4 +1,4 @@
-"""`python -m singletrack_ops redis|ollama FOLDER`: bring one part up by hand; it ends with Ctrl-C."""
+"""`python -m singletrack_ops redis|ollama FOLDER`: start one server by hand, until Ctrl-C."""
 
 import argparse
 import signal
@@ -6,22 +6,22 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from singletrack_ops.embedded.child import Child
 from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_ops.embedded.redis_server import EmbeddedRedis
 from singletrack_ops.errors import OpsError
+from singletrack_ops.local.child_process import Child
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m singletrack_ops", description=__doc__)
-    parser.add_argument("part", choices=["redis", "ollama"], help="ollama: the sandbox with its tiny model")
-    parser.add_argument("folder", type=Path, help="takes the part's data and log")
+    parser.add_argument("server", choices=["redis", "ollama"], help="ollama starts the sandbox with its tiny model")
+    parser.add_argument("folder", type=Path, help="for the server's data and log")
     parser.add_argument("--port", type=int, help="the loopback port (default: a free one)")
     return parser.parse_args()
 
 
-def _start(part: str, folder: Path, port: int | None) -> tuple[str, Child | None]:
-    if part == "redis":
+def _start(server: str, folder: Path, port: int | None) -> tuple[str, Child | None]:
+    if server == "redis":
         redis = EmbeddedRedis.start(folder, port=port)
         return redis.url, redis.child
     ollama = EmbeddedOllama.start_sandbox(folder, port=port)
@@ -33,18 +33,18 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def main() -> int:
-    """Start it, say where it is on one line, and end it when interrupted or terminated; 1 where that fails."""
+    """Start it, print its address on one line, and end it at Ctrl-C or SIGTERM; returns 1 if it fails or ends."""
     arguments = _arguments()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        where, child = _start(arguments.part, arguments.folder, arguments.port)
+        where, child = _start(arguments.server, arguments.folder, arguments.port)
     except OpsError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:
-        return 0  # what was being started has been ended on the way here
+        return 0  # what was being started has been ended already
     if child is None:
-        raise AssertionError("a part that was started has a process")
+        raise AssertionError("a server that was started has a process")
     sys.stdout.write(f"{where}\n")
     sys.stdout.flush()
     return _hold(child)

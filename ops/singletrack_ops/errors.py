@@ -1,10 +1,10 @@
-"""What can go wrong while the stack is brought up, each error saying what to do."""
+"""What can go wrong with the stack; each error says what to do."""
 
 from singletrack_tasks.errors import PermanentError
 
 
 class OpsError(PermanentError):
-    """A part of the stack could not be brought up, used or ended."""
+    """A part of the stack could not be started, used or ended."""
 
 
 class RedisNotInstalled(OpsError):
@@ -12,7 +12,7 @@ class RedisNotInstalled(OpsError):
 
 
 class OllamaUnavailable(OpsError):
-    """No Ollama server answers here and none can be started."""
+    """No Ollama server answers, and none can be started here."""
 
 
 class SandboxUnavailable(OllamaUnavailable):
@@ -20,8 +20,8 @@ class SandboxUnavailable(OllamaUnavailable):
 
 
 class PartEnded(OpsError):
-    """A part of the stack that ended by itself while it was needed."""
+    """A part of the stack ended by itself while it was needed."""
 
 
 class AlreadyServed(OpsError):
-    """A worker that serves the track already: a second one would only wait for the first to end."""
+    """A worker serves the track already: a second one would only wait for it to end."""

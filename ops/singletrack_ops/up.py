@@ -1,6 +1,7 @@
 """`singletrack up`: the whole stack in one terminal, until Ctrl-C."""
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -10,12 +11,13 @@ from rich.text import Text
 from singletrack.cli.failure import EXIT_BAD_INPUT, EXIT_PERMANENT, end_interrupted_line
 from singletrack.cli.interrupts import ended_by_signals
 from singletrack.wire.settings import address
-from singletrack_ops.embedded.files import default_folder
 from singletrack_ops.errors import AlreadyServed, PartEnded
+from singletrack_ops.local.data_folder import default_folder
 from singletrack_ops.stack import WORKER_GRACE_S, GpuChoice, Stack
 from singletrack_tasks.errors import InvalidConfiguration, SingletrackError
 
 PIPED_WIDTH = 100
+_THERE_BEFORE = "was running already, keeps running"
 
 
 def run_up(
@@ -26,12 +28,11 @@ def run_up(
     sandbox: bool = False,
     simulated_gpu: bool = False,
 ) -> int:
-    """Bring up what is missing and hold it until Ctrl-C or SIGTERM; returns the exit status.
+    """Start what is missing and keep it running until Ctrl-C or SIGTERM; returns the exit status.
 
-    0 after Ctrl-C, or where a worker serves the track already; 2 for settings that are of no use; 1 where a part
-    cannot be started or ends by itself, with its name, its exit status and the end of its log. Nothing is started
-    again here: that is what systemd and Compose are for. `sandbox` allows an Ollama with a tiny untrained VLM, and a
-    tiny untrained CLIP.
+    It is 0 after Ctrl-C, or if a worker serves the track already; 2 for unusable settings; 1 if a part cannot be
+    started or ends by itself, and then its name, exit status and the end of its log are printed. Nothing is restarted:
+    that is for systemd or Compose. `sandbox` allows a tiny untrained VLM and CLIP.
     """
     console = make_console()
     gpu: GpuChoice = "simulated" if simulated_gpu else "auto"
@@ -45,7 +46,7 @@ def run_up(
                 tiny_clip=sandbox,
                 gpu=gpu,
                 clip_wait_s=0,
-                say=lambda text: console.print(Text(f"· {text}", style="dim")),
+                say=say_on(console),
             )
         except AlreadyServed as error:
             console.print(Text(error.message))
@@ -63,25 +64,30 @@ def run_up(
 
 
 def failed_status(error: SingletrackError) -> int:
-    """The exit status for what kept the stack from coming up: 2 for settings that are of no use, else 1."""
+    """The exit status for a stack that did not come up: 2 for unusable settings, else 1."""
     return EXIT_BAD_INPUT if isinstance(error, InvalidConfiguration) else EXIT_PERMANENT
 
 
 def make_console() -> Console:
-    """Make a console that is as wide as the terminal, or 100 columns where the output is piped."""
+    """Make a console as wide as the terminal, or 100 columns if the output is piped."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=PIPED_WIDTH)
     return console
 
 
-def services_table(stack: Stack) -> Table:
-    """Tell what runs where, and where its log is."""
+def say_on(console: Console) -> Callable[[str], None]:
+    """Make a function that prints what is being started."""
+    return lambda text: console.print(Text(f"· {text}", style="dim"))
+
+
+def stack_table(stack: Stack) -> Table:
+    """List the parts: where each one is, and its log."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     table.add_column(style="dim", overflow="fold")
-    table.add_row("Redis", address(stack.redis_url), "redis.log" if stack.redis else "not ours: it stays")
+    table.add_row("Redis", address(stack.redis_url), "redis.log" if stack.redis else _THERE_BEFORE)
     table.add_row("Ollama", *_ollama_cells(stack))
     table.add_row("Worker", f"process {stack.worker.pid}", stack.worker.log_path.name)
     if stack.beat is not None:
@@ -90,16 +96,16 @@ def services_table(stack: Stack) -> Table:
         table.add_row("Metrics", stack.metrics_url, "")
     if stack.flower is not None:
         table.add_row("Flower", f"{stack.flower_url}", stack.flower.log_path.name)
-    table.add_row("Folder", str(stack.folder), "")
+    table.add_row("Folder", str(stack.folder), "data and logs")
     return table
 
 
 def _ollama_cells(stack: Stack) -> tuple[str, str]:
     ollama = stack.ollama
     if ollama is None:
-        return "none: the VLM is missing, all else works", ""
+        return "none: there is no VLM, everything else works", ""
     model = f", {ollama.model} (untrained)" if ollama.model else ""
-    return f"{ollama.url}{model}", "ollama/ollama.log" if ollama.child else "not ours: it stays"
+    return f"{ollama.url}{model}", "ollama/ollama.log" if ollama.child else _THERE_BEFORE
 
 
 def _hold(stack: Stack, console: Console) -> int:
@@ -108,13 +114,13 @@ def _hold(stack: Stack, console: Console) -> int:
         stack.watch()
     except KeyboardInterrupt:
         end_interrupted_line()
-        text = f"Ending. An operation in flight has {WORKER_GRACE_S:.0f} s to finish; Ctrl-C again ends it now."
+        text = f"Stopping. An operation in flight has {WORKER_GRACE_S:.0f} s to finish; Ctrl-C again stops it now."
         console.print(Text(text))
         return 0
     except PartEnded as error:
-        # It quotes a log: its lines stay whole.
+        # It quotes a log, whose lines must not be wrapped.
         console.print(Text(error.message, style="red"), soft_wrap=True)
-        console.print(Text("Ending the rest. To have parts started again, run them under systemd or Compose."))
+        console.print(Text("Stopping the rest. To have parts restarted, run them under systemd or Compose."))
         return 1
 
 
@@ -122,12 +128,12 @@ def _end(stack: Stack) -> None:
     try:
         stack.stop()
     except KeyboardInterrupt:
-        stack.stop()  # the operation in flight was cut short; whatever the interrupt left, ends here
+        stack.stop()  # the interrupt cut the operation short; this ends what it left
 
 
 def _greet(stack: Stack, console: Console) -> None:
     console.print()
-    console.print(services_table(stack))
+    console.print(stack_table(stack))
     console.print()
     if stack.client_file.exists():
         console.print(Text("In another shell:", style="bold"), soft_wrap=True)

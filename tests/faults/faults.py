@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from singletrack_ops.embedded.child import Child
+from singletrack_ops.local.child_process import Child
 from singletrack_tasks.keys import Keys
 from tests.faults import malformed
 from tests.faults.errands import PATIENT_S, Errand

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from singletrack_ops.embedded.child import Child
+from singletrack_ops.local.child_process import Child
 from tests.faults.history import Died, Journal, Paused, Ready, Resumed, now_ns
 
 _LOOK_MS = 200

@@ -7,7 +7,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from singletrack_ops.embedded.net import LOOPBACK
+from singletrack_ops.local.loopback import LOOPBACK
 
 _CHUNK = 65536
 _LOOK_S = 0.05

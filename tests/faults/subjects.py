@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from singletrack_ops.embedded.child import Child
 from singletrack_ops.embedded.ollama_server import EmbeddedOllama
+from singletrack_ops.local.child_process import Child
 from singletrack_ops.services import start_beat
 from singletrack_tasks.keys import Keys
 from tests.faults import places, stock

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from singletrack_ops.embedded.net import LOOPBACK
+from singletrack_ops.local.loopback import LOOPBACK
 from tests.faults.proxy import Proxy
 
 SILENT_S = 0.3

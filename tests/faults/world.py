@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 import redis
 
-from singletrack_ops.embedded.child import Child
 from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_ops.embedded.redis_server import EmbeddedRedis
+from singletrack_ops.local.child_process import Child
 from tests.faults import places
 from tests.faults.clients import FINISH_S, STOP, office_of
 from tests.faults.errands import PATIENT_S

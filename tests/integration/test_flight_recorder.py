@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from singletrack import Client
-from singletrack_ops.embedded.child import Child
 from singletrack_ops.embedded.ollama_server import EmbeddedOllama
+from singletrack_ops.local.child_process import Child
 from singletrack_ops.stack import Stack
 from singletrack_tasks.recording import Recording
 from singletrack_tasks.status import ExecutionMode, ModelState

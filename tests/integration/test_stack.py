@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from singletrack import Client
-from singletrack_ops.embedded.net import get_text
 from singletrack_ops.errors import AlreadyServed, OpsError, PartEnded
+from singletrack_ops.local.http_probe import get_text
 from singletrack_ops.services import flower_page
 from singletrack_ops.stack import CLIENT_FILE, Stack
 from tests.addresses import SILENT_OLLAMA, SILENT_REDIS
@@ -262,8 +262,8 @@ def test_the_demo_runs_from_nothing_to_its_end(run: Run) -> None:
     program = run("demo", folder="demo", SINGLETRACK_OLLAMA_URL="")
     assert program.wait(DEMO_S) == 0, program.output
     assert "Verified in" in program.output
-    assert "NOT SO" not in program.output
-    assert re.search(r"the GPU page at http://127\.0\.0\.1:\d+/gpu tells of [1-9]\d* mode changes", program.output)
+    assert "FAILED" not in program.output
+    assert re.search(r"the GPU page at http://127\.0\.0\.1:\d+/gpu shows [1-9]\d* mode changes", program.output)
     assert re.search(r"the metrics at http://127\.0\.0\.1:\d+/metrics count [1-9]\d* operations", program.output)
     assert "\x1b" not in program.output
     assert max(map(len, program.output.splitlines())) <= 100

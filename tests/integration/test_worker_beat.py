@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from singletrack import Client
-from singletrack_ops.embedded.net import LOOPBACK
 from singletrack_ops.embedded.ollama_server import EmbeddedOllama
+from singletrack_ops.local.loopback import LOOPBACK
 from singletrack_ops.services import flower_page
 from singletrack_ops.stack import Stack
 from singletrack_tasks.errors import OllamaUnreachable

@@ -14,9 +14,9 @@ import pytest
 import redis
 
 from singletrack import Client, Job
-from singletrack_ops.embedded.child import Child
 from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_ops.embedded.redis_server import EmbeddedRedis
+from singletrack_ops.local.child_process import Child
 from singletrack_ops.services import start_worker
 from singletrack_tasks import errors
 from singletrack_tasks.keys import Keys

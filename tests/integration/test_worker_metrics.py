@@ -11,9 +11,10 @@ import requests
 import yaml
 
 from singletrack import Client
-from singletrack_ops.embedded.child import Child
-from singletrack_ops.embedded.net import LOOPBACK, free_port, get_json, get_text, wait_until_ready
 from singletrack_ops.embedded.ollama_server import EmbeddedOllama
+from singletrack_ops.local.child_process import Child, wait_until_ready
+from singletrack_ops.local.http_probe import get_json, get_text
+from singletrack_ops.local.loopback import LOOPBACK, free_port
 from singletrack_tasks.errors import JobCancelled, UnknownModel
 from singletrack_tasks.status import ModelState
 from singletrack_worker.settings import MIB

@@ -6,8 +6,8 @@ import psutil
 import pytest
 
 from singletrack import Client
-from singletrack_ops.embedded.child import Child
 from singletrack_ops.embedded.ollama_server import EmbeddedOllama
+from singletrack_ops.local.child_process import Child
 from singletrack_tasks.errors import DeadlinePassed, NotEnoughVram, SingletrackError
 from singletrack_tasks.result import DegradedCode
 from singletrack_tasks.status import ExecutionMode, ModelState

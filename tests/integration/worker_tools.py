@@ -19,9 +19,9 @@ import requests
 from celery import Celery
 
 from singletrack import Client, Job
-from singletrack_ops.embedded.child import Child
 from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_ops.embedded.tiny_vlm import write_tiny_vlm
+from singletrack_ops.local.child_process import Child
 from singletrack_ops.services import start_worker, wait_for_clip
 from singletrack_ops.stack import Stack
 from singletrack_tasks.events import AnyEvent

@@ -1,1 +1,1 @@
-"""`singletrack demo`: an agent's short day."""
+"""`singletrack demo`: an agent's short day on a stack of its own, with every promise checked."""

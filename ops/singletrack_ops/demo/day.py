@@ -1,4 +1,4 @@
-"""A short day of an agent, in the three modes: everything that it does, and what must come of it."""
+"""An agent's short day in all three modes: what it does, and what must come of it."""
 
 import time
 from collections.abc import Sequence
@@ -32,12 +32,12 @@ _ANSWER_CHARS = 160
 _IDLE_WAIT_S = 60.0
 _QUEUE_WAIT_S = 10.0
 _POLL_S = 0.05
-# Far less than a mode change takes, which is what this job has to wait for.
+# Far less than the mode change that this job has to wait for.
 _TOO_SHORT_S = 0.05
 
 
 class Screen(BaseModel):
-    """What the VLM is to say of a screenshot."""
+    """What the VLM has to say about a screenshot."""
 
     application: str = Field(max_length=40)
     kind: Literal["dialog", "form", "list", "dashboard"]
@@ -45,7 +45,7 @@ class Screen(BaseModel):
 
 
 class Day:
-    """Lives a day with one client; `has_vlm` says whether there is an Ollama, else all goes on degraded."""
+    """Plays the day with one client; without `has_vlm` there is no Ollama, and the day is degraded."""
 
     def __init__(self, client: Client, diary: Diary, *, has_vlm: bool) -> None:
         self._client = client
@@ -54,7 +54,7 @@ class Day:
         self._gpu_device = ""
 
     def live(self) -> None:
-        """Live it; an error that is not part of the story is raised."""
+        """Play it; raises every error that is not part of the story."""
         self._morning()
         self._autopilot()
         self._visit()
@@ -64,26 +64,25 @@ class Day:
         self._evening()
 
     def _morning(self) -> None:
-        self._diary.chapter("MORNING", "what is there?")
+        self._diary.chapter("MORNING", "what is there to work with?")
         status = self._status()
-        self._diary.expect(status.vram is not None, "the status tells the GPU's memory, and nobody had to wait")
+        self._diary.expect(status.vram is not None, "the status shows the GPU's memory without waiting for the GPU")
         if not self._has_vlm:
-            self._diary.expect(_has(status, DegradedCode.OLLAMA_UNREACHABLE), "the missing Ollama is a reason in it")
+            self._diary.expect(_has(status, DegradedCode.OLLAMA_UNREACHABLE), "the status reports the missing Ollama")
 
     def _autopilot(self) -> None:
-        self._diary.chapter("AUTOPILOT", "the agent acts by itself: CLIP on the GPU, the VLM away")
+        self._diary.chapter("AUTOPILOT", "the agent works alone: CLIP on the GPU, the VLM unloaded")
         result = self._set_mode(ExecutionMode.AUTOPILOT)
-        found = self._diary.act("clip_device", lambda: self._client.submit(FindClip()).result())
-        self._gpu_device = found.device
-        self._diary.expect(found.device.startswith("cuda"), "CLIP's weights are on the GPU, says the encoder itself")
+        device = self._gpu_device = self._clip_device()
+        self._diary.expect(device.startswith("cuda"), "the encoder itself finds CLIP's weights on the GPU")
         self._diary.expect(_steps(result.receipts) == ("promote_clip",), "the mode change moved CLIP and nothing else")
-        self._embed_scene("settings", found.device)
-        self._embed_scene("invoice", found.device)
+        self._embed_scene("settings", device)
+        self._embed_scene("invoice", device)
         again = self._diary.act("embed_images (settings, again)", lambda: self._client.embed_images(_crops("settings")))
-        self._diary.expect(again.cached == len(again.vectors), "the second time the cache answers, without the GPU")
+        self._diary.expect(again.cached == len(again.vectors), "the second time, the cache answers without the GPU")
 
     def _visit(self) -> None:
-        self._diary.chapter("A VISITOR", "one question to the VLM, still in AUTOPILOT")
+        self._diary.chapter("A VISITOR", "one question for the VLM, still in AUTOPILOT")
         if not self._has_vlm:
             self._ask_in_vain()
             return
@@ -99,10 +98,10 @@ class Day:
         self._wait_until_idle(since)
 
     def _recording(self) -> None:
-        self._diary.chapter("RECORDING", "a person shows the work: the VLM on the GPU, CLIP on the CPU")
+        self._diary.chapter("RECORDING", "a person demonstrates the work: the VLM on the GPU, CLIP on the CPU")
         result = self._set_mode(ExecutionMode.RECORDING)
         demoted = [receipt for receipt in result.receipts if receipt.step == "demote_clip"]
-        self._diary.expect(all(map(_fell, demoted)) and bool(demoted), "CLIP's memory came back, says the driver")
+        self._diary.expect(all(map(_fell, demoted)) and bool(demoted), "the driver shows that CLIP's memory came back")
         if self._has_vlm:
             self._expect_exchange(result.receipts)
             self._ask("What does the table show?", "orders")
@@ -112,14 +111,14 @@ class Day:
         self._embed_scene("orders", "cpu")
 
     def _idle(self) -> None:
-        self._diary.chapter("IDLE", "a break: nothing is moved")
+        self._diary.chapter("IDLE", "a break: everything stays where it is")
         result = self._set_mode(ExecutionMode.IDLE)
         self._diary.expect(not result.receipts, "the mode change moved nothing")
         self._embed_scene("files", "cpu")
         self._status()
 
     def _mistakes(self) -> None:
-        self._diary.chapter("MISTAKES", "each is told as what it is, and harms nobody else")
+        self._diary.chapter("MISTAKES", "each gets its own error and disturbs nobody else")
         client, act = self._client, self._diary.refused
         act("embed_images (no image)", InvalidImage, lambda: client.embed_images([b"no image at all"]))
         act("ask (another model)", UnknownModel, lambda: client.ask("Who are you?", model="no-such-model"))
@@ -133,14 +132,14 @@ class Day:
         act("ask (cancelled)", JobCancelled, cancelled.result, began_s=began_s)
         act("ask (deadline too short)", DeadlinePassed, late.result, began_s=began_s)
         result = self._diary.act("set_mode AUTOPILOT", change.result, began_s=began_s)
-        self._diary.say("this is what the two were waiting behind")
+        self._diary.say("the two questions above were waiting behind this change")
         self._diary.mode = ExecutionMode.AUTOPILOT
         self._expect_unloaded(result)
         self._diary.act("ping", client.ping)
         self._diary.expect(True, "the next request works")
 
     def _evening(self) -> None:
-        self._diary.chapter("EVENING", "what is left?")
+        self._diary.chapter("EVENING", "is everything back in order?")
         status = self._status()
         self._diary.expect(status.mode is ExecutionMode.AUTOPILOT, "the track is in AUTOPILOT again")
         self._diary.expect(status.clip.device == self._gpu_device, "CLIP is back on the GPU")
@@ -149,7 +148,7 @@ class Day:
             self._diary.expect(not status.degraded, "nothing is degraded")
 
     def _queue_runs_empty(self) -> bool:
-        """Whether nothing waits any more; one of the regular checks may just have come."""
+        """Whether nothing waits any more; one of the regular checks may just have arrived."""
         deadline = time.monotonic() + _QUEUE_WAIT_S
         while self._client.status().queue_length:
             if time.monotonic() > deadline:
@@ -172,14 +171,17 @@ class Day:
         self._diary.mode = mode
         return result
 
+    def _clip_device(self) -> str:
+        return self._diary.act("clip_device", lambda: self._client.submit(FindClip()).result()).device
+
     def _embed_scene(self, name: str, device: str) -> None:
         elements = [element for element, _ in load_scene(name).crops(CROPS)]
         labels = [element.label for element in elements]
         images = self._diary.act(
-            f"embed_images ({name}: {len(elements)})", lambda: self._client.embed_images(_crops(name))
+            f"embed_images ({name}, {len(elements)} crops)", lambda: self._client.embed_images(_crops(name))
         )
-        texts = self._diary.act(f"embed_texts (its {len(labels)} labels)", lambda: self._client.embed_texts(labels))
-        self._diary.expect(images.device == device, f"the images were embedded on {device}, where CLIP has to be")
+        texts = self._diary.act(f"embed_texts (their {len(labels)} labels)", lambda: self._client.embed_texts(labels))
+        self._diary.expect(images.device == device, f"the crops were embedded on {device}, as expected in this mode")
         self._diary.expect(_are_unit(images.vectors) and _are_unit(texts.vectors), "all embeddings have unit length")
         self._tell_nearest(elements, images.vectors, texts.vectors)
 
@@ -190,50 +192,50 @@ class Day:
             f"{element.id} ~ {elements[index].label!r}"
             for element, index in zip(elements[:_EXAMPLES], nearest[:_EXAMPLES], strict=True)
         )
-        self._diary.say(f"nearest label: {examples}, ...; {right} of {len(elements)} nearest to their own")
+        self._diary.say(f"nearest labels: {examples}, ...; {right} of {len(elements)} crops are nearest to their own")
 
     def _ask(self, question: str, scene: str) -> None:
         picture = load_scene(scene).image
         answer = self._diary.act(f"ask ({scene})", lambda: self._client.ask(question, [picture]))
         self._diary.say(f"answer: {' '.join(answer.text.split())[:_ANSWER_CHARS]}")
-        self._diary.expect(not answer.result.receipts, "the VLM was there already: nothing had to move")
+        self._diary.expect(not answer.result.receipts, "the VLM was loaded already: nothing had to move")
 
     def _ask_in_vain(self) -> None:
         self._diary.refused("ask", TransientError, lambda: self._client.ask("Is anybody there?"))
-        device = self._client.clip_device()
-        self._diary.expect(device.startswith("c"), f"CLIP goes on working, on {device}")
+        device = self._clip_device()
+        self._diary.expect(device.startswith("c"), f"CLIP still works, on {device}")
 
     def _expect_visit(self, receipts: Sequence[StepReceipt]) -> None:
         if _steps(receipts) == ("load_vlm",):
-            self._diary.expect(_rose(receipts[0]), "the VLM fitted beside CLIP, and the driver sees its memory taken")
+            self._diary.expect(_rose(receipts[0]), "the VLM fitted beside CLIP, and the driver sees its memory in use")
         else:
             self._expect_exchange(receipts)
 
     def _expect_exchange(self, receipts: Sequence[StepReceipt]) -> None:
         in_order = _steps(receipts) == ("demote_clip", "load_vlm")
-        self._diary.expect(in_order, "CLIP had left the GPU before the VLM began to load")
+        self._diary.expect(in_order, "CLIP left the GPU before the VLM began to load")
         loaded = in_order and receipts[1].ok and _rose(receipts[1])
-        self._diary.expect(loaded, "the VLM is loaded, and the driver sees its memory taken")
+        self._diary.expect(loaded, "the VLM is loaded, and the driver sees its memory in use")
 
     def _expect_unloaded(self, result: ModeResult) -> None:
         if not self._has_vlm:
             return
         unloads = [receipt for receipt in result.receipts if receipt.step == "unload_vlm"]
-        self._diary.expect(bool(unloads) and all(map(_fell, unloads)), "the VLM is gone, and its memory came back")
+        self._diary.expect(bool(unloads) and all(map(_fell, unloads)), "the VLM is unloaded, and its memory came back")
 
     def _wait_until_idle(self, since: str) -> None:
         timeout_s = self._client.status().vlm.idle_timeout_s
-        self._diary.say(f"now nobody asks for {timeout_s:g} s ...")
+        self._diary.say(f"now nobody asks anything for {timeout_s:g} s ...")
         migrated = False
         for _, event in self._client.events(since, follow=True, timeout_s=_IDLE_WAIT_S):
             migrated = migrated or (isinstance(event, ClipMigrated) and event.after == self._gpu_device)
             if isinstance(event, IdleUnload):
                 self._diary.say(f"idle_unload: {event.model} was idle for {event.idle_s:.1f} s")
                 fell = event.receipt is not None and _fell(event.receipt)
-                self._diary.expect(fell, "the idle check sent the VLM away, and its memory came back")
-                self._diary.expect(migrated, "the idle check brought CLIP back to the GPU")
+                self._diary.expect(fell, "the idle check unloaded the VLM, and its memory came back")
+                self._diary.expect(migrated, "the idle check moved CLIP back to the GPU")
                 return
-        raise OpsError(f"No idle_unload within {_IDLE_WAIT_S:.0f} s: does beat send the checks? See beat.log.")
+        raise OpsError(f"No idle_unload within {_IDLE_WAIT_S:.0f} s. Does beat send the checks? See beat.log.")
 
     def _last_event(self) -> str:
         entries = list(self._client.events())
@@ -261,7 +263,7 @@ def _rose(receipt: StepReceipt) -> bool:
 
 
 def _change_mb(receipt: StepReceipt) -> int:
-    """By how much VRAM in use went up (MiB); 0 without a GPU."""
+    """By how much the VRAM in use rose (MiB); 0 without a GPU."""
     before, after = receipt.vram_before_mb, receipt.vram_after_mb
     return 0 if before is None or after is None else after - before
 

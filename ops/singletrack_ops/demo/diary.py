@@ -1,4 +1,4 @@
-"""What was done, what came of it, and whether it was what had to come: told as it happens, kept for the end."""
+"""The demo's diary: what was done, with what outcome, and which expectations held."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class DiaryEntry:
-    """One thing that an agent asked for; times in seconds, `waited_s` in the queue, `turn_s` with the GPU."""
+    """One request of the agent; times in seconds: `waited_s` in the queue, `turn_s` with the GPU, `total_s` in all."""
 
     mode: str
     kind: str
@@ -36,7 +36,7 @@ class DiaryEntry:
 
 @dataclass(frozen=True)
 class Expectation:
-    """Something that had to be so, and whether it was."""
+    """Something that must hold, and whether it did."""
 
     text: str
     met: bool
@@ -57,13 +57,13 @@ class Diary:
         self._console.print(Text.assemble((title, "bold"), f"  {text}"))
 
     def say(self, text: str) -> None:
-        """Tell something beside the operation before."""
+        """Print a remark on the operation above."""
         self._print(Text(text), indent=6)
 
     def act(self, kind: str, call: Callable[[], R], *, began_s: float | None = None) -> R:
-        """Do something and write down what came of it; its errors are the caller's.
+        """Call, and write down the outcome; passes its result or error on.
 
-        `began_s` is the monotonic time at which it was asked for, if that was earlier.
+        `began_s` is the monotonic time of the request if it was made earlier.
         """
         began_s = time.monotonic() if began_s is None else began_s
         try:
@@ -82,22 +82,22 @@ class Diary:
         *,
         began_s: float | None = None,
     ) -> None:
-        """Do something that must fail with an error of this type; `began_s` as for `act`."""
+        """Call something that must fail with an error of this type; `began_s` as for `act`."""
         try:
             self.act(kind, call, began_s=began_s)
         except error_type as error:
             self._print(Text(f"{type(error).__name__}: {error.message}", style="yellow"), indent=6)
-            self.expect(True, f"it is told as a typed error, {error_type.__name__}")
+            self.expect(True, f"the caller gets a typed error, {type(error).__name__}")
         except SingletrackError as error:
-            self.expect(False, f"{kind} must end in {error_type.__name__}, not in {type(error).__name__}: {error}")
+            self.expect(False, f"{kind} fails with {error_type.__name__}, and not with {type(error).__name__}: {error}")
         else:
-            self.expect(False, f"{kind} must end in {error_type.__name__}, and did not fail")
+            self.expect(False, f"{kind} fails with {error_type.__name__}, and does not succeed")
 
     def expect(self, met: bool, text: str) -> None:
-        """Write down whether something is as it had to be."""
+        """Write down whether something that must hold does."""
         self.expectations.append(Expectation(text, met))
         mark, style = ("✓", "green") if met else ("✗", "bold red")
-        self._print(Text.assemble((f"{mark} ", style), (text if met else f"NOT SO: {text}", "" if met else "red")), 6)
+        self._print(Text.assemble((f"{mark} ", style), (text if met else f"FAILED: {text}", "" if met else "red")), 6)
 
     @property
     def unmet(self) -> tuple[Expectation, ...]:
@@ -106,18 +106,18 @@ class Diary:
 
     @property
     def jobs(self) -> int:
-        """How many jobs were worked off for what was asked for."""
+        """How many jobs the operations took."""
         return sum(operation.jobs for operation in self.operations)
 
     @property
     def mode_changes(self) -> int:
-        """How many changes of mode were asked for."""
+        """How many mode changes were requested."""
         return sum(operation.kind.startswith("set_mode") for operation in self.operations)
 
     def _record(self, kind: str, result: object, began_s: float, outcome: str) -> None:
         operation = _operation(self.mode, kind, result, time.monotonic() - began_s, outcome)
         self.operations.append(operation)
-        line = Text.assemble(("  ▸ ", "bold"), (f"{kind:<32}", "bold"), f" {operation.total_s:6.2f} s")
+        line = Text.assemble(("  ▸ ", "bold"), (f"{kind:<34}", "bold"), f" {operation.total_s:6.2f} s")
         if operation.device:
             line.append(f"   {operation.device}", style="dim")
         self._print(line)
@@ -153,7 +153,7 @@ def _operation(mode: str, kind: str, result: object, total_s: float, outcome: st
 
 
 def _parts(result: object) -> Sequence[OperationResult]:
-    """The results of the jobs behind an answer: none where the cache or the last snapshot had it."""
+    """The results of the jobs behind an answer; none if it came from the cache or the last snapshot."""
     match result:
         case OperationResult():
             return (result,)

@@ -1,4 +1,4 @@
-"""The sample screenshots: in the wheel they lie inside this package, in a checkout beside it."""
+"""The sample screenshots: a wheel has them inside this package, a checkout beside it."""
 
 import json
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Scene:
     elements: tuple[Element, ...]
 
     def crops(self, most: int) -> tuple[tuple[Element, Image.Image], ...]:
-        """Cut out the first `most` elements that have a label of their own, in RGB."""
+        """Cut out the first `most` elements with distinct labels, in RGB."""
         distinct = {element.label: element for element in reversed(self.elements)}
         chosen = [element for element in self.elements if distinct[element.label] is element][:most]
         with Image.open(self.image) as picture:
@@ -40,7 +40,7 @@ class Scene:
 
 
 def samples_folder() -> Path:
-    """The folder with the samples; raises `OpsError` where the installation lacks it."""
+    """The folder with the samples; raises `OpsError` if the installation lacks it."""
     for place in _PLACES:
         if (place / "settings.json").is_file():
             return place
@@ -53,12 +53,12 @@ def scene_names() -> tuple[str, ...]:
 
 
 def load_scene(name: str) -> Scene:
-    """Read a scene; raises `OpsError` for one that is not there."""
+    """Read a scene; raises `OpsError` if there is none of that name."""
     folder = samples_folder()
     try:
         data = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise OpsError(f"There is no sample scene {name!r}; there are: {', '.join(scene_names())}.") from error
+        raise OpsError(f"There is no sample scene {name!r}. The scenes are: {', '.join(scene_names())}.") from error
     elements = tuple(Element(item["id"], item["role"], item["label"], _box(item["box"])) for item in data["elements"])
     return Scene(name, folder / data["image"], elements)
 

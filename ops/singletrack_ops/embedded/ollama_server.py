@@ -1,4 +1,4 @@
-"""An Ollama to talk to: the user's own where there is one, else one that we start and end."""
+"""An Ollama to talk to: the user's own if there is one, else one that is started and ended here."""
 
 import os
 import shutil
@@ -8,52 +8,52 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from singletrack_ops.embedded.child import Child
-from singletrack_ops.embedded.net import LOOPBACK, free_port, get_json, is_loopback, port_is_free, wait_until_ready
-from singletrack_ops.embedded.ollama_sandbox import SandboxFiles, build_sandbox
+from singletrack_ops.embedded.ollama_sandbox import build_sandbox
 from singletrack_ops.embedded.tiny_vlm import create_tiny_vlm
 from singletrack_ops.errors import OllamaUnavailable, OpsError
+from singletrack_ops.local.child_process import Child, ended_on_error, wait_until_ready
+from singletrack_ops.local.http_probe import get_json
+from singletrack_ops.local.loopback import LOOPBACK, free_port, is_loopback, port_is_free
 from singletrack_tasks.ollama_address import DEFAULT_PORT, DEFAULT_URL, client_url, configured_url
 
-Kind = Literal["configured", "running", "installed", "sandbox"]
+Source = Literal["configured", "running", "installed", "sandbox"]
 
 _PROBE_TIMEOUT_S = 2.0
-_STOP_GRACE_S = 10.0
 _START_TRIES = 3
 
 
 @dataclass(frozen=True)
 class OllamaEndpoint:
-    """Where Ollama is to be had.
+    """Where an Ollama can be had.
 
-    `configured` and `running` have a `url` that answered; `installed` has the `binary` to start, and a
-    `url` where OLLAMA_HOST says at which address; `sandbox` has neither, it is built when started.
+    `configured` and `running` have a `url` that answered. `installed` has the `binary` to start, and a `url` if
+    OLLAMA_HOST names one. `sandbox` has neither: it is built when it is started.
     """
 
-    kind: Kind
+    source: Source
     url: str | None = None
     binary: Path | None = None
 
 
 def find_ollama(environ: Mapping[str, str] | None = None, *, allow_sandbox: bool = False) -> OllamaEndpoint:
-    """The first of: SINGLETRACK_OLLAMA_URL, OLLAMA_HOST or the default port, a program on the PATH, the sandbox.
+    """Look at SINGLETRACK_OLLAMA_URL, then OLLAMA_HOST or the default port, the PATH, and at last the sandbox.
 
-    Nothing is started. Raises `OllamaUnavailable` where a server that was asked for by name does not
-    answer (another one in its place would be a surprise), and where there is none at all.
+    Starts nothing. Raises `OllamaUnavailable` if a server that is set by name does not answer (another one in its
+    place would be a surprise), and if there is none at all.
     """
     env = os.environ if environ is None else environ
     return _asked_for(env) or _listening(env) or _startable(env, allow_sandbox=allow_sandbox)
 
 
 class EmbeddedOllama:
-    """An Ollama that answers; ended by `stop` if, and only if, we started it."""
+    """A running Ollama; `stop` ends it only if it was started here."""
 
-    def __init__(self, kind: Kind, url: str, *, child: Child | None = None, model: str | None = None) -> None:
-        self.kind = kind
+    def __init__(self, source: Source, url: str, *, child: Child | None = None, model: str | None = None) -> None:
+        self.source = source
         self.url = url
         self.child = child
         self.model = model
-        """The tiny model of the sandbox; None elsewhere, where the models are the user's own."""
+        """The sandbox's tiny model; None for an Ollama with the user's own models."""
 
     @classmethod
     def start(
@@ -66,20 +66,20 @@ class EmbeddedOllama:
         ready_timeout_s: float = 30.0,
         say: Callable[[str], None] = lambda _: None,
     ) -> Self:
-        """Find an Ollama as `find_ollama` does, and start it where it does not run yet.
+        """Find an Ollama as `find_ollama` does, and start it unless it runs.
 
-        `folder` takes our log and, for the sandbox, its models; `port` is for one that we start. Raises
-        `OllamaUnavailable`, or `OpsError` with the end of its log where it does not come up.
+        `folder` takes the log and the sandbox's models; `port` is for a server that is started here. Raises
+        `OllamaUnavailable`, or `OpsError` with the end of the log if the server does not come up.
         """
         env = os.environ if environ is None else environ
         endpoint = find_ollama(env, allow_sandbox=allow_sandbox)
-        if endpoint.kind == "sandbox":
+        if endpoint.source == "sandbox":
             return cls.start_sandbox(folder, port=port, ready_timeout_s=ready_timeout_s, say=say)
         if endpoint.binary is not None:
             return cls._start_installed(endpoint.binary, endpoint.url, folder, env, port, ready_timeout_s)
         if endpoint.url is None:
-            raise AssertionError("an endpoint has an address, a program, or is the sandbox")
-        return cls(endpoint.kind, endpoint.url)
+            raise AssertionError("an endpoint has an address or a program, or is the sandbox")
+        return cls(endpoint.source, endpoint.url)
 
     @classmethod
     def start_sandbox(
@@ -91,7 +91,7 @@ class EmbeddedOllama:
         ready_timeout_s: float = 30.0,
         say: Callable[[str], None] = lambda _: None,
     ) -> Self:
-        """Build the sandbox if need be, start it with its models in `folder`, and give it the tiny model."""
+        """Build the sandbox unless it is cached, start it with its models in `folder`, and create the tiny model."""
         files = build_sandbox(cache, say)
         for tries_left in reversed(range(_START_TRIES)):
             home = folder.resolve()
@@ -101,9 +101,11 @@ class EmbeddedOllama:
                 child = _serve(files.binary, env, f"http://{address}", home / "ollama.log", ready_timeout_s)
             except OpsError:
                 if tries_left and port is None:
-                    continue  # most likely somebody else took the free port
+                    continue  # most likely another program took the port
                 raise
-            return cls("sandbox", f"http://{address}", child=child, model=_with_model(child, files, env, home))
+            with ended_on_error(child):
+                model = create_tiny_vlm(files.binary, env, home / "tiny-vlm")
+            return cls("sandbox", f"http://{address}", child=child, model=model)
         raise AssertionError("the last try returns or raises")
 
     @classmethod
@@ -131,9 +133,9 @@ class EmbeddedOllama:
         self.stop()
 
     def stop(self) -> None:
-        """End what we started, model runners included; harmless when repeated, and for a server that is not ours."""
+        """End the server and its model runners if it was started here; may be repeated."""
         if self.child is not None:
-            self.child.stop(_STOP_GRACE_S)
+            self.child.stop()
 
 
 def _asked_for(environ: Mapping[str, str]) -> OllamaEndpoint | None:
@@ -144,21 +146,21 @@ def _asked_for(environ: Mapping[str, str]) -> OllamaEndpoint | None:
     if _answers(url):
         return OllamaEndpoint("configured", url)
     raise OllamaUnavailable(
-        f"SINGLETRACK_OLLAMA_URL names {url}, but no Ollama answers there. Start it, or unset the variable."
+        f"SINGLETRACK_OLLAMA_URL names {url}, but no Ollama answers there. Start it or unset the variable."
     )
 
 
 def _listening(environ: Mapping[str, str]) -> OllamaEndpoint | None:
-    """A server at OLLAMA_HOST, or at the default address where that is not set; None if we may start one there."""
+    """The server at OLLAMA_HOST or the default address; None if one may be started there."""
     url = configured_url(environ)
     if url is None:
         return OllamaEndpoint("running", DEFAULT_URL) if _answers(DEFAULT_URL) else None
     if _answers(url):
         return OllamaEndpoint("configured", url)
-    if is_loopback(url):
+    if is_loopback(urlsplit(url).hostname or ""):
         return None
     raise OllamaUnavailable(
-        f"OLLAMA_HOST names {url}, but no Ollama answers there. Start it there, or unset the variable."
+        f"OLLAMA_HOST names {url}, but no Ollama answers there. Start it there or unset the variable."
     )
 
 
@@ -168,9 +170,9 @@ def _startable(environ: Mapping[str, str], *, allow_sandbox: bool) -> OllamaEndp
     if allow_sandbox:
         return OllamaEndpoint("sandbox")
     raise OllamaUnavailable(
-        "No Ollama answers here and no program `ollama` is on the PATH. Install it from "
-        "https://ollama.com/download, or name a server in SINGLETRACK_OLLAMA_URL (http://host:11434); for a first look "
-        "`singletrack up --sandbox` brings one with a tiny untrained model."
+        "No Ollama answers on this machine and `ollama` is not on the PATH. Install it from "
+        "https://ollama.com/download, or set SINGLETRACK_OLLAMA_URL to a server's address (http://host:11434). For a "
+        "first look, `singletrack up --sandbox` starts one with a tiny untrained model."
     )
 
 
@@ -181,17 +183,6 @@ def _answers(url: str) -> bool:
 
 def _serve(binary: Path, env: Mapping[str, str], url: str, log_path: Path, ready_timeout_s: float) -> Child:
     child = Child.start("ollama", [binary, "serve"], env=env, cwd=binary.parent, log_path=log_path)
-    try:
+    with ended_on_error(child):
         wait_until_ready(child, lambda: _answers(url), ready_timeout_s)
-    except BaseException:  # an interrupt by the user included: what we started must not stay
-        child.stop(_STOP_GRACE_S)
-        raise
     return child
-
-
-def _with_model(child: Child, files: SandboxFiles, env: Mapping[str, str], home: Path) -> str:
-    try:
-        return create_tiny_vlm(files.binary, env, home / "tiny-vlm")
-    except BaseException:  # an interrupt by the user included: what we started must not stay
-        child.stop(_STOP_GRACE_S)
-        raise

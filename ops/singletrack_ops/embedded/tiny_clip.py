@@ -1,14 +1,16 @@
 """A tiny untrained CLIP for tests and the demo: `python -m singletrack_ops.embedded.tiny_clip FOLDER`.
 
-It has the architecture, the image size and the tokenizer of a real one, and random weights from a fixed seed: what it
-says of an image means nothing. The folder is in open_clip's `local-dir` format, marked as untrained.
+It has the architecture, the image size and the tokenizer of a real one, but random weights from a fixed seed: its
+embeddings mean nothing. The folder is in open_clip's `local-dir` format, marked as untrained.
 """
 
 import argparse
 import json
 import math
 import os
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ import numpy.typing as npt
 from singletrack_ops.errors import OpsError
 
 VERSION = 1
+# How SINGLETRACK_CLIP_WEIGHTS names a folder.
+LOCAL_DIR = "local-dir:"
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"
 CONFIG: dict[str, Any] = {
@@ -34,24 +38,42 @@ CONFIG: dict[str, Any] = {
 }
 
 _SEED = 11
+_ERROR_TAIL_CHARS = 2000
 _Array = npt.NDArray[np.float16]
 
 
 def write_tiny_clip(folder: Path) -> Path:
-    """Write the model unless it is there, each file whole or not at all; returns `folder`. Raises `OpsError`."""
+    """Write the model unless it is there, each file whole or not at all; returns `folder`.
+
+    Raises `OpsError` if torch or open_clip is missing.
+    """
     if is_complete(folder):
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     numbers = np.random.default_rng(_SEED)
     weights = {name: _values(name, shape, numbers) for name, shape in sorted(_shapes().items())}
     _replace(folder / WEIGHTS_FILE, _packed(weights))
-    # Last, since its presence says that all is there.
+    # Last: it marks the folder as complete.
     _replace(folder / CONFIG_FILE, _config_text().encode())
     return folder
 
 
+def ensure_tiny_clip(folder: Path, say: Callable[[str], None]) -> str:
+    """Write the model unless it is there, and return its name for SINGLETRACK_CLIP_WEIGHTS; raises `OpsError`.
+
+    In a process of its own: writing it imports torch.
+    """
+    if not is_complete(folder):
+        say("making the tiny CLIP")
+        command = [sys.executable, "-P", "-m", "singletrack_ops.embedded.tiny_clip", str(folder)]
+        made = subprocess.run(command, capture_output=True, text=True, check=False)
+        if made.returncode != 0:
+            raise OpsError(f"The tiny CLIP could not be made in {folder}: {made.stderr.strip()[-_ERROR_TAIL_CHARS:]}")
+    return f"{LOCAL_DIR}{folder}"
+
+
 def is_complete(folder: Path) -> bool:
-    """Whether this version of the model is in `folder`; imports nothing heavy."""
+    """Whether `folder` holds this version of the model; imports nothing heavy."""
     config = folder / CONFIG_FILE
     if not (config.is_file() and (folder / WEIGHTS_FILE).is_file()):
         return False
@@ -74,7 +96,7 @@ def _shapes() -> dict[str, tuple[int, ...]]:
 
 
 def _values(name: str, shape: tuple[int, ...], numbers: np.random.Generator) -> _Array:
-    """Make numbers whose spread keeps activations near 1, so that fp16 holds them and inputs stay apart."""
+    """Random numbers whose spread keeps activations near 1: fp16 can hold them, and inputs stay distinguishable."""
     if name == "logit_scale":
         return np.array(math.log(1 / 0.07), dtype=np.float16)
     if "ln_" in name or name.endswith("bias"):
@@ -86,7 +108,7 @@ def _values(name: str, shape: tuple[int, ...], numbers: np.random.Generator) -> 
 def _spread(name: str, shape: tuple[int, ...]) -> float:
     if "embedding" in name:
         return 1.0 if name == "token_embedding.weight" else 0.2
-    # The two projections are applied from the left: their inputs are counted by the rows.
+    # The two projections are multiplied from the right: their rows are their inputs.
     inputs = shape[0] if name in ("visual.proj", "text_projection") else math.prod(shape[1:])
     return 1 / math.sqrt(inputs)
 
@@ -104,11 +126,11 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def main() -> int:
-    """Write the model into the folder that the command line names."""
+    """Write the model into the folder given on the command line."""
     parser = argparse.ArgumentParser(description="Write a tiny untrained CLIP in open_clip's local-dir format.")
     parser.add_argument("folder", type=Path)
     folder = write_tiny_clip(parser.parse_args().folder)
-    sys.stdout.write(f"local-dir:{folder.resolve()}\n")
+    sys.stdout.write(f"{LOCAL_DIR}{folder.resolve()}\n")
     return 0
 
 

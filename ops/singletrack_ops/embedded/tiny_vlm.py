@@ -1,9 +1,9 @@
-"""A vision-language model of one megabyte, for a real Ollama where no real model can be had.
+"""A vision-language model of one megabyte, for a real Ollama without a real model.
 
-Untrained: what Ollama reports of it (sizes, times, loads and unloads) is real, what it says means nothing. The weights
-are random numbers from a fixed seed, but for one thing that is put in by hand: each word of `SENTENCE` makes the
-next one likely, and the last one ends the answer. So it says that it is untrained, it stops by itself, and
-a JSON schema given as `format` gets valid JSON soon.
+Untrained: what Ollama reports about it (sizes, times, loads and unloads) is real, what it says means nothing. The
+weights are random numbers from a fixed seed, except that each word of `SENTENCE` makes the next one likely, and the
+last one ends the answer. So it says that it is untrained, it stops by itself, and with a JSON schema as `format` it
+soon writes valid JSON.
 
 Layout of the two files: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, tensor names as llama.cpp
 reads them for the architectures `llama` and `clip` (LLaVA 1.5).
@@ -55,10 +55,10 @@ MODELFILE = 'FROM ./text.gguf\nFROM ./vision.gguf\nTEMPLATE "{{ .Prompt }}"\n'
 
 
 def create_tiny_vlm(binary: Path, environment: Mapping[str, str], folder: Path, name: str = TINY_VLM) -> str:
-    """Make the model's files in `folder` and hand them to the server that `environment` names; returns `name`.
+    """Make the model's files in `folder` and create it at the server; returns `name`.
 
-    `environment` is the whole environment of `ollama create` (OLLAMA_HOST says where the server is). Raises
-    `OpsError` with what `ollama` said.
+    `environment` is the whole environment of `ollama create`; its OLLAMA_HOST is the server. Raises `OpsError` with
+    what `ollama` said.
     """
     modelfile = write_tiny_vlm(folder)
     argv = [str(binary), "create", name, "-f", str(modelfile)]
@@ -75,14 +75,14 @@ def create_tiny_vlm(binary: Path, environment: Mapping[str, str], folder: Path, 
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise OpsError(f"`ollama create` was not done after {_CREATE_LIMIT_S:.0f} s. See the server's log.") from error
+        raise OpsError(f"`ollama create` took longer than {_CREATE_LIMIT_S:.0f} s. See the server's log.") from error
     if done.returncode != 0:
         raise OpsError(f"`ollama create {name}` failed. See the server's log; it said:\n{done.stderr.strip()}")
     return name
 
 
 def write_tiny_vlm(folder: Path, seed: int = _SEED) -> Path:
-    """Write `text.gguf`, `vision.gguf` and `Modelfile`, the same bytes for a seed; the path of the Modelfile."""
+    """Write `text.gguf`, `vision.gguf` and `Modelfile`, the same bytes for a seed; returns the Modelfile's path."""
     folder.mkdir(parents=True, exist_ok=True)
     numbers = np.random.default_rng(seed)
     _write_text_model(folder / "text.gguf", numbers)
@@ -142,7 +142,7 @@ def _text_tensors(numbers: np.random.Generator) -> Iterator[tuple[str, _Array]]:
 
 
 def _output(embedding: _Array, numbers: np.random.Generator) -> _Array:
-    """The output matrix: each word makes the next likely, the last one the end, or a quote inside a JSON string."""
+    """The output matrix: each word makes the next one likely; the last one ends the text or closes a JSON string."""
     vocabulary = len(embedding)
     output = _noise(numbers, vocabulary, _WIDTH)
     output[:, 0] = 0
@@ -152,7 +152,7 @@ def _output(embedding: _Array, numbers: np.random.Generator) -> _Array:
     for word in range(_FIRST_WORD, last):
         output[word + 1, 1:] += _NEXT_WORD_GAIN * embedding[word, 1:]
     output[_END, 1:] += 3 * _NEXT_WORD_GAIN * embedding[last, 1:]
-    output[_QUOTE, 1:] += 2 * _NEXT_WORD_GAIN * embedding[last, 1:]  # in free text the end wins over it
+    output[_QUOTE, 1:] += 2 * _NEXT_WORD_GAIN * embedding[last, 1:]  # in free text the end outweighs it
     return output
 
 
@@ -190,7 +190,7 @@ def _vision_tensors(numbers: np.random.Generator) -> Iterator[tuple[str, _Array]
         yield from _vision_block(f"v.blk.{block}", numbers)
     yield from _linear("mm.0", numbers, _WIDTH, _WIDTH)
     yield "mm.2.weight", _noise(numbers, _WIDTH, _WIDTH)
-    # The same constant as the tokens have, without which an image would take the biases away.
+    # The same constant as the tokens have; without it an image would remove the biases.
     yield "mm.2.bias", np.concatenate([[_CONSTANT], _noise(numbers, _WIDTH - 1)])
 
 
@@ -226,7 +226,7 @@ def _writer(path: Path, architecture: str) -> "GGUFWriter":
 
 
 def _add_tensors(writer: "GGUFWriter", tensors: Iterator[tuple[str, _Array]]) -> None:
-    """Add the tensors, each in single precision but for those that are in half, and write the file."""
+    """Add the tensors, half precision kept and all else in single, and write the file."""
     for name, values in tensors:
         half = values.dtype == np.float16
         writer.add_tensor(name, np.ascontiguousarray(values if half else values.astype(np.float32)))

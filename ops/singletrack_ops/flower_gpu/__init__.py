@@ -1,1 +1,1 @@
-"""What is added to Flower: a page that shows the GPU, and the manners of a tool that may be seen from elsewhere."""
+"""What is added to Flower: a page that shows the GPU, and access rules for a Flower that others can reach."""

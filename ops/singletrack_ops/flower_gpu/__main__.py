@@ -1,4 +1,4 @@
-"""Tells where Flower's configuration is: `--conf=$(python -m singletrack_ops.flower_gpu)`."""
+"""Prints the path of Flower's configuration: `--conf="$(python -m singletrack_ops.flower_gpu)"`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Flower's configuration: in the wheel it lies inside this package, in a checkout beside it."""
+"""Finds Flower's configuration: a wheel has it inside this package, a checkout beside it."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ _PLACES = (_OPS / "flower", _OPS.parent / "flower")
 
 
 def config_file() -> Path:
-    """The file for Flower's `--conf`; raises `OpsError` where the installation lacks it."""
+    """The file for Flower's `--conf`; raises `OpsError` if the installation lacks it."""
     for place in _PLACES:
         if (file := place / "flowerconfig.py").is_file():
             return file

@@ -1,4 +1,4 @@
-"""What the page says, in words and figures; its templates put them in their places and escape them."""
+"""What the GPU page says, in words and figures; the templates lay it out and escape it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from singletrack.cli.screen import facts
 from singletrack.cli.screen.event_line import event_details
 from singletrack.cli.screen.vram import FOREIGN, parts
 from singletrack.pictures.vram_timeline import point_of
-from singletrack_ops.flower_gpu.svg import css_class, draw_svg
-from singletrack_ops.flower_gpu.transitions import Transition, transitions
-from singletrack_ops.flower_gpu.watch import GpuView
+from singletrack_ops.flower_gpu.timeline_svg import css_class, draw_svg
+from singletrack_ops.flower_gpu.track_watcher import GpuView
+from singletrack_ops.flower_gpu.transition_table import TransitionRow, transition_rows
 from singletrack_tasks.status import GPUResourceStatus
 
 TRANSITIONS_SHOWN = 12
@@ -21,7 +21,7 @@ _NOTHING = "none"
 
 @dataclass(frozen=True)
 class Card:
-    """One of the figures at the top: what it is of, the figure, the rest of it, and Flower's name of its colour."""
+    """One of the figures at the top: its label, the figure, a line below it, and Flower's name for its colour."""
 
     label: str
     value: str
@@ -31,7 +31,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Slice:
-    """A tenant's part of the bar; `share` is of the whole memory, 0 to 100."""
+    """A tenant's part of the bar; `share` is the percentage of the whole memory."""
 
     name: str
     css: str
@@ -50,7 +50,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Page:
-    """Everything on the page; `live` is whether a worker publishes at this moment."""
+    """Everything on the page; `live` says whether a worker is publishing its status."""
 
     live: bool
     age: str
@@ -63,14 +63,14 @@ class Page:
     timeline: str = ""
     work: tuple[tuple[str, tuple[str, ...]], ...] = ()
     details: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    transitions: tuple[Transition, ...] = ()
+    transitions: tuple[TransitionRow, ...] = ()
     events: tuple[Line, ...] = ()
 
     @classmethod
     def of(cls, look: GpuView) -> "Page":
-        """Put into words what was seen; what nobody could see is left out."""
+        """Put a view into words; what could not be read is left out."""
         now = look.status
-        moved = tuple(islice(transitions(look.events), TRANSITIONS_SHOWN))
+        moved = tuple(islice(transition_rows(look.events), TRANSITIONS_SHOWN))
         events = tuple(islice(_lines(look), EVENTS_SHOWN))
         if now is None:
             return cls(live=False, age="no status", problem=look.problem or "", transitions=moved, events=events)
@@ -145,7 +145,7 @@ def _work(now: GPUResourceStatus, at_unix_s: float) -> Iterator[tuple[str, tuple
 
 def _details(now: GPUResourceStatus, at_unix_s: float) -> Iterator[tuple[str, tuple[str, ...]]]:
     dead, failed = now.dead_letters, now.last_error
-    yield "Worker", (facts.worker_name(now), f"up {duration(max(0.0, at_unix_s - now.worker.started_unix_s))}")
+    yield "Process", (facts.worker_name(now), f"up {duration(max(0.0, at_unix_s - now.worker.started_unix_s))}")
     yield "Lease", (facts.lease_line(now),)
     yield "Dead letters", (_NOTHING if not dead else f"{dead:,}: see `singletrack dead list`",)
     ago = "" if failed is None else f"{duration(max(0.0, at_unix_s - failed.at_unix_s))} ago, "

@@ -1,4 +1,4 @@
-"""Flower's templates with one item more in the navigation, and this page's own beside them."""
+"""Loads Flower's templates, with one more item in its navigation, and this page's own."""
 
 import logging
 from pathlib import Path
@@ -28,9 +28,9 @@ class GpuLoader(Loader):
 
 
 def with_item(navigation: str) -> str:
-    """Put our item after the last of Flower's first list."""
+    """Add our item at the end of Flower's first list."""
     before, end, after = navigation.partition(_END_OF_ITEMS)
     if not end:
-        _log.warning("this Flower's navigation has no list: the GPU's page is at /gpu, and nothing leads there")
+        _log.warning("this Flower's navigation has no list to add to: the GPU page is at /gpu, but nothing links to it")
         return navigation
     return f"{before}{_ITEM}{end}{after}"

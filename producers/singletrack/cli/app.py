@@ -13,8 +13,8 @@ from singletrack.cli.commands.events import events
 from singletrack.cli.commands.mode import mode
 from singletrack.cli.commands.ping import ping
 from singletrack.cli.commands.record import record
-from singletrack.cli.commands.stack import demo, up
 from singletrack.cli.commands.status import status
+from singletrack.cli.commands.up_demo import demo, up
 from singletrack.cli.context import Target
 from singletrack.cli.failure import Commands
 

@@ -1,4 +1,4 @@
-"""What `singletrack doctor` looks at. Nothing heavy is imported: torch and the driver are asked from outside."""
+"""The checks of `singletrack doctor`. Imports nothing heavy: torch and the driver are examined from outside."""
 
 import json
 import os
@@ -30,7 +30,7 @@ _TIMEOUT_S = 5.0
 _LOCAL_DIR = "local-dir:"
 _WEIGHTS_FILES = ("open_clip_config.json", "open_clip_model.safetensors")
 _SMALLEST_REDIS = (6, 2)
-# Asked in a process of its own: a driver that hangs must not hang the doctor.
+# In a process of its own: a driver that hangs must not hang the doctor.
 _ASK_NVML = """
 import json, pynvml
 pynvml.nvmlInit()
@@ -56,7 +56,7 @@ class HostSettings(BaseSettings):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found: `note` is not as it could be, but nothing needs it here."""
+    """What one check found; a `note` is not ideal, but nothing here depends on it."""
 
     what: str
     verdict: Verdict
@@ -67,8 +67,7 @@ class Finding:
 def run_checks(target: Target) -> list[Finding]:
     """Check Redis and the worker, and what a GPU host needs.
 
-    The latter is a problem only where this machine is the GPU host: where no worker serves, or the one that serves
-    runs here.
+    The latter is a problem only if this machine is the GPU host: if no worker serves, or the one that serves runs here.
     """
     try:
         settings = load_settings(target.redis_url, target.track)
@@ -112,7 +111,7 @@ def _worker(link: RedisLink) -> tuple[GPUResourceStatus | None, list[Finding]]:
     try:
         status = SnapshotReader(link).status()
     except (RedisUnavailable, InvalidConfiguration):
-        return None, [Finding("worker", "problem", "unknown, since Redis does not tell", HOW_TO_START)]
+        return None, [Finding("worker", "problem", "unknown, because Redis cannot be read", HOW_TO_START)]
     except SingletrackError as error:
         return None, [Finding("worker", "problem", error.message)]
     worker = status.worker
@@ -122,7 +121,7 @@ def _worker(link: RedisLink) -> tuple[GPUResourceStatus | None, list[Finding]]:
 
 def _driver(host: HostSettings) -> Finding:
     if host.gpu != "auto":
-        return Finding("GPU", "ok", f"{host.gpu}, as SINGLETRACK_GPU says; the driver was not asked")
+        return Finding("GPU", "ok", f"{host.gpu}, as set by SINGLETRACK_GPU; the driver was not checked")
     answer = _run([sys.executable, "-c", _ASK_NVML])
     if answer is not None:
         facts = json.loads(answer)
@@ -131,10 +130,10 @@ def _driver(host: HostSettings) -> Finding:
     if (smi := shutil.which("nvidia-smi")) and (names := _run([smi, "-L"])):
         advice = "Install NVML's bindings: `pip install nvidia-ml-py` (part of singletrack[worker])."
         if _version("nvidia-ml-py") is not None:
-            advice = "NVML's bindings are installed, but cannot reach the driver's library libnvidia-ml."
-        return Finding("GPU", "problem", f"{len(names.splitlines())} GPU by nvidia-smi, but no NVML", advice)
+            advice = "NVML's bindings are installed, but cannot load the driver's library libnvidia-ml."
+        return Finding("GPU", "problem", f"nvidia-smi finds {len(names.splitlines())} GPU, but NVML is missing", advice)
     bindings = " and `pip install 'singletrack[worker]'`" if _version("nvidia-ml-py") is None else ""
-    advice = f"Everything runs on the CPU. With a GPU, install its driver{bindings}."
+    advice = f"Everything runs on the CPU. If there is a GPU, install its driver{bindings}."
     return Finding("GPU", "note", "no NVIDIA driver answers", advice)
 
 
@@ -142,7 +141,7 @@ def _run(command: list[str]) -> str | None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=2 * _TIMEOUT_S, check=True)
     except (OSError, subprocess.SubprocessError):
-        return None  # the question was whether it answers
+        return None
     return done.stdout
 
 
@@ -171,13 +170,13 @@ def _ollama(host: HostSettings) -> Finding:
         answer.raise_for_status()
         models = [str(model["name"]) for model in answer.json()["models"]]
     except (requests.RequestException, ValueError, KeyError, TypeError) as error:
-        advice = "Start it (`ollama serve`), or set SINGLETRACK_OLLAMA_URL to where it is."
-        return Finding("Ollama", "problem", f"{url} does not answer: {type(error).__name__}", advice)
+        advice = "Start it (`ollama serve`), or set SINGLETRACK_OLLAMA_URL to its address."
+        return Finding("Ollama", "problem", f"{url} does not answer ({type(error).__name__})", advice)
     wanted = host.vlm_model if ":" in host.vlm_model else f"{host.vlm_model}:latest"
     if wanted not in models:
-        advice = f"`ollama pull {host.vlm_model}`, or set SINGLETRACK_VLM_MODEL to one that is there."
+        advice = f"`ollama pull {host.vlm_model}`, or set SINGLETRACK_VLM_MODEL to one that it has."
         have = ", ".join(models) or "none"
-        return Finding("Ollama", "problem", f"{url} does not have {host.vlm_model}; it has: {have}", advice)
+        return Finding("Ollama", "problem", f"{url} does not have {host.vlm_model}. It has: {have}", advice)
     return Finding("Ollama", "ok", f"{url} answers and has {host.vlm_model}")
 
 
@@ -191,11 +190,11 @@ def _weights(host: HostSettings) -> Finding:
             return Finding("CLIP weights", "problem", f"{folder} lacks {', '.join(missing)}", advice)
         return Finding("CLIP weights", "ok", f"in {folder}")
     if any(_letters(name) in _letters(folder.name) for folder in _hub_folders()):
-        return Finding("CLIP weights", "ok", f"{name} is in the hub's cache")
+        return Finding("CLIP weights", "ok", f"{name} is in the Hugging Face cache")
     advice = (
-        "The worker fetches them when it first starts; without a network set SINGLETRACK_CLIP_WEIGHTS to local-dir:/…"
+        "The worker downloads them at its first start. Without a network, set SINGLETRACK_CLIP_WEIGHTS to local-dir:/…"
     )
-    return Finding("CLIP weights", "note", f"{name} was not recognised in the hub's cache", advice)
+    return Finding("CLIP weights", "note", f"{name} was not found in the Hugging Face cache", advice)
 
 
 def _hub_folders() -> Iterator[Path]:

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from singletrack_ops.embedded.child import Child
 from singletrack_ops.errors import OpsError
+from singletrack_ops.local.child_process import Child
 from tests.integration.ops.waiting import runs, wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="written for a POSIX shell")
@@ -112,7 +112,7 @@ def test_it_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
 STARTER = """
 import signal, sys
 from pathlib import Path
-from singletrack_ops.embedded.child import Child
+from singletrack_ops.local.child_process import Child
 child = Child.start("family", sys.argv[2:], log_path=Path(sys.argv[1]))
 print(child.pid, flush=True)
 signal.pause()

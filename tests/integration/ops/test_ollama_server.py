@@ -14,11 +14,11 @@ import pytest
 import requests
 from PIL import Image
 
-from singletrack_ops.embedded.net import free_port
 from singletrack_ops.embedded.ollama_sandbox import build_sandbox, default_cache
 from singletrack_ops.embedded.ollama_server import EmbeddedOllama, OllamaEndpoint, find_ollama
 from singletrack_ops.embedded.tiny_vlm import SENTENCE, TINY_VLM
 from singletrack_ops.errors import OllamaUnavailable, SandboxUnavailable
+from singletrack_ops.local.loopback import free_port
 from tests.addresses import SILENT_PORT
 from tests.integration.ops.waiting import runs
 from tests.integration.worker_tools import wait_until_gone
@@ -63,7 +63,7 @@ def unload(ollama: EmbeddedOllama) -> None:
 
 
 def test_the_tiny_model_is_said_to_see(ollama: EmbeddedOllama) -> None:
-    assert ollama.kind == "sandbox"
+    assert ollama.source == "sandbox"
     assert ollama.model == TINY_VLM
     assert "vision" in call(ollama, "/api/show", {})["capabilities"]
 
@@ -99,7 +99,7 @@ def test_a_server_that_is_named_is_used_and_not_ended(ollama: EmbeddedOllama, tm
         ("OLLAMA_HOST", ollama.url.replace("127.0.0.1", "0.0.0.0")),
     ):
         with EmbeddedOllama.start(tmp_path, environ={name: value}) as found:
-            assert (found.kind, found.url, found.child) == ("configured", ollama.url, None)
+            assert (found.source, found.url, found.child) == ("configured", ollama.url, None)
     assert loaded(ollama) is not None
 
 
@@ -127,9 +127,9 @@ def test_an_installed_program_is_started_where_ollama_host_says(tmp_path: Path, 
         "OLLAMA_HOST": f":{port}",
     }
     with EmbeddedOllama.start(tmp_path, environ=environ) as server:
-        assert (server.kind, server.url, server.model) == ("installed", f"http://127.0.0.1:{port}", None)
-        assert find_ollama(environ).kind == "configured"
-    assert find_ollama(environ).kind == "installed"
+        assert (server.source, server.url, server.model) == ("installed", f"http://127.0.0.1:{port}", None)
+        assert find_ollama(environ).source == "configured"
+    assert find_ollama(environ).source == "installed"
 
 
 def test_where_there_is_none_the_sandbox_is_offered_or_an_error_says_what_to_do(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from singletrack_ops.embedded.net import get_text
+from singletrack_ops.local.http_probe import get_text
 from singletrack_ops.stack import Stack
 from tests.unit.documents.markdown import DOCS, PAGES, ROOT, Page
 from tests.unit.documents.test_names import column

@@ -12,9 +12,9 @@ import pytest
 from singletrack import Client
 from singletrack_ops.embedded.redis_server import EmbeddedRedis
 from singletrack_ops.flower_gpu.page import Page
-from singletrack_ops.flower_gpu.svg import draw_svg
 from singletrack_ops.flower_gpu.templates import PAGES, GpuLoader, with_item
-from singletrack_ops.flower_gpu.watch import GpuView, Watch, draw_up
+from singletrack_ops.flower_gpu.timeline_svg import draw_svg
+from singletrack_ops.flower_gpu.track_watcher import GpuView, TrackWatcher, recent_timeline
 from singletrack_tasks.errors import InvalidConfiguration, NoWorker
 from singletrack_tasks.events import AnyEvent, IdleUnload, ModeChanged, ResourceChanged, WorkerStarted
 from singletrack_tasks.keys import Keys
@@ -74,7 +74,7 @@ def render(page: Page, name: str = "gpu_live.html") -> str:
 
 
 def look(now: GPUResourceStatus | None, **changed: Any) -> GpuView:
-    timeline = None if now is None else draw_up(now, None, changed.get("events", ()), START)
+    timeline = None if now is None else recent_timeline(now, None, changed.get("events", ()), START)
     return GpuView(START, now, timeline=timeline, **changed)
 
 
@@ -156,7 +156,7 @@ def test_the_timeline_shows_tenants_and_marks_changes_of_mode() -> None:
         for at in range(0, 100, 10)
     )
     recording = Recording(track="gpu0", reason="on_demand", taken_unix_s=START, total_mb=TOTAL_MB, samples=samples)
-    timeline = draw_up(on_gpu(7000, mode=ExecutionMode.RECORDING, vlm=vlm(vram_mb=6000)), recording, (), START)
+    timeline = recent_timeline(on_gpu(7000, mode=ExecutionMode.RECORDING, vlm=vlm(vram_mb=6000)), recording, (), START)
     assert timeline is not None
     picture = ET.fromstring(draw_svg(timeline))  # noqa: S314 - our own
     assert [path.get("class") for path in picture.iter("path")] == ["gpu-vlm", "gpu-clip", "gpu-foreign", "gpu-other"]
@@ -167,7 +167,7 @@ def test_the_timeline_shows_tenants_and_marks_changes_of_mode() -> None:
 
 
 def test_without_a_recording_the_events_tell_it() -> None:
-    timeline = draw_up(on_gpu(1000), None, events(), START)
+    timeline = recent_timeline(on_gpu(1000), None, events(), START)
     assert timeline is not None
     assert max(point.used_mb for point in timeline.points) == 7000
     assert timeline.points[-1].used_mb == 1000
@@ -177,7 +177,7 @@ def test_without_a_recording_the_events_tell_it() -> None:
 def test_a_long_history_is_ten_minutes() -> None:
     old = ResourceChanged(at_unix_s=START - 5000, before_mb=0, after_mb=3000, total_mb=TOTAL_MB)
     running = on_gpu(worker=on_gpu().worker.model_copy(update={"started_unix_s": 0.0}))
-    timeline = draw_up(running, None, (old,), START)
+    timeline = recent_timeline(running, None, (old,), START)
     assert timeline is not None
     assert timeline.seconds == KEPT_S
 
@@ -211,7 +211,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
 
 def test_a_redis_that_cannot_be_reached_is_told_and_looked_for_again() -> None:
     with Client(SILENT_REDIS, "gpu0") as client:
-        found = Watch(lambda: client).look_now()
+        found = TrackWatcher(lambda: client).look_now()
     assert found.status is None
     assert "127.0.0.1:9" in (found.problem or "")
     assert found.dump()["timeline"] is None
@@ -221,7 +221,7 @@ def test_settings_that_cannot_be_read_are_told() -> None:
     def connect() -> Client:
         raise InvalidConfiguration("not so")
 
-    assert Watch(connect).look_now().problem == "not so"
+    assert TrackWatcher(connect).look_now().problem == "not so"
 
 
 def test_everybody_shares_a_look_and_events_are_read_once(
@@ -236,7 +236,7 @@ def test_everybody_shares_a_look_and_events_are_read_once(
         redis.set(keys.status, snapshot.model_dump_json())
         for event in events():
             redis.xadd(keys.events, {"event": event.model_dump_json()})
-        watch = Watch(lambda: client)
+        watch = TrackWatcher(lambda: client)
 
         async def together() -> list[GpuView]:
             return list(await asyncio.gather(*(watch.look() for _ in range(5))))
@@ -257,7 +257,7 @@ def test_after_more_events_than_are_kept_it_goes_on_with_those_that_are(server: 
     with Client(server.url, "trimmed") as client:
         redis, stream = client._link.redis, Keys("trimmed").events
         redis.xadd(stream, {"event": told[0].model_dump_json()})
-        watch = Watch(lambda: client)
+        watch = TrackWatcher(lambda: client)
         assert watch.look_now().events == told[:1]
         for event in told[1:]:
             redis.xadd(stream, {"event": event.model_dump_json()})

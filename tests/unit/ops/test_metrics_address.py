@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from singletrack_ops import services
-from singletrack_ops.embedded.net import LOOPBACK, port_is_free
+from singletrack_ops.local.loopback import LOOPBACK, port_is_free
 from singletrack_ops.services import METRICS_HOST_SETTING, METRICS_PORT_SETTING, metrics_port, metrics_url
 from singletrack_tasks.status import WorkerInfo
 from singletrack_worker.settings import METRICS_PORT

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import singletrack
 from singletrack.cli import checks
 from singletrack.cli.app import app
-from singletrack.cli.commands.stack import HOMES
+from singletrack.cli.commands.up_demo import HOMES
 from singletrack.client import Client
 from singletrack_tasks.events import Degraded, IdleUnload, WorkerStarted
 from singletrack_tasks.ping import Ping

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import redis
 
-from singletrack_ops.embedded.net import free_port, get_text
+from singletrack_ops.local.http_probe import get_text
+from singletrack_ops.local.loopback import free_port
 from singletrack_tasks.status import GPUResourceStatus
 from singletrack_worker.settings import GPUResourceConfig
 from singletrack_worker.sight import backlog

@@ -1,4 +1,4 @@
-"""Draws the VRAM timeline as SVG: the tenants stacked, the modes below, a line at each change of mode."""
+"""Draws the VRAM timeline as SVG: the tenants stacked, the modes below, and a line at each mode change."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -13,23 +13,23 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 10, 164
 _LANE_TOP, _LANE_HEIGHT = 188, 22
 _MIB_PER_GIB = 1024
 _ROWS = 4
-# How far apart times are told.
+# Distances between the times on the axis.
 _TICKS_S = (10, 30, 60, 120)
 _TICKS_MAX = 6
-# What the name of a mode needs of its band.
+# The narrowest band that has room for a mode's name.
 _LABEL_WIDTH = 90
 
 
 def css_class(tenant: Tenant) -> str:
-    """The class that gives a tenant its colour, here and in the bar."""
+    """The CSS class that colours a tenant, here and in the bar."""
     return f"gpu-{tenant.name.lower()}"
 
 
 def draw_svg(timeline: Timeline) -> str:
-    """Draw it; colours are the business of the page's style."""
+    """Draw the timeline as an SVG element; the page's style sheet colours it."""
     picture = _Picture(timeline)
     drawn = (*picture.grid(), *picture.tenants(), *picture.modes())
-    title = "VRAM in use during the last minutes, by tenant, and the modes"
+    title = "VRAM in use by tenant, and the modes, during the last minutes"
     return (
         f'<svg class="gpu-timeline" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{title}">'
         f"{''.join(drawn)}</svg>"
@@ -50,7 +50,7 @@ class _Picture:
         return round(_BOTTOM - share * (_BOTTOM - _TOP), 1)
 
     def grid(self) -> Iterator[str]:
-        """Draw what the rest is read off: GiB at the left, minutes below."""
+        """Draw the grid: GiB on the left, minutes below."""
         for row in range(_ROWS + 1):
             mb = self._timeline.total_mb * row / _ROWS
             y = self._y(mb)
@@ -63,7 +63,7 @@ class _Picture:
             yield _text(x, _BOTTOM + 16, _ago(age_s), anchor=anchor)
 
     def tenants(self) -> Iterator[str]:
-        """Draw the tenants from the top of the stack down, each over those above it."""
+        """Draw the tenants from the top of the stack down, so that each covers the ones above it."""
         if self._points:
             for number in reversed(range(len(STACK))):
                 yield f'<path class="{css_class(STACK[number])}" d="{self._area(STACK[: number + 1])}"/>'
@@ -77,7 +77,7 @@ class _Picture:
         return "".join(path)
 
     def modes(self) -> Iterator[str]:
-        """Draw which mode held when."""
+        """Draw the band of modes, and a line at each mode change."""
         marks = self._timeline.marks
         last_unix_s = self._timeline.points[-1].at_unix_s if self._points else self._timeline.end_unix_s
         ends = [*(mark.at_unix_s for mark in marks[1:]), last_unix_s]
@@ -107,7 +107,7 @@ def _text(x: float, y: float, words: str, *, anchor: str = "start", css: str = "
 
 
 def _without_repeats(points: Sequence[Point]) -> list[Point]:
-    """Leave out points at which nothing changed: a recording has 1200."""
+    """Leave out points at which nothing changed: a recording has 1,200 points."""
     if not points:
         return []
     return [points[0], *(now for last, now in pairwise(points) if parts(now) != parts(last))]

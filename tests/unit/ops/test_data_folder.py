@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from singletrack_ops.demo.run import run_demo
-from singletrack_ops.embedded.files import make_folder
+from singletrack_ops.demo.session import run_demo
+from singletrack_ops.local.data_folder import make_folder
 from singletrack_ops.up import run_up
 from singletrack_tasks.errors import InvalidConfiguration
 

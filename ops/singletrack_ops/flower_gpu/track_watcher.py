@@ -1,4 +1,4 @@
-"""Reads a track for everybody who looks at its page, in a thread: Flower's loop never waits for Redis."""
+"""Reads a track once for everybody who looks at its page, in a thread: Flower's loop never waits for Redis."""
 
 import asyncio
 import time
@@ -17,19 +17,19 @@ from singletrack_tasks.recording import KEPT_S, Recording
 from singletrack_tasks.status import GPUResourceStatus
 
 GOOD_FOR_S = 1.0
-# A recording is the work of some milliseconds, for the worker as for us.
+# A recording costs some milliseconds, at the worker and here.
 RECORDING_GOOD_FOR_S = 5.0
-# The page waits for what the worker has, and is there without it.
+# The page can do without the worker's recording.
 RECORD_TIMEOUT_S = 2.0
 _EVENTS_KEPT = 1000
-# What is shown of a worker that has not run for long.
+# What is shown of a worker that has not run for long: the shortest span that covers it.
 _SPANS_S = (60.0, 180.0, 300.0)
 _EVENTS_TOLD = 100
 
 
 @dataclass(frozen=True)
 class GpuView:
-    """What was seen of a track: its last status, None if it never had one, and `problem`, what could not be seen."""
+    """What was seen of a track: its last status, None if it never had one; `problem` says what could not be read."""
 
     now_unix_s: float
     status: GPUResourceStatus | None = None
@@ -38,7 +38,7 @@ class GpuView:
     timeline: Timeline | None = None
 
     def dump(self) -> dict[str, Any]:
-        """Give it as a JSON object, with the newest events, oldest first."""
+        """The view as a JSON object, with the latest events, oldest first."""
         return {
             "problem": self.problem,
             "status": self.status.dump() if self.status else None,
@@ -47,8 +47,8 @@ class GpuView:
         }
 
 
-class Watch:
-    """Looks once a second at most, however many ask, and keeps what it has seen of the events."""
+class TrackWatcher:
+    """Reads at most once a second, however many ask, and keeps the latest events."""
 
     def __init__(self, connect: Callable[[], Client] = Client) -> None:
         self._connect = connect
@@ -61,16 +61,16 @@ class Watch:
         self._look_again_s = 0.0
 
     async def look(self) -> GpuView:
-        """Look, or share the look that somebody has taken just now."""
+        """Read the track, or share what somebody else has just read."""
         looking = self._looking
         if looking is None or (looking.done() and time.monotonic() >= self._look_again_s):
             looking = self._looking = asyncio.ensure_future(asyncio.to_thread(self.look_now))
             self._look_again_s = time.monotonic() + GOOD_FOR_S
-        # Whoever goes away takes nobody else's look along.
+        # If one caller goes away, the others still get their view.
         return await asyncio.shield(looking)
 
     def look_now(self) -> GpuView:
-        """Look, and wait for Redis; what cannot be read is told as the problem."""
+        """Read the track and wait for Redis; `problem` says what could not be read."""
         status, problem = None, None
         try:
             self._client = self._client or self._connect()
@@ -83,7 +83,7 @@ class Watch:
         now_unix_s = time.time() if status is None else status.read_unix_s
         events = tuple(self._events)
         recording = self._recording if problem is None else None
-        timeline = None if status is None else draw_up(status, recording, events, now_unix_s)
+        timeline = None if status is None else recent_timeline(status, recording, events, now_unix_s)
         return GpuView(now_unix_s, status, problem, events, timeline)
 
     def _read_events(self, tail: EventTail) -> None:
@@ -98,15 +98,15 @@ class Watch:
         try:
             self._recording = client.record(timeout_s=RECORD_TIMEOUT_S)
         except NoWorker:
-            # Its remote control may be cut off for a moment: the events tell nearly the same.
+            # Its remote control may be cut off for a moment: the events tell almost the same.
             self._recording = None
         self._record_again_s = time.monotonic() + RECORDING_GOOD_FOR_S
 
 
-def draw_up(
+def recent_timeline(
     status: GPUResourceStatus, recording: Recording | None, events: Sequence[AnyEvent], now_unix_s: float
 ) -> Timeline | None:
-    """Draw up the last minutes by the flight recorder, or else by the events; None where there is no GPU."""
+    """The last minutes by the flight recorder, else by the events; None if there is no GPU."""
     if status.vram is None:
         return None
     since_unix_s = now_unix_s - KEPT_S
@@ -123,7 +123,7 @@ def draw_up(
 
 
 def _status(client: Client) -> tuple[GPUResourceStatus | None, str | None]:
-    """The status, also that of a worker that is gone, and what is wrong with it."""
+    """The status, if need be the last one of a worker that is gone, and what is wrong with it."""
     try:
         return client.status(), None
     except NoWorker as gone:

@@ -1,7 +1,7 @@
-"""Ends a process group when the process that started it is gone, however that ended.
+"""Ends a process group when the process that started it is gone, whatever ended it.
 
-Run as a script, with the standard library only: `python child_guard.py PGID`, its standard input a pipe whose
-other end the starter holds. A pipe's end and the parent's id belong to the whole process, unlike Linux's
+Run as a script, with the standard library only: `python child_guard.py PGID`, with a pipe as standard input whose
+other end the starter holds. A pipe and the parent's id belong to the whole process, unlike Linux's
 `PR_SET_PDEATHSIG`, which fires when the starting *thread* ends and reaches only the direct child.
 """
 
@@ -28,7 +28,7 @@ def _group_exists(group: int) -> bool:
 
 
 def _starter_gone(starter: int) -> bool:
-    """Wait one tick; whether the pipe was closed, or its starter died and left a forked copy of the pipe open."""
+    """Wait one tick; whether the pipe was closed, or the starter died and a forked copy keeps the pipe open."""
     readable, _, _ = select.select([0], [], [], _TICK_S)
     return bool(readable) or os.getppid() != starter
 
@@ -43,9 +43,9 @@ def _end(group: int) -> None:
 
 
 def main(group: int) -> None:
-    """Watch `group` until it is gone by itself, or end it once its starter is gone."""
+    """Watch `group` until it is gone, and end it once its starter is gone."""
     starter = os.getppid()
-    # Leaving when the group is gone keeps a number that the system uses again from being killed.
+    # Leave with the group: the system may reuse its number, which must not be killed then.
     while _group_exists(group):
         if _starter_gone(starter):
             _end(group)

@@ -1,4 +1,4 @@
-"""A process that we started, together with everything that it starts in turn."""
+"""A process started here, together with everything that it starts in turn."""
 
 import os
 import signal
@@ -6,7 +6,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Self
 
@@ -16,16 +17,17 @@ from singletrack_ops.errors import OpsError
 
 _KILL_WAIT_S = 10.0
 _POLL_S = 0.01
+_READY_POLL_S = 0.02
 _TAIL_BYTES = 256 * 1024
 _GUARD = Path(__file__).with_name("child_guard.py")
 
 
 class Child:
-    """One process of ours in its own session and process group; stopping it leaves nothing of its tree alive.
+    """One process in its own session and process group; stopping it leaves nothing of its tree alive.
 
-    If our own process dies without stopping it (`kill -9` included), a small guard process ends the group within
-    a second or so on Linux and macOS. Limits: a descendant that opened a session of its own is then out of reach,
-    and so is everything on Windows, where only `stop` ends the tree.
+    If this program dies without stopping it (`kill -9` included), a small guard process ends the group within a
+    second or so on Linux and macOS. Out of the guard's reach are descendants that opened a session of their own, and
+    everything on Windows, where only `stop` ends the tree.
     """
 
     def __init__(
@@ -48,9 +50,9 @@ class Child:
         cwd: Path | None = None,
         log_path: Path,
     ) -> Self:
-        """Start `argv` with the whole environment `env` (ours if left out), both outputs appended to `log_path`.
+        """Start `argv`, both outputs appended to `log_path`; `env` replaces the whole environment.
 
-        Raises `OpsError` where the program cannot be started.
+        Raises `OpsError` if the program cannot be started.
         """
         log_path.parent.mkdir(parents=True, exist_ok=True)
         with log_path.open("ab") as log:
@@ -58,13 +60,13 @@ class Child:
                 process = _spawn(argv, env, cwd, log)
             except OSError as error:
                 raise OpsError(
-                    f"{name} could not be started: {error}. Check that {argv[0]} is there and may be run."
+                    f"{name} could not be started: {error}. Check that {argv[0]} exists and is executable."
                 ) from error
         try:
             guard = _start_guard(process.pid)
         except OSError as error:
             cls(name, process, None, log_path).stop()
-            raise OpsError(f"{name} cannot be guarded: {error}. Free processes or memory and retry.") from error
+            raise OpsError(f"The guard of {name} could not be started: {error}. Free memory or processes.") from error
         return cls(name, process, guard, log_path)
 
     def __enter__(self) -> Self:
@@ -89,24 +91,24 @@ class Child:
         return self.returncode is None
 
     def wait(self, timeout_s: float) -> int | None:
-        """Wait for the process to end by itself; its exit status, or None if it still runs after `timeout_s`."""
+        """Wait for the process to end by itself; returns its exit status, None if it still runs after `timeout_s`."""
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             return None
 
     def ask_to_end(self) -> None:
-        """Ask the process itself to end, and none of its tree: it may need the others to finish what it does.
+        """Ask the process itself to end, but not its descendants, which it may need to finish its work.
 
-        On Windows, where a process cannot be asked, it ends at once.
+        On Windows, where a process cannot be asked, it is killed.
         """
         if self.alive:
             self._process.terminate()
 
     def stop(self, grace_s: float = 10.0) -> None:
-        """Ask the whole tree to end, and kill what is left after `grace_s`; harmless when repeated.
+        """Ask the whole tree to end, and kill what is left after `grace_s`; may be repeated.
 
-        Raises `OpsError` where something survives even a kill.
+        Raises `OpsError` if something survives even a kill.
         """
         with self._lock:
             if self._ended:
@@ -117,7 +119,7 @@ class Child:
             self._ended = True
 
     def log_tail(self, lines: int = 20) -> str:
-        """The last `lines` lines of its log, undecodable bytes replaced; empty where there is no log."""
+        """The last `lines` lines of its log, undecodable bytes replaced; empty if there is no log."""
         try:
             with self.log_path.open("rb") as log:
                 log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
@@ -130,21 +132,21 @@ class Child:
         others = self._others()
         self._signal_all(others, kill=False)
         survivors = self._wait_all(others, grace_s)
-        survivors = list({*survivors, *self._others()})  # with what it started meanwhile
+        survivors = list({*survivors, *self._others()})  # including what it started meanwhile
         if survivors or self.alive:
             self._signal_all(survivors, kill=True)
             self._require_gone(self._wait_all(survivors, _KILL_WAIT_S))
 
     def _others(self) -> list[psutil.Process]:
-        """What runs of its tree but itself: its descendants, and its group's members, orphans included."""
+        """The running rest of its tree: its descendants and the members of its group, orphans included."""
         found = set(_descendants(self.pid))
         if sys.platform != "win32":
             found.update(process for process in psutil.process_iter() if _in_group(process, self.pid))
         return [process for process in found if process.pid != self.pid and _runs(process)]
 
     def _signal_all(self, others: Sequence[psutil.Process], *, kill: bool) -> None:
-        # The group in one call, which reaches a process that is just being forked, too; nobody is asked twice,
-        # since some programs take a second request for 'drop everything'.
+        # The group in one call, which also reaches a process that is just being forked. Nobody is asked twice, since
+        # some programs drop everything at a second request.
         if sys.platform != "win32":
             _signal_group(self.pid, signal.SIGKILL if kill else signal.SIGTERM)
         elif self.alive:
@@ -155,12 +157,12 @@ class Child:
             try:
                 process.kill() if kill else process.terminate()
             except psutil.NoSuchProcess:
-                continue  # it ended by itself, which is what was asked for
+                continue  # it has ended, as wanted
 
     def _wait_all(self, others: Sequence[psutil.Process], timeout_s: float) -> list[psutil.Process]:
-        """Those of `others` that still run after at most `timeout_s`; the process itself is waited for, too."""
+        """Wait for the process and for `others`; returns those of `others` that still run after `timeout_s`."""
         deadline = time.monotonic() + timeout_s
-        # Through `subprocess`: psutil would take the exit status away.
+        # Through `subprocess`: psutil would consume the exit status.
         self.wait(timeout_s)
         # Not `psutil.wait_procs`: it waits until an ended orphan is collected, which init may do late or never.
         while (running := [process for process in others if _runs(process)]) and time.monotonic() < deadline:
@@ -173,7 +175,7 @@ class Child:
             raise OpsError(f"{self.name}: processes {pids} survived a kill. End them by hand; see {self.log_path}.")
 
     def _guard_saw_the_end(self) -> bool:
-        # Past this point the system may use the number again, so nothing may be signalled by it any more.
+        # From then on the system may reuse the number, so it must not be signalled any more.
         return not self.alive and self._guard is not None and self._guard.poll() == 0
 
     def _dismiss_guard(self) -> None:
@@ -182,6 +184,30 @@ class Child:
         self._guard.kill()
         self._guard.wait(_KILL_WAIT_S)
         self._guard.stdin.close()
+
+
+@contextmanager
+def ended_on_error(child: Child) -> Iterator[None]:
+    """Stop the child if the block fails or is interrupted: nothing half started may stay."""
+    try:
+        yield
+    except BaseException:
+        child.stop()
+        raise
+
+
+def wait_until_ready(child: Child, ready: Callable[[], bool], timeout_s: float) -> None:
+    """Wait until `ready()`; raises `OpsError` with the end of the log if the child ends or takes too long."""
+    deadline = time.monotonic() + timeout_s
+    while not ready():
+        if not child.alive:
+            happened = f"ended at once with status {child.returncode}"
+        elif time.monotonic() > deadline:
+            happened = f"did not answer within {timeout_s:.0f} s"
+        else:
+            time.sleep(_READY_POLL_S)
+            continue
+        raise OpsError(f"{child.name} {happened}; {child.log_path} says:\n{child.log_tail()}")
 
 
 def _spawn(
@@ -240,11 +266,11 @@ def _in_group(process: psutil.Process, group: int) -> bool:
     try:
         return os.getpgid(process.pid) == group
     except (ProcessLookupError, PermissionError):
-        return False  # gone meanwhile, or not ours to see and so not one of ours
+        return False  # gone meanwhile, or another user's
 
 
 def _runs(process: psutil.Process) -> bool:
-    """Whether it really runs: an ended orphan stays listed where nobody collects it, as in some containers."""
+    """Whether it really runs: an ended orphan stays listed until it is collected, in some containers for ever."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

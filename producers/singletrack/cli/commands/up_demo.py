@@ -10,8 +10,8 @@ import typer
 from singletrack.cli.context import Target
 from singletrack_tasks.errors import InvalidConfiguration
 
-# By name, since they start the worker's side, which an agent's installation does not have to have.
-HOMES = {"up": "singletrack_ops.up", "demo": "singletrack_ops.demo.run"}
+# By name: they need the worker's packages, which an agent's installation lacks.
+HOMES = {"up": "singletrack_ops.up", "demo": "singletrack_ops.demo.session"}
 
 FolderOption = Annotated[Path | None, typer.Option(help="Keep data and logs in this folder.")]
 FlowerPortOption = Annotated[int | None, typer.Option(min=1, max=65535, help="Serve Flower on this port.")]
@@ -23,13 +23,13 @@ def up(
     flower: Annotated[bool, typer.Option(help="Start Flower as well.")] = True,
     flower_port: FlowerPortOption = None,
     sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="Where there is no Ollama, bring one with a tiny untrained VLM.")
+        bool, typer.Option("--sandbox", help="Without an Ollama, start one with a tiny untrained VLM.")
     ] = False,
-    simulated_gpu: Annotated[bool, typer.Option("--simulated-gpu", help="Use a GPU that is not there.")] = False,
+    simulated_gpu: Annotated[bool, typer.Option("--simulated-gpu", help="Simulate the GPU.")] = False,
 ) -> None:
-    """Start what is missing here of Redis, Ollama, worker, beat and Flower, and stay until Ctrl-C."""
+    """Start what this machine lacks of Redis, Ollama, worker, beat and Flower; Ctrl-C ends it."""
     target: Target = context.obj
-    # Everything that is started, this program's own clients included, reads the environment.
+    # Everything that is started reads the environment, and so do this program's own clients.
     given = {"SINGLETRACK_REDIS_URL": target.redis_url, "SINGLETRACK_TRACK": target.track}
     os.environ.update({name: value for name, value in given.items() if value is not None})
     _run(
@@ -47,7 +47,7 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Stay up after the report, until Ctrl-C.")] = False,
     flower_port: FlowerPortOption = None,
 ) -> None:
-    """Play an agent's short day on a stack of its own, and see how the modes move memory."""
+    """Play an agent's short day on a stack of its own, and show how the modes move memory."""
     _run("demo", folder=folder, keep=keep, flower_port=flower_port)
 
 
@@ -56,7 +56,7 @@ def _run(name: str, **options: Any) -> None:
         run = getattr(import_module(HOMES[name]), f"run_{name}")
     except (ImportError, AttributeError) as error:
         raise InvalidConfiguration(
-            f"`singletrack {name}` cannot be loaded here ({error}). It needs the worker's side as well: "
+            f"`singletrack {name}` cannot run here ({error}). It needs the worker's packages: "
             "`pip install 'singletrack[worker,embedded]'`."
         ) from error
     raise typer.Exit(run(**options))

@@ -1,4 +1,4 @@
-"""How long it takes to read the status while the GPU is busy."""
+"""How long reading the status takes while the GPU is busy."""
 
 import statistics
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from singletrack_tasks.ping import Ping
 READINGS = 2000
 QUEUED = 1000
 BUSY_S = 60.0
-# More strings than any model writes in that time.
+# More strings than a model can write in that time.
 ENDLESS = {"type": "array", "items": {"type": "string"}, "minItems": 100_000}
 
 
@@ -38,7 +38,7 @@ def _busy(client: Client) -> Iterator[None]:
     try:
         yield
         if client.status().operation is None:
-            print("  the question ended before the measurement did: the figures are of an idle GPU in part")
+            print("  the question ended before the measurement: part of it is of an idle GPU")
     finally:
         job.cancel()
 
@@ -46,4 +46,4 @@ def _busy(client: Client) -> Iterator[None]:
 def _print(client: Client, name: str) -> None:
     times_ms = [figures.time_ms(client.status) for _ in range(READINGS)]
     p99_ms = statistics.quantiles(times_ms, n=100)[-1]
-    print(f"  {name:32} {figures.told(times_ms)}   p99 {p99_ms:5.2f} ms")
+    print(f"  {name:32} {figures.summary(times_ms)}   p99 {p99_ms:5.2f} ms")

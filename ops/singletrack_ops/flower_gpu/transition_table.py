@@ -1,4 +1,4 @@
-"""What was moved on and off the GPU, step by step, as the receipts tell it."""
+"""The page's table of transitions: what was moved onto and off the GPU, step by step, by the receipts."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ _UNKNOWN = "?"
 
 
 @dataclass(frozen=True)
-class Transition:
-    """One step: when it ended, why it was made, VRAM in use before and after, how long it took, how it ended."""
+class TransitionRow:
+    """One step: when it ended and why it was made, VRAM in use before and after, its duration and outcome."""
 
     at: str
     why: str
@@ -24,20 +24,20 @@ class Transition:
     detail: str
 
 
-def transitions(events: Iterable[AnyEvent]) -> Iterator[Transition]:
-    """Give the steps, the newest first; one that belongs to a change of mode is told there and not by itself."""
+def transition_rows(events: Iterable[AnyEvent]) -> Iterator[TransitionRow]:
+    """Give the steps, newest first; a step of a mode change appears there only."""
     newest_first = sorted(events, key=lambda event: event.at_unix_s, reverse=True)
     told = {receipt for event in newest_first if isinstance(event, ModeChanged) for receipt in event.receipts}
     for event in newest_first:
         match event:
             case ModeChanged():
                 why = f"{event.before} → {event.after}"
-                yield from (_transition(event, why, receipt) for receipt in reversed(event.receipts))
+                yield from (_row(event, why, receipt) for receipt in reversed(event.receipts))
             case IdleUnload() if event.receipt is not None:
                 told.add(event.receipt)
-                yield _transition(event, f"idle for {duration(event.idle_s)}", event.receipt)
+                yield _row(event, f"idle for {duration(event.idle_s)}", event.receipt)
             case VlmLoaded() | VlmUnloaded() | ClipMigrated() if event.receipt not in told:
-                yield _transition(event, _cause(event), event.receipt)
+                yield _row(event, _cause(event), event.receipt)
             case _:
                 continue
 
@@ -46,8 +46,8 @@ def _cause(event: AnyEvent) -> str:
     return f"job {short_id(event.job_id)}" if event.job_id else "by itself"
 
 
-def _transition(event: AnyEvent, why: str, receipt: StepReceipt) -> Transition:
-    return Transition(
+def _row(event: AnyEvent, why: str, receipt: StepReceipt) -> TransitionRow:
+    return TransitionRow(
         time_of_day(event.at_unix_s),
         why,
         receipt.step,

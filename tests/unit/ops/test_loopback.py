@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 
-from singletrack_ops.embedded.net import LOOPBACK, listens
+from singletrack_ops.local.loopback import LOOPBACK, listens
 
 LISTENER = """
 import socket, sys
