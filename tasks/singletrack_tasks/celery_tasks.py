@@ -2,13 +2,12 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from celery import Celery, Task
 
 from singletrack_tasks.errors import InvalidRequest, NotInWorker, SingletrackError, WorkerFailure
-from singletrack_tasks.request import Request
+from singletrack_tasks.request import JobRef, Request
 from singletrack_tasks.requests import REQUESTS
 from singletrack_tasks.result import OperationResult
 
@@ -17,13 +16,6 @@ R = TypeVar("R", bound=OperationResult)
 _SHOWN_CHARS = 200
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class JobRef:
-    """The identity of one accepted job."""
-
-    id: str
 
 
 class Gpu(Protocol):

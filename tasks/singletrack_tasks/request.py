@@ -1,6 +1,7 @@
 """What every request has in common, and everything that is said of an operation, in one place: at its request."""
 
 from collections.abc import Iterator, Mapping, Sized
+from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from singletrack_tasks.message import Message
@@ -68,6 +69,13 @@ class Request(Message, Generic[R]):
     def read_result(self, data: Any) -> R:
         """Read the result of this request from a JSON object; raises `InvalidRequest`, `UnsupportedVersion`."""
         return cast("R", type(self).RESULT.parse(data))
+
+
+@dataclass(frozen=True)
+class JobRef:
+    """The identity of the job that an accepted request becomes."""
+
+    id: str
 
 
 def size_of(data: Mapping[str, Any], name: str) -> int:

@@ -14,8 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from singletrack_tasks.celery_tasks import JobRef
-from singletrack_tasks.request import Request
+from singletrack_tasks.request import JobRef, Request
 from singletrack_tasks.vlm import Ask
 from singletrack_worker import assembly
 from singletrack_worker.app import app

@@ -3,10 +3,9 @@
 import threading
 from typing import Any
 
-from singletrack_tasks.celery_tasks import JobRef
 from singletrack_tasks.embedding import EmbedTexts, FindClip
 from singletrack_tasks.mode import SetMode
-from singletrack_tasks.request import Request
+from singletrack_tasks.request import JobRef, Request
 from singletrack_tasks.status import ExecutionMode
 from singletrack_tasks.upkeep import Tick
 from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm

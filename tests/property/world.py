@@ -5,10 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from singletrack_tasks.celery_tasks import JobRef
 from singletrack_tasks.errors import SingletrackError
 from singletrack_tasks.mode import SetMode
-from singletrack_tasks.request import Request
+from singletrack_tasks.request import JobRef, Request
 from singletrack_tasks.result import DegradedCode, OperationResult
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus, WorkerInfo
 from singletrack_tasks.upkeep import Tick

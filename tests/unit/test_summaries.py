@@ -10,13 +10,13 @@ from celery import Celery
 from celery.utils.saferepr import saferepr
 from kombu.utils.json import dumps
 
-from singletrack_tasks.celery_tasks import JobRef, TaskReturn, register_one
+from singletrack_tasks.celery_tasks import TaskReturn, register_one
 from singletrack_tasks.embedding import EmbeddingResult, FindClipResult
 from singletrack_tasks.errors import AnswerOutsideSchema, InvalidRequest, NotEnoughVram, SingletrackError
 from singletrack_tasks.mode import ModeResult
 from singletrack_tasks.payload.vectors import Vectors
 from singletrack_tasks.ping import Ping, PingResult
-from singletrack_tasks.request import Request
+from singletrack_tasks.request import JobRef, Request
 from singletrack_tasks.requests import outline
 from singletrack_tasks.result import Degradation, DegradedCode, OperationResult, StepReceipt
 from singletrack_tasks.schema import read_answer

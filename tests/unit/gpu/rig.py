@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from singletrack_tasks.celery_tasks import JobRef
 from singletrack_tasks.errors import SingletrackError
 from singletrack_tasks.mode import ModeResult, SetMode
+from singletrack_tasks.request import JobRef
 from singletrack_tasks.result import DegradedCode, StepName
 from singletrack_tasks.status import ExecutionMode, WorkerInfo
 from singletrack_tasks.upkeep import Tick, TickResult

@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import pytest
 
-from singletrack_tasks.celery_tasks import JobRef
 from singletrack_tasks.embedding import EmbedTexts
 from singletrack_tasks.errors import EncoderFailure, MigrationFailed, OllamaUnreachable
 from singletrack_tasks.ping import Ping
 from singletrack_tasks.recording import KEPT_S, MARKS_MAX, SAMPLES_MAX, GpuProcess, Recording, Sample
+from singletrack_tasks.request import JobRef
 from singletrack_tasks.result import StepReceipt
 from singletrack_tasks.status import ExecutionMode, ModelState
 from singletrack_tasks.vlm import Ask

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from singletrack_tasks.celery_tasks import JobRef
 from singletrack_tasks.embedding import EmbedImages, EmbedTexts, FindClip
 from singletrack_tasks.errors import (
     BlobMissing,
@@ -22,6 +21,7 @@ from singletrack_tasks.events import ClipMigrated, IdleUnload, ModeChanged, Reso
 from singletrack_tasks.mode import SetMode
 from singletrack_tasks.payload.blobs import Blob
 from singletrack_tasks.ping import Ping
+from singletrack_tasks.request import JobRef
 from singletrack_tasks.result import DegradedCode
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus, ModelState
 from singletrack_tasks.upkeep import Tick

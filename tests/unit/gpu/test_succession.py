@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from singletrack_tasks.celery_tasks import JobRef
 from singletrack_tasks.errors import JobCancelled
+from singletrack_tasks.request import JobRef
 from singletrack_tasks.status import ExecutionMode
 from singletrack_tasks.vlm import Ask
 from tests.integration.ops.waiting import wait_for

@@ -20,7 +20,7 @@ import redis
 from celery import Celery
 from celery.worker.control import control_command
 
-from singletrack_tasks.celery_tasks import JobRef, register
+from singletrack_tasks.celery_tasks import register
 from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts, FindClip, FindClipResult
 from singletrack_tasks.errors import InvalidRequest, JobCancelled, NotEnoughVram
 from singletrack_tasks.keys import QUEUE, RECORDING_TTL_S, STATUS_TTL_S, Keys
@@ -30,7 +30,7 @@ from singletrack_tasks.payload.images import decode_image, prepare
 from singletrack_tasks.payload.vectors import Vector, Vectors
 from singletrack_tasks.ping import Ping, PingResult
 from singletrack_tasks.recording import Recording
-from singletrack_tasks.request import Request
+from singletrack_tasks.request import JobRef, Request
 from singletrack_tasks.result import OperationResult, StepReceipt
 from singletrack_tasks.status import (
     ClipModel,

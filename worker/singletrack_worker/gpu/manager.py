@@ -4,10 +4,9 @@ import logging
 import threading
 from typing import TypeVar
 
-from singletrack_tasks.celery_tasks import JobRef
 from singletrack_tasks.errors import SingletrackError
 from singletrack_tasks.recording import GpuProcess, Sample
-from singletrack_tasks.request import Request
+from singletrack_tasks.request import JobRef, Request
 from singletrack_tasks.requests import REQUESTS
 from singletrack_tasks.result import OperationResult
 from singletrack_tasks.status import GPUResourceStatus

@@ -2,8 +2,8 @@
 
 import pytest
 
-from singletrack_tasks.celery_tasks import JobRef
 from singletrack_tasks.errors import AnswerOutsideSchema, JobCancelled, ModelMissing, OllamaFailure, OllamaUnreachable
+from singletrack_tasks.request import JobRef
 from singletrack_tasks.vlm import Ask
 from singletrack_worker.gpu.known.reasons import Reasons
 from singletrack_worker.gpu.operations.questions import Answered, Questions
