@@ -3,16 +3,16 @@
 import uuid
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Self, TypeVar, Unpack, overload
 
 from pydantic import BaseModel
 
 from singletrack.answer_stream import AnswerStream
 from singletrack.answers import Answer, Embeddings, answer_to
-from singletrack.asking import OptionsLike, SchemaLike, build_ask, file_payloads
 from singletrack.embedder import Embedder
 from singletrack.job import Job
-from singletrack.reading.dead_letters import DeadLetters, revived
+from singletrack.questions import AskKeywords, Images, Question, SchemaLike, file_payloads
+from singletrack.reading.dead_letters import DeadLetters
 from singletrack.reading.event_reader import EventReader
 from singletrack.reading.recordings import RECORD_TIMEOUT_S, Recordings
 from singletrack.reading.snapshots import ClipModels, SnapshotReader
@@ -25,14 +25,13 @@ from singletrack_tasks.dead_letter import DeadLetter
 from singletrack_tasks.embedding import MAX_INPUTS, EmbeddingResult, EmbedImages, EmbedTexts, FindClip
 from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.mode import ModeResult, SetMode
-from singletrack_tasks.payload.images import ImageLike
 from singletrack_tasks.ping import Ping, PingResult
 from singletrack_tasks.recording import Recording
 from singletrack_tasks.request import Request
 from singletrack_tasks.requests import checked
 from singletrack_tasks.result import OperationResult
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus
-from singletrack_tasks.vlm import MAX_IMAGES, Ask, AskResult, LoadVlm, UnloadVlm, VlmResult
+from singletrack_tasks.vlm import MAX_IMAGES, AskResult, LoadVlm, UnloadVlm, VlmResult
 
 M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R", bound=OperationResult)
@@ -85,111 +84,53 @@ class Client:
 
     @overload
     def ask(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: None = None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: None = None, **keywords: Unpack[AskKeywords]
     ) -> Answer[None]: ...
     @overload
     def ask(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: type[M],
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: type[M], **keywords: Unpack[AskKeywords]
     ) -> Answer[M]: ...
     @overload
     def ask(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: SchemaLike | None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: SchemaLike | None, **keywords: Unpack[AskKeywords]
     ) -> Answer[Any]: ...
 
     def ask(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: SchemaLike | None = None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: SchemaLike | None = None, **keywords: Unpack[AskKeywords]
     ) -> Answer[Any]:
-        """Put a question to the VLM, with up to 16 images, and an answer that fits `schema` if there is one.
+        """Put a question to the VLM, with up to 16 images; if there is a `schema`, the answer fits it.
 
         An image is a path, the bytes of a file, a PIL image, or an array (H x W x 3 RGB, H x W x 4 BGRA, grey).
-        With a pydantic model class the answer's `value` is an instance of it. Raises `InvalidImage`,
-        `InvalidSchema`, `AnswerOutsideSchema`, besides what every operation raises.
+        With a pydantic model class the answer's `value` is an instance of it. Keywords: `options` (`VlmOptions`, or a
+        dict of its fields), `model` (default: the track's) and `timeout_s` (default: 120). Raises `InvalidImage`,
+        `InvalidSchema` and `AnswerOutsideSchema`, besides what every operation raises.
         """
-        job = self.submit_ask(prompt, images, schema=schema, options=options, model=model, timeout_s=timeout_s)
-        return answer_to(schema)(self._finish(job))
+        return answer_to(schema)(self._finish(self._put(Question(prompt, images, schema, **keywords))))
 
     @overload
     def ask_stream(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: None = None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: None = None, **keywords: Unpack[AskKeywords]
     ) -> AnswerStream[None]: ...
     @overload
     def ask_stream(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: type[M],
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: type[M], **keywords: Unpack[AskKeywords]
     ) -> AnswerStream[M]: ...
     @overload
     def ask_stream(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: SchemaLike | None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: SchemaLike | None, **keywords: Unpack[AskKeywords]
     ) -> AnswerStream[Any]: ...
 
     def ask_stream(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: SchemaLike | None = None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: SchemaLike | None = None, **keywords: Unpack[AskKeywords]
     ) -> AnswerStream[Any]:
         """Put a question like `ask`, and read the answer while it is written: iterate, then take `answer`.
 
-        To be used in a `with`: who leaves it before the end calls the job off.
+        Use it in a `with`: leaving that before the end cancels the job. Keywords as for `ask`.
         """
-        check_seconds("timeout_s", timeout_s)
-        question = build_ask(prompt, schema, options, model, stream=True)
-        job = self._submit_question(question, images, timeout_s, None)
+        job = self._put(Question(prompt, images, schema, **keywords), stream=True)
         return AnswerStream(job, self._link, answer_to(schema))
 
-    def embed_images(self, images: Iterable[ImageLike], *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Embeddings:
+    def embed_images(self, images: Images, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Embeddings:
         """Embed 1 to 256 images with CLIP; what is in the cache is not sent.
 
         Raises `InvalidImage`, besides what every operation raises.
@@ -250,17 +191,14 @@ class Client:
     def submit_ask(
         self,
         prompt: str,
-        images: Iterable[ImageLike] = (),
+        images: Images = (),
         *,
         schema: SchemaLike | None = None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
         job_id: str | None = None,
+        **keywords: Unpack[AskKeywords],
     ) -> Job[AskResult]:
-        """Put a question on the queue like `ask`, and return without waiting; `job_id` as for `submit`."""
-        _check(timeout_s, job_id)
-        return self._submit_question(build_ask(prompt, schema, options, model), images, timeout_s, job_id)
+        """Put a question on the queue, and return without waiting; keywords as for `ask`, `job_id` as for `submit`."""
+        return self._put(Question(prompt, images, schema, **keywords), job_id=job_id)
 
     def submit_mode(
         self, mode: ExecutionMode | str, *, timeout_s: float = DEFAULT_TIMEOUT_S, job_id: str | None = None
@@ -292,17 +230,7 @@ class Client:
         Raises `InvalidRequest` if there is no such letter, or no whole request in it, and `BlobMissing` if its images
         are no longer kept; the letter stays then.
         """
-        check_seconds("timeout_s", timeout_s)
-        entry_id, letter = self._dead.find(letter_id)
-        job_id, request = revived(letter)
-        if request.blobs:
-            with self._link.reaching():
-                self._link.blobs.renew(request.blobs, timeout_s)
-        # The worker drops a message whose job has a result. The letter goes last: whatever fails, it is there.
-        self._dead.forget(job_id)
-        job = self._send(request, timeout_s, job_id)
-        self._dead.remove(entry_id)
-        return job
+        return self._dead.retry(letter_id, check_seconds("timeout_s", timeout_s), self._send)
 
     def drop_dead(self, letter_id: str) -> None:
         """Remove a dead letter, named as for `dead_letter`; raises `InvalidRequest` if there is none."""
@@ -312,16 +240,16 @@ class Client:
         """Remove all dead letters; returns how many there were."""
         return self._dead.drop_all()
 
-    def _submit_question(
-        self, question: Ask, images: Iterable[ImageLike], timeout_s: float, job_id: str | None
-    ) -> Job[AskResult]:
-        pictures = as_list(images, "images", MAX_IMAGES)
-        if pictures:
-            payloads = file_payloads(pictures)
+    def _put(self, question: Question, *, job_id: str | None = None, stream: bool = False) -> Job[AskResult]:
+        _check(question.timeout_s, job_id)
+        ask = question.request(stream=stream)
+        images = as_list(question.images, "images", MAX_IMAGES)
+        if images:
+            payloads = file_payloads(images)
             with self._link.reaching():
-                blobs = tuple(self._link.blobs.put(payloads, "file", timeout_s))
-            question = question.model_copy(update={"images": blobs})
-        return self.submit(question, timeout_s=timeout_s, job_id=job_id)
+                blobs = tuple(self._link.blobs.put(payloads, "file", question.timeout_s))
+            ask = ask.model_copy(update={"images": blobs})
+        return self.submit(ask, timeout_s=question.timeout_s, job_id=job_id)
 
     def _send(self, request: Request[R], timeout_s: float, job_id: str) -> Job[R]:
         checked(request)
@@ -330,13 +258,11 @@ class Client:
             call.check()
         now_unix_s = self._link.now_unix_s()
         dated = request.model_copy(update={"sent_unix_s": now_unix_s, "deadline_unix_s": now_unix_s + timeout_s})
-        handle = self._sender.send(dated, job_id)
         job = Job(
-            job_id,
+            self._sender.send(dated, job_id),
             request.read_result,
             sender=self._sender,
             link=self._link,
-            handle=handle,
             timeout_s=timeout_s,
             worker_grace_s=self._worker_grace_s,
         )

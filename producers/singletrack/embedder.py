@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from singletrack.answers import Embeddings
-from singletrack.asking import file_payloads
+from singletrack.questions import file_payloads
 from singletrack.reading.snapshots import ClipModels
 from singletrack.wire.link import RedisLink
 from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts

@@ -70,16 +70,15 @@ class Job(Generic[R]):
 
     def __init__(
         self,
-        job_id: str,
+        handle: Handle,
         read: Callable[[Any], R],
         *,
         sender: Sender,
         link: RedisLink,
-        handle: Handle,
         timeout_s: float,
         worker_grace_s: float,
     ) -> None:
-        self.id = job_id
+        self.id = handle.id
         self._read = read
         self._sender = sender
         self._link = link

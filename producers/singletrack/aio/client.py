@@ -7,17 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Self, TypeVar, Unpack, overload
 
 from pydantic import BaseModel
 
 from singletrack.aio.answer_stream import AsyncAnswerStream
 from singletrack.aio.job import AsyncJob
-from singletrack.answer_stream import AnswerStream
 from singletrack.answers import Answer, Embeddings
-from singletrack.asking import OptionsLike, SchemaLike
 from singletrack.client import Client
 from singletrack.job import Job
+from singletrack.questions import AskKeywords, Images, SchemaLike
 from singletrack.reading.recordings import RECORD_TIMEOUT_S
 from singletrack.scope import Scope, scope
 from singletrack.wire.limits import DEFAULT_TIMEOUT_S
@@ -25,7 +24,6 @@ from singletrack_tasks.dead_letter import DeadLetter
 from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable
 from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.mode import ModeResult
-from singletrack_tasks.payload.images import ImageLike
 from singletrack_tasks.ping import PingResult
 from singletrack_tasks.recording import Recording
 from singletrack_tasks.request import Request
@@ -103,105 +101,43 @@ class AsyncClient:
 
     @overload
     async def ask(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: None = None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: None = None, **keywords: Unpack[AskKeywords]
     ) -> Answer[None]: ...
     @overload
     async def ask(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: type[M],
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: type[M], **keywords: Unpack[AskKeywords]
     ) -> Answer[M]: ...
     @overload
     async def ask(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: SchemaLike | None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: SchemaLike | None, **keywords: Unpack[AskKeywords]
     ) -> Answer[Any]: ...
 
     async def ask(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: SchemaLike | None = None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: SchemaLike | None = None, **keywords: Unpack[AskKeywords]
     ) -> Answer[Any]:
-        """Put a question to the VLM."""
-        ask: Callable[[], Answer[Any]] = partial(
-            self._client.ask, prompt, images, schema=schema, options=options, model=model, timeout_s=timeout_s
-        )
-        return await self._run(ask)
+        """Put a question to the VLM; keywords as for `Client.ask`."""
+        return await self._run(lambda: self._client.ask(prompt, images, schema=schema, **keywords))
 
     @overload
     def ask_stream(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: None = None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: None = None, **keywords: Unpack[AskKeywords]
     ) -> AsyncAnswerStream[None]: ...
     @overload
     def ask_stream(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: type[M],
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: type[M], **keywords: Unpack[AskKeywords]
     ) -> AsyncAnswerStream[M]: ...
     @overload
     def ask_stream(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: SchemaLike | None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: SchemaLike | None, **keywords: Unpack[AskKeywords]
     ) -> AsyncAnswerStream[Any]: ...
 
     def ask_stream(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: SchemaLike | None = None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: SchemaLike | None = None, **keywords: Unpack[AskKeywords]
     ) -> AsyncAnswerStream[Any]:
         """Put a question like `ask`, and read the answer while it is written: `async with`, then `async for`."""
-        ask: Callable[[], AnswerStream[Any]] = partial(
-            self._client.ask_stream, prompt, images, schema=schema, options=options, model=model, timeout_s=timeout_s
-        )
-        return AsyncAnswerStream(ask, self._run)
+        return AsyncAnswerStream(lambda: self._client.ask_stream(prompt, images, schema=schema, **keywords), self._run)
 
-    async def embed_images(self, images: Iterable[ImageLike], *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Embeddings:
+    async def embed_images(self, images: Images, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Embeddings:
         """Embed 1 to 256 images with CLIP."""
         return await self._run(partial(self._client.embed_images, images, timeout_s=timeout_s))
 
@@ -251,17 +187,15 @@ class AsyncClient:
     async def submit_ask(
         self,
         prompt: str,
-        images: Iterable[ImageLike] = (),
+        images: Images = (),
         *,
         schema: SchemaLike | None = None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
         job_id: str | None = None,
+        **keywords: Unpack[AskKeywords],
     ) -> AsyncJob[AskResult]:
         """Put a question on the queue, and return without waiting."""
-        submit = partial(self._client.submit_ask, prompt, images, schema=schema, options=options, model=model)
-        return AsyncJob(await self._run(partial(submit, timeout_s=timeout_s, job_id=job_id)), self._run)
+        submit = partial(self._client.submit_ask, prompt, images, schema=schema, job_id=job_id, **keywords)
+        return AsyncJob(await self._run(submit), self._run)
 
     async def submit_mode(
         self, mode: ExecutionMode | str, *, timeout_s: float = DEFAULT_TIMEOUT_S, job_id: str | None = None
