@@ -10,7 +10,7 @@ from singletrack.wire.sender import Sender
 from singletrack_tasks.errors import NoWorker
 from singletrack_tasks.recording import Recording
 
-COMMAND = "gpu_record"
+RECORD_COMMAND = "gpu_record"
 RECORD_TIMEOUT_S = 10.0
 # Remote control is not kept for who is not listening at the moment: it is sent again.
 _TELL_EVERY_S = 1.0
@@ -31,7 +31,7 @@ class Recordings:
         request_id = str(uuid.uuid4())
         until_s = time.monotonic() + timeout_s
         while (left_s := until_s - time.monotonic()) > 0:
-            self._sender.tell_workers(COMMAND, {"request_id": request_id})
+            self._sender.tell_workers(RECORD_COMMAND, {"request_id": request_id})
             text = self._wait(self._link.keys.recording(request_id), min(left_s, _TELL_EVERY_S))
             if text is not None:
                 return Recording.unpack_text(text)

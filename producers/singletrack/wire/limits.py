@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -15,7 +15,7 @@ from singletrack_tasks.errors import InvalidRequest
 T = TypeVar("T")
 
 DEFAULT_TIMEOUT_S = 120.0
-# A message that is not acknowledged within a day is delivered again: nobody may wait for longer.
+# What belongs to a job does not live much longer: payloads 25 hours (PAYLOADS_TTL_S), the count of its starts a day.
 MAX_TIMEOUT_S = 24 * 3600.0
 
 _JOB_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -54,8 +54,3 @@ def as_filled_list(things: Iterable[T], what: str, most: int) -> list[T]:
     if not taken:
         raise InvalidRequest(f"there are no {what}: send 1 to {most}")
     return taken
-
-
-def describe(text: Any, most: int = 80) -> str:
-    """Give the beginning of a text in one line, for whoever looks at the queue."""
-    return " ".join(str(text)[: most + 1].split())[:most]

@@ -9,7 +9,7 @@ import typer
 
 from singletrack.cli.context import JsonOption, TimeoutOption, client_of
 from singletrack.cli.output import answer_text, print_json, print_reasons
-from singletrack.cli.progress import watched, watched_until_first
+from singletrack.cli.waiting import watched, watched_until_first
 from singletrack_tasks.errors import InvalidRequest, InvalidSchema, SingletrackError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from singletrack.cli.context import JsonOption, TimeoutOption, client_of
 from singletrack.cli.output import console, one_line, print_json
-from singletrack.cli.progress import watched
+from singletrack.cli.waiting import watched
 from singletrack_tasks.errors import InvalidRequest
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import typer
 from singletrack.cli.context import JsonOption, TimeoutOption, client_of
 from singletrack.cli.failure import EXIT_TRANSIENT
 from singletrack.cli.output import console, print_json, print_receipts
-from singletrack.cli.progress import watched
+from singletrack.cli.waiting import watched
 
 
 def mode(

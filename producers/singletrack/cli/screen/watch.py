@@ -16,7 +16,7 @@ from singletrack.cli.output import has_colours
 from singletrack.cli.screen.history import WatchHistory
 from singletrack.cli.screen.keyboard import Keyboard
 from singletrack.cli.screen.view import View, screen
-from singletrack.event_tail import EventTail
+from singletrack.reading.event_tail import EventTail
 from singletrack_tasks.errors import NoWorker, RedisUnavailable, SingletrackError
 from singletrack_tasks.recording import KEPT_S
 from singletrack_tasks.status import GPUResourceStatus

@@ -45,7 +45,7 @@ def watched(call: Callable[[], T]) -> T:
         future = pool.submit(context.run, call)
         try:
             while not wait([future], LOOK_EVERY_S).done:
-                show(shown, jobs)
+                show_progress(shown, jobs)
         except KeyboardInterrupt:
             jobs.cancel()
             raise
@@ -64,13 +64,13 @@ def _first_pieces(stream: "AnswerStream[Any]") -> "list[Piece]":
     jobs.add(stream.job)
     pieces: list[Piece] = []
     with Console(stderr=True).status("sending") as shown:
-        show(shown, jobs)
+        show_progress(shown, jobs)
         while stream.wait() and not (pieces := list(stream.taken())):
-            show(shown, jobs)
+            show_progress(shown, jobs)
     return pieces
 
 
-def show(shown: Status, jobs: Scope) -> None:
+def show_progress(shown: Status, jobs: Scope) -> None:
     """Show how far the newest job is; what cannot be seen at the moment is left as it was."""
     job = jobs.newest
     if job is None:
