@@ -1,4 +1,4 @@
-"""The client: what an agent calls."""
+"""The client that an agent calls."""
 
 import uuid
 from collections.abc import Iterable, Iterator
@@ -40,14 +40,14 @@ R = TypeVar("R", bound=OperationResult)
 class Client:
     """A client of one track: one GPU, its queue, and the worker that serves it.
 
-    `redis_url` and `track` come from `SINGLETRACK_REDIS_URL` and `SINGLETRACK_TRACK` where they are not given;
-    connections are made when they are needed. Safe to use from several threads; close it, or use it in a `with`.
+    `redis_url` and `track` default to `SINGLETRACK_REDIS_URL` and `SINGLETRACK_TRACK`; connections are made on first
+    use. Safe to use from several threads; close it, or use it in a `with`.
 
-    Every operation takes `timeout_s` (seconds, at most a day) that is the job's deadline as well, and raises what
-    the worker raised as itself, `InvalidRequest` before anything is sent if the request is wrong, `DeadlinePassed`
-    when the time is up, `NoWorker` when no worker has been seen for `worker_grace_s`, `QueueFull` at once when the
-    queue or its payloads have reached the track's limits, `RedisUnavailable`, and `InvalidConfiguration` where Redis
-    does not let us in.
+    Every operation takes `timeout_s` (seconds, at most a day), which is the job's deadline as well. It raises the
+    worker's errors as themselves; `InvalidRequest` for a wrong request, before anything is sent; `DeadlinePassed` when
+    the time is up; `NoWorker` when no worker has been seen for `worker_grace_s` (seconds); `QueueFull` at once when the
+    queue or its payloads have reached the track's limits; `RedisUnavailable`; `InvalidConfiguration` if Redis refuses
+    access.
     """
 
     def __init__(self, redis_url: str | None = None, track: str | None = None, *, worker_grace_s: float = 10.0) -> None:
@@ -74,12 +74,12 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """End the connections; jobs that were sent stay on the queue."""
+        """Close the connections; jobs that were sent stay on the queue."""
         self._sender.close()
         self._link.close()
 
     def set_mode(self, mode: ExecutionMode | str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> ModeResult:
-        """Change the execution mode; returns when what it demands is there, with the receipt of what was moved."""
+        """Change the execution mode; returns when the GPU is as the mode demands, with receipts of what was moved."""
         return self._finish(self.submit_mode(mode, timeout_s=timeout_s))
 
     @overload
@@ -125,13 +125,13 @@ class Client:
     ) -> AnswerStream[Any]:
         """Put a question like `ask`, and read the answer while it is written: iterate, then take `answer`.
 
-        Use it in a `with`: leaving that before the end cancels the job. Keywords as for `ask`.
+        Use it in a `with`, which cancels the job when it is left before the end. Keywords as for `ask`.
         """
         job = self._put(Question(prompt, images, schema, **keywords), stream=True)
         return AnswerStream(job, self._link, answer_to(schema))
 
     def embed_images(self, images: Images, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Embeddings:
-        """Embed 1 to 256 images with CLIP; what is in the cache is not sent.
+        """Embed 1 to 256 images with CLIP; those that the cache knows are not sent.
 
         Raises `InvalidImage`, besides what every operation raises.
         """
@@ -139,7 +139,7 @@ class Client:
         return self._embedder.images(as_filled_list(images, "images", MAX_INPUTS), timeout_s)
 
     def embed_texts(self, texts: Iterable[str], *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Embeddings:
-        """Embed 1 to 256 texts with CLIP; what is in the cache is not sent."""
+        """Embed 1 to 256 texts with CLIP; those that the cache knows are not sent."""
         check_seconds("timeout_s", timeout_s)
         request = EmbedTexts.build(texts=as_filled_list(texts, "texts", MAX_INPUTS))
         return self._embedder.texts(request, timeout_s)
@@ -153,7 +153,7 @@ class Client:
         return self._finish(self.submit(UnloadVlm(), timeout_s=timeout_s))
 
     def clip_device(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> str:
-        """Name the device that CLIP's weights are on, `cpu` or `cuda:n`, as the encoder itself tells it."""
+        """Name the device that CLIP's weights are on, `cpu` or `cuda:n`, as the encoder itself reports it."""
         return self._finish(self.submit(FindClip(), timeout_s=timeout_s)).device
 
     def ping(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> PingResult:
@@ -164,25 +164,24 @@ class Client:
         """Read the track's last snapshot with the length of its queue; never queues, never waits for the GPU.
 
         Raises `NoWorker` if there is none, or if it is older than 5 s: then the worker is gone. With `stale`
-        the last one is returned however old it is; `taken_unix_s` tells (by the Redis server's clock).
+        the last one is returned however old it is; `taken_unix_s` says when it was taken (by the Redis server's clock).
         """
         return self._snapshots.status(stale=stale)
 
     def events(
         self, since: str | None = None, follow: bool = False, timeout_s: float | None = None
     ) -> Iterator[tuple[str, AnyEvent]]:
-        """Iterate over the track's events as (id, event), oldest first, those after the id `since` only.
+        """Iterate over the track's events as (id, event), oldest first; with `since` only those after that id.
 
-        Whoever goes on from the last id that was seen misses nothing, or hears so: `EventsLost` is raised if events
-        after it have been trimmed away (10,000 are kept). `since` '$' means from now on. With `follow` it goes on with
-        what comes, for `timeout_s` seconds or for ever. Events of a kind that this release does not know are skipped
-        with a warning in the log.
+        Going on from the last id seen misses nothing: `EventsLost` is raised if events after it have been trimmed
+        (10,000 are kept). `since` '$' means from now on. With `follow` it waits for new events, for `timeout_s`
+        seconds or for ever. Events of a kind that this release does not know are skipped with a warning in the log.
         """
         reader = self._event_reader(since, timeout_s)
         return reader.follow() if follow else reader.kept()
 
     def record(self, *, timeout_s: float = RECORD_TIMEOUT_S) -> Recording:
-        """Fetch what the worker's flight recorder holds: the last minutes of the GPU; never waits for the GPU.
+        """Fetch the worker's flight recording, the last ten minutes of the GPU; never waits for the GPU.
 
         Raises `NoWorker` if there is none, or if it does not answer in time.
         """
@@ -210,25 +209,25 @@ class Client:
         """Put a request on the queue with a deadline in `timeout_s` seconds, and return without waiting.
 
         A job that is submitted twice under one `job_id` (1 to 64 of A-Z, a-z, 0-9, '_', '-' and '.') runs once, and
-        both get its result, for as long as results are kept (an hour); whoever cancels it, or lets its time pass while
-        waiting, calls it off for both.
+        both callers get its result, for as long as results are kept (an hour). A caller that cancels it, or waits until
+        its time is up, cancels it for both.
         """
         _check(timeout_s, job_id)
         return self._send(request, timeout_s, job_id or str(uuid.uuid4()))
 
     def dead_letters(self) -> list[tuple[str, DeadLetter]]:
-        """List what was put aside instead of being run (again), as (id, letter), oldest first."""
+        """List the jobs that were put aside instead of being run (again), as (id, letter), oldest first."""
         return self._dead.all()
 
     def dead_letter(self, letter_id: str) -> tuple[str, DeadLetter]:
-        """Find a dead letter by its id, or the newest one of a job by the job's; raises `InvalidRequest`."""
+        """Find a dead letter by its id, or a job's newest one by the job's id; raises `InvalidRequest`."""
         return self._dead.find(letter_id)
 
     def retry_dead(self, letter_id: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Job[Any]:
-        """Put a dead letter's request on the queue again, under its job's id, with a new deadline; the letter goes.
+        """Send a dead letter's request again, under its job's id, with a new deadline, and remove the letter.
 
-        Raises `InvalidRequest` if there is no such letter, or no whole request in it, and `BlobMissing` if its images
-        are no longer kept; the letter stays then.
+        Raises `InvalidRequest` if there is no such letter or no complete request in it, and `BlobMissing` if its images
+        are no longer kept; then the letter stays.
         """
         return self._dead.retry(letter_id, check_seconds("timeout_s", timeout_s), self._send)
 
@@ -280,7 +279,7 @@ class Client:
         try:
             return job.result()
         except KeyboardInterrupt:
-            # Nobody else has the job in hand.
+            # The caller has no `Job` to cancel.
             job.cancel()
             raise
 

@@ -1,4 +1,4 @@
-"""The client for asyncio: the same names as coroutines, over threads of its own."""
+"""The client for asyncio: the same methods as coroutines, run in threads of its own."""
 
 import asyncio
 import logging
@@ -55,7 +55,7 @@ class AsyncClient:
     ) -> None:
         self._client = Client(redis_url, track, worker_grace_s=worker_grace_s)
         self._threads = ThreadPoolExecutor(max_threads, thread_name_prefix="singletrack")
-        # Calls are called off here, where no waiting call can keep them from it.
+        # Waiting calls may hold all other threads: cancelling has one of its own.
         self._cancels = ThreadPoolExecutor(1, thread_name_prefix="singletrack-cancel")
 
     @property
@@ -72,7 +72,7 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Wait for the calls that are under way, and end the connections."""
+        """Wait for the running calls, and close the connections."""
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
@@ -81,10 +81,10 @@ class AsyncClient:
         self._client.close()
 
     async def _run(self, call: Callable[[], T], job: Job[Any] | None = None) -> T:
-        """Run a call in a thread; when the asyncio task is cancelled, so are `job` and the jobs that it sent."""
+        """Run a call in a thread; when the asyncio task is cancelled, so are `job` and the jobs that the call sent."""
         jobs = Scope()
         if job is not None:
-            # Here, since a call that is given up before a thread is free for it never runs.
+            # Added here: a call that is cancelled before a thread is free for it never runs.
             jobs.add(job)
         context = copy_context()
         context.run(scope.set, jobs)
@@ -181,7 +181,7 @@ class AsyncClient:
                 return
 
     async def record(self, *, timeout_s: float = RECORD_TIMEOUT_S) -> Recording:
-        """Fetch what the worker's flight recorder holds."""
+        """Fetch the worker's flight recording, the last ten minutes of the GPU."""
         return await self._run(partial(self._client.record, timeout_s=timeout_s))
 
     async def submit_ask(
@@ -212,15 +212,15 @@ class AsyncClient:
         return AsyncJob(await self._run(submit), self._run)
 
     async def dead_letters(self) -> list[tuple[str, DeadLetter]]:
-        """List what was put aside instead of being run (again), as (id, letter), oldest first."""
+        """List the jobs that were put aside instead of being run (again), as (id, letter), oldest first."""
         return await self._run(self._client.dead_letters)
 
     async def dead_letter(self, letter_id: str) -> tuple[str, DeadLetter]:
-        """Find a dead letter by its id, or the newest one of a job by the job's."""
+        """Find a dead letter by its id, or a job's newest one by the job's id."""
         return await self._run(partial(self._client.dead_letter, letter_id))
 
     async def retry_dead(self, letter_id: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> AsyncJob[Any]:
-        """Put a dead letter's request on the queue again, under its job's id, with a new deadline."""
+        """Send a dead letter's request again, under its job's id, with a new deadline, and remove the letter."""
         retry: Callable[[], Job[Any]] = partial(self._client.retry_dead, letter_id, timeout_s=timeout_s)
         return AsyncJob(await self._run(retry), self._run)
 
@@ -237,5 +237,5 @@ def _call_off(jobs: Scope) -> None:
     try:
         jobs.cancel()
     except (RedisUnavailable, InvalidConfiguration) as error:
-        # Nobody waits for this any more; the jobs' deadlines, which the worker checks, end them as well.
-        _log.warning("could not cancel what was given up: %s", error)
+        # No caller is left to raise this to; the jobs' deadlines, which the worker checks, end them as well.
+        _log.warning("could not cancel the jobs of a cancelled call: %s", error)

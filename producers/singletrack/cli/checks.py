@@ -1,4 +1,4 @@
-"""What `singletrack doctor` looks at. Nothing heavy is imported: torch and the driver are asked from outside."""
+"""The checks of `singletrack doctor`. Nothing heavy is imported: torch and the driver are asked from outside."""
 
 import json
 import os
@@ -56,7 +56,7 @@ class HostSettings(BaseSettings):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found: `note` is not as it could be, but nothing needs it here."""
+    """The result of one check; a `note` could be better, but is not needed here."""
 
     what: str
     verdict: Verdict
@@ -67,8 +67,7 @@ class Finding:
 def run_checks(target: Target) -> list[Finding]:
     """Check Redis and the worker, and what a GPU host needs.
 
-    The latter is a problem only where this machine is the GPU host: where no worker serves, or the one that serves
-    runs here.
+    The latter is a problem only if this machine is the GPU host: no worker serves, or the one that serves runs here.
     """
     try:
         settings = load_settings(target.redis_url, target.track)
@@ -112,7 +111,7 @@ def _worker(link: RedisLink) -> tuple[GPUResourceStatus | None, list[Finding]]:
     try:
         status = SnapshotReader(link).status()
     except (RedisUnavailable, InvalidConfiguration):
-        return None, [Finding("worker", "problem", "unknown, since Redis does not tell", HOW_TO_START)]
+        return None, [Finding("worker", "problem", "unknown, since Redis could not be asked", HOW_TO_START)]
     except SingletrackError as error:
         return None, [Finding("worker", "problem", error.message)]
     worker = status.worker
@@ -142,7 +141,7 @@ def _run(command: list[str]) -> str | None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=2 * _TIMEOUT_S, check=True)
     except (OSError, subprocess.SubprocessError):
-        return None  # the question was whether it answers
+        return None  # no answer is an answer
     return done.stdout
 
 

@@ -1,4 +1,4 @@
-"""Reads a track's dead letters, and makes of one the request that it was."""
+"""A track's dead letters: listed, removed, or sent again."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ from singletrack_tasks.requests import request_of
 _ENTRY_ID = re.compile(r"\d{1,19}-\d{1,19}")
 # A letter may have 64 KiB and more.
 _BATCH = 100
-_HOW_TO_LIST = "`singletrack dead list`, or Client.dead_letters(), tells what there is."
+_HOW_TO_LIST = "`singletrack dead list`, or Client.dead_letters(), lists them."
 _log = logging.getLogger(__name__)
 
 J = TypeVar("J")
@@ -48,7 +48,7 @@ class DeadLetters:
         return entry
 
     def drop(self, letter_id: str) -> None:
-        """Remove a letter, also one that cannot be read; raises `InvalidRequest` if there is none."""
+        """Remove a letter, even one that cannot be read; raises `InvalidRequest` if there is none."""
         if not self.remove(letter_id):
             self.remove(self.find(letter_id)[0])
 
@@ -70,7 +70,7 @@ class DeadLetters:
     def retry(self, letter_id: str, timeout_s: float, send: Callable[[Request[Any], float, str], J]) -> J:
         """Send a letter's request again under its job's id, and remove the letter.
 
-        Raises `InvalidRequest` and `BlobMissing`; the letter stays then.
+        Raises `InvalidRequest` and `BlobMissing`; then the letter stays.
         """
         entry_id, letter = self.find(letter_id)
         job_id, request = _revived(letter)
@@ -114,7 +114,9 @@ class DeadLetters:
 def _revived(letter: DeadLetter) -> tuple[str, Request[Any]]:
     """Read the job id and the request of a letter; raises `InvalidRequest`, which says why it cannot be retried."""
     if letter.cut:
-        raise InvalidRequest("this letter's message was too long to be kept whole: send its request anew, and drop it")
+        raise InvalidRequest(
+            "this letter's message was too long to be kept whole: send the request again yourself, and drop it"
+        )
     try:
         headers, body = _message(letter.raw())
         return check_job_id(headers["id"]), request_of(headers["task"], body)
@@ -122,8 +124,8 @@ def _revived(letter: DeadLetter) -> tuple[str, Request[Any]]:
         raise
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidRequest(
-            f"this letter's message cannot be read as a request ({type(error).__name__}: {error}): send what was "
-            "meant anew, and drop it"
+            f"this letter's message cannot be read as a request ({type(error).__name__}: {error}): send the "
+            "request again yourself, and drop the letter"
         ) from error
 
 
@@ -151,4 +153,4 @@ def _is_entry_id(letter_id: str) -> bool:
 
 
 def _unknown(letter_id: str) -> InvalidRequest:
-    return InvalidRequest(f"there is no dead letter of the id {letter_id!r}. {_HOW_TO_LIST}")
+    return InvalidRequest(f"there is no dead letter with the id {letter_id!r}. {_HOW_TO_LIST}")

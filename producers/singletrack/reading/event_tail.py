@@ -1,4 +1,4 @@
-"""The end of a track's events, for whoever looks at it again and again."""
+"""The newest events of a track, read again and again."""
 
 from typing import TYPE_CHECKING
 
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 
 
 class EventTail:
-    """Gives at each look what happened since the last; begins after the id `after`, or with all that is kept."""
+    """Reads the events since the last read; begins after the id `after`, or with all that are kept."""
 
     def __init__(self, client: "Client", after: str | None = None) -> None:
         self._client = client
         self._after = after
 
     def new(self) -> tuple[list[AnyEvent], bool]:
-        """Read what is new, and whether something is missing before it: more has happened than is kept.
+        """Read the new events, and whether some before them are missing because they are no longer kept.
 
-        Raises `RedisUnavailable`; the next look makes up for it.
+        Raises `RedisUnavailable`; the next read makes up for it.
         """
         try:
             entries, gap = list(self._client.events(self._after)), False

@@ -1,4 +1,4 @@
-"""What is refused before anything is decoded or sent."""
+"""Checks of arguments, made before anything is decoded or sent."""
 
 import math
 import re
@@ -25,26 +25,26 @@ _SINGLE = (str, bytes, bytearray, memoryview, Path, Image.Image, np.ndarray, dic
 def check_seconds(name: str, value: float) -> float:
     """Return a time in seconds, more than 0 and at most a day; raises `InvalidRequest` for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidRequest(f"{name} is a number of seconds, not {value!r}")
+        raise InvalidRequest(f"{name} must be a number of seconds, not {value!r}")
     if not math.isfinite(value) or not 0 < value <= MAX_TIMEOUT_S:
-        raise InvalidRequest(f"{name} is more than 0 and at most {MAX_TIMEOUT_S:.0f} seconds, not {value!r}")
+        raise InvalidRequest(f"{name} must be more than 0 and at most {MAX_TIMEOUT_S:.0f} seconds, not {value!r}")
     return float(value)
 
 
 def check_job_id(job_id: str) -> str:
-    """Return an id that a job may be given; raises `InvalidRequest` for anything else."""
+    """Return a valid job id; raises `InvalidRequest` for anything else."""
     if not isinstance(job_id, str) or not _JOB_ID.fullmatch(job_id):
-        raise InvalidRequest(f"a job_id is 1 to 64 of A-Z, a-z, 0-9, '_', '-' and '.', not {job_id!r}")
+        raise InvalidRequest(f"a job_id must be 1 to 64 of A-Z, a-z, 0-9, '_', '-' and '.', not {job_id!r}")
     return job_id
 
 
 def as_list(things: Iterable[T], what: str, most: int) -> list[T]:
-    """Return up to `most` things as a list; raises `InvalidRequest` for a single one, for none where they are more."""
+    """Return up to `most` things as a list; raises `InvalidRequest` for a single thing, and for more than `most`."""
     if isinstance(things, _SINGLE) or not isinstance(things, Iterable):
-        raise InvalidRequest(f"{what} come as a list, not as one {type(things).__name__}: write [...] around it")
+        raise InvalidRequest(f"{what} must be a list, not a single {type(things).__name__}: write [...] around it")
     taken = list(islice(things, most + 1))
     if len(taken) > most:
-        raise InvalidRequest(f"at most {most} {what} go into one request: send them in chunks of {most}")
+        raise InvalidRequest(f"one request takes at most {most} {what}: send them in chunks of {most}")
     return taken
 
 

@@ -12,7 +12,7 @@ _STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
 
 
 def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
-    """Check everything that is needed here, and say what to do; exit status 1 if something needed is missing."""
+    """Check what this machine needs, and say what to do; exit status 1 if something is missing."""
     from singletrack.cli.checks import run_checks
 
     target: Target = context.obj

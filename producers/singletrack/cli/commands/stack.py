@@ -10,7 +10,7 @@ import typer
 from singletrack.cli.context import Target
 from singletrack_tasks.errors import InvalidConfiguration
 
-# By name, since they start the worker's side, which an agent's installation does not have to have.
+# By name, since they start the worker's side, which an agent's installation may lack.
 HOMES = {"up": "singletrack_ops.up", "demo": "singletrack_ops.demo.run"}
 
 FolderOption = Annotated[Path | None, typer.Option(help="Keep data and logs in this folder.")]
@@ -23,11 +23,11 @@ def up(
     flower: Annotated[bool, typer.Option(help="Start Flower as well.")] = True,
     flower_port: FlowerPortOption = None,
     sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="Where there is no Ollama, bring one with a tiny untrained VLM.")
+        bool, typer.Option("--sandbox", help="If there is no Ollama, start one with a tiny untrained VLM.")
     ] = False,
-    simulated_gpu: Annotated[bool, typer.Option("--simulated-gpu", help="Use a GPU that is not there.")] = False,
+    simulated_gpu: Annotated[bool, typer.Option("--simulated-gpu", help="Use a simulated GPU.")] = False,
 ) -> None:
-    """Start what is missing here of Redis, Ollama, worker, beat and Flower, and stay until Ctrl-C."""
+    """Start what is missing of Redis, Ollama, worker, beat and Flower, and run until Ctrl-C."""
     target: Target = context.obj
     # Everything that is started, this program's own clients included, reads the environment.
     given = {"SINGLETRACK_REDIS_URL": target.redis_url, "SINGLETRACK_TRACK": target.track}
@@ -44,10 +44,10 @@ def up(
 
 def demo(
     folder: FolderOption = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Stay up after the report, until Ctrl-C.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep running after the report, until Ctrl-C.")] = False,
     flower_port: FlowerPortOption = None,
 ) -> None:
-    """Play an agent's short day on a stack of its own, and see how the modes move memory."""
+    """Play an agent's short day on a stack of its own, and show how the modes move memory."""
     _run("demo", folder=folder, keep=keep, flower_port=flower_port)
 
 
