@@ -1,6 +1,6 @@
-"""What an agent imports: a client of the GPU queue, and the command line.
+"""The package that an agent imports: a client of the GPU queue, and the command line.
 
-The names below are loaded when they are first used, so that `import singletrack` costs nothing.
+The names below are imported on first use, so that `import singletrack` is cheap.
 """
 
 from importlib import import_module

@@ -20,34 +20,34 @@ _RETRY_S = 0.2
 
 
 class Piece(NamedTuple):
-    """A piece of an answer, about a token; `attempt` grows when the question had to be put again from its beginning."""
+    """A piece of an answer, about a token; `attempt` grows when the question had to be asked again."""
 
     text: str
     attempt: int
 
 
 class AnswerStream(Generic[T]):
-    """The pieces of an answer as they come; afterwards `answer` is the whole of it.
+    """The pieces of an answer as they arrive; afterwards `answer` is the whole answer.
 
-    Iterating raises what waiting for the job would raise. Whoever stops before the end, by `close` or by leaving the
-    `with`, calls the job off. One thread reads.
+    Iterating raises what waiting for the job would raise. Stopping before the end, with `close` or by leaving the
+    `with`, cancels the job. For one thread.
     """
 
     def __init__(self, job: Job[AskResult], link: RedisLink, finish: Callable[[AskResult], Answer[T]]) -> None:
         self.job = job
         self._finish = finish
-        self._told = _Told(link, job.id)
+        self._reader = _PieceReader(link, job.id)
         self._waiting = _Waiting(job)
         self._pieces: deque[Piece] = deque()
         self._answer: Answer[T] | None = None
 
     @property
     def answer(self) -> Answer[T]:
-        """The whole answer; reads to the end if that was not done yet."""
+        """The whole answer; reads to the end if need be."""
         for _ in self:
             pass
         if self._answer is None:
-            raise RuntimeError("the answer was closed before its end")
+            raise RuntimeError("the stream was closed before the end of the answer")
         return self._answer
 
     def __iter__(self) -> Iterator[Piece]:
@@ -63,12 +63,12 @@ class AnswerStream(Generic[T]):
         return True
 
     def taken(self) -> Iterator[Piece]:
-        """Take the pieces that have come; those that are not iterated over stay."""
+        """Take the pieces that have arrived; those that are not iterated over stay."""
         while self._pieces:
             yield self._pieces.popleft()
 
     def close(self) -> None:
-        """Call the job off, if it has not ended; harmless when repeated."""
+        """Cancel the job unless it has ended; harmless when repeated."""
         if self._answer is None:
             self._waiting.give_up()
 
@@ -77,15 +77,15 @@ class AnswerStream(Generic[T]):
         pieces = self._read(0 if ended else _BLOCK_MS)
         if ended and not pieces:
             result = self._waiting.result()
-            pieces = self._told.rest(result.text)
+            pieces = self._reader.rest(result.text)
             self._answer = self._finish(result)
         return pieces
 
     def _read(self, block_ms: int) -> list[Piece]:
         try:
-            return self._told.read(block_ms)
+            return self._reader.read(block_ms)
         except RedisUnavailable:
-            # Who waits for the result bears it or raises it, and has the whole answer in the end.
+            # The thread that waits for the result tries again or raises, and has the whole answer in the end.
             self._waiting.pause(_RETRY_S)
             return []
 
@@ -99,7 +99,7 @@ class AnswerStream(Generic[T]):
 
 
 class _Waiting:
-    """Waits for the result in a thread of its own: its rules for time-outs and lost workers are those of every job."""
+    """Waits for the result in a thread of its own, with every job's rules for time-outs and lost workers."""
 
     def __init__(self, job: Job[AskResult]) -> None:
         self._job = job
@@ -125,14 +125,14 @@ class _Waiting:
     def _wait(self) -> None:
         try:
             self._future.set_result(self._job.result())
-        except BaseException as error:  # whatever it is, it is the reader's
+        except BaseException as error:  # raised again in the thread that reads
             self._future.set_exception(error)
         finally:
             self._job.leave_thread()
 
 
-class _Told:
-    """What the worker told so far, by the characters of the answer."""
+class _PieceReader:
+    """Reads the pieces that the worker publishes; each says at which character of the answer it begins."""
 
     def __init__(self, link: RedisLink, job_id: str) -> None:
         self._link = link
@@ -142,7 +142,7 @@ class _Told:
         self._text = ""
 
     def read(self, block_ms: int) -> list[Piece]:
-        """Read what came since; raises `RedisUnavailable`."""
+        """Read the new pieces; raises `RedisUnavailable`."""
         with self._link.reaching() as client:
             answer: Any = client.xread({self._key: self._after}, block=block_ms or None)
         entries = stream_entries(answer)
@@ -151,7 +151,7 @@ class _Told:
         return [piece for _, fields in entries if (piece := self._take(fields)) is not None]
 
     def rest(self, whole: str) -> list[Piece]:
-        """What of the whole answer was not told yet."""
+        """The rest of the whole answer, after the pieces so far."""
         if not whole.startswith(self._text):
             self._attempt, self._text = self._attempt + 1, ""
         left, self._text = whole[len(self._text) :], whole
@@ -162,7 +162,7 @@ class _Told:
         if at == 0:
             self._attempt, self._text = self._attempt + 1, ""
         elif at != len(self._text):
-            # A piece before it is missing: the whole answer will tell.
+            # A piece before it is missing: both come with the whole answer.
             return None
         self._text += text
         return Piece(text, self._attempt)

@@ -1,4 +1,4 @@
-"""What comes back to the agent."""
+"""Answers and embeddings, as an agent gets them."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,7 @@ class Answer(Generic[T]):
     """The VLM's answer.
 
     `value` is an instance of the pydantic model that was given as schema, the parsed JSON if the schema was a dict,
-    None without a schema; `result` has the device, the times and what was moved.
+    None without a schema; `result` has the device, the times and the receipts of what was moved.
     """
 
     text: str
@@ -36,8 +36,8 @@ class Answer(Generic[T]):
 class Embeddings:
     """Embeddings of unit length, float32, n x d, one a row in the order of the inputs.
 
-    `cached` rows came out of the cache; `device` made the others, None if there were none. Embeddings may be
-    compared if and only if their `fingerprint` is the same.
+    `cached` of them came from the cache; `device` computed the others, None if there were none. Only embeddings with
+    the same `fingerprint` may be compared.
     """
 
     vectors: Vector
@@ -48,7 +48,7 @@ class Embeddings:
 
 
 def answer_to(schema: JsonSchema | type[BaseModel] | None) -> Callable[[AskResult], Answer[Any]]:
-    """Choose how the answer to a question with this schema is wrapped."""
+    """Choose the function that wraps the answer to a question with this schema."""
     if isinstance(schema, type) and issubclass(schema, BaseModel):
         return partial(answer_as, schema=schema)
     return answer_of

@@ -1,18 +1,18 @@
-"""The client: what an agent calls."""
+"""The client that an agent calls."""
 
 import uuid
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Self, TypeVar, Unpack, overload
 
 from pydantic import BaseModel
 
 from singletrack.answer_stream import AnswerStream
 from singletrack.answers import Answer, Embeddings, answer_to
-from singletrack.asking import OptionsLike, SchemaLike, build_ask, file_payloads
 from singletrack.embedder import Embedder
 from singletrack.job import Job
-from singletrack.reading.dead_letters import DeadLetters, revived
+from singletrack.questions import AskKeywords, Images, Question, SchemaLike, file_payloads
+from singletrack.reading.dead_letters import DeadLetters
 from singletrack.reading.event_reader import EventReader
 from singletrack.reading.recordings import RECORD_TIMEOUT_S, Recordings
 from singletrack.reading.snapshots import ClipModels, SnapshotReader
@@ -25,14 +25,13 @@ from singletrack_tasks.dead_letter import DeadLetter
 from singletrack_tasks.embedding import MAX_INPUTS, EmbeddingResult, EmbedImages, EmbedTexts, FindClip
 from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.mode import ModeResult, SetMode
-from singletrack_tasks.payload.images import ImageLike
 from singletrack_tasks.ping import Ping, PingResult
 from singletrack_tasks.recording import Recording
 from singletrack_tasks.request import Request
 from singletrack_tasks.requests import checked
 from singletrack_tasks.result import OperationResult
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus
-from singletrack_tasks.vlm import MAX_IMAGES, Ask, AskResult, LoadVlm, UnloadVlm, VlmResult
+from singletrack_tasks.vlm import MAX_IMAGES, AskResult, LoadVlm, UnloadVlm, VlmResult
 
 M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R", bound=OperationResult)
@@ -41,14 +40,14 @@ R = TypeVar("R", bound=OperationResult)
 class Client:
     """A client of one track: one GPU, its queue, and the worker that serves it.
 
-    `redis_url` and `track` come from `SINGLETRACK_REDIS_URL` and `SINGLETRACK_TRACK` where they are not given;
-    connections are made when they are needed. Safe to use from several threads; close it, or use it in a `with`.
+    `redis_url` and `track` default to `SINGLETRACK_REDIS_URL` and `SINGLETRACK_TRACK`; connections are made on first
+    use. Safe to use from several threads; close it, or use it in a `with`.
 
-    Every operation takes `timeout_s` (seconds, at most a day) that is the job's deadline as well, and raises what
-    the worker raised as itself, `InvalidRequest` before anything is sent if the request is wrong, `DeadlinePassed`
-    when the time is up, `NoWorker` when no worker has been seen for `worker_grace_s`, `QueueFull` at once when the
-    queue or its payloads have reached the track's limits, `RedisUnavailable`, and `InvalidConfiguration` where Redis
-    does not let us in.
+    Every operation takes `timeout_s` (seconds, at most a day), which is the job's deadline as well. It raises the
+    worker's errors as themselves; `InvalidRequest` for a wrong request, before anything is sent; `DeadlinePassed` when
+    the time is up; `NoWorker` when no worker has been seen for `worker_grace_s` (seconds); `QueueFull` at once when the
+    queue or its payloads have reached the track's limits; `RedisUnavailable`; `InvalidConfiguration` if Redis refuses
+    access.
     """
 
     def __init__(self, redis_url: str | None = None, track: str | None = None, *, worker_grace_s: float = 10.0) -> None:
@@ -75,122 +74,64 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """End the connections; jobs that were sent stay on the queue."""
+        """Close the connections; jobs that were sent stay on the queue."""
         self._sender.close()
         self._link.close()
 
     def set_mode(self, mode: ExecutionMode | str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> ModeResult:
-        """Change the execution mode; returns when what it demands is there, with the receipt of what was moved."""
+        """Change the execution mode; returns when the GPU is as the mode demands, with receipts of what was moved."""
         return self._finish(self.submit_mode(mode, timeout_s=timeout_s))
 
     @overload
     def ask(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: None = None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: None = None, **keywords: Unpack[AskKeywords]
     ) -> Answer[None]: ...
     @overload
     def ask(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: type[M],
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: type[M], **keywords: Unpack[AskKeywords]
     ) -> Answer[M]: ...
     @overload
     def ask(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: SchemaLike | None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: SchemaLike | None, **keywords: Unpack[AskKeywords]
     ) -> Answer[Any]: ...
 
     def ask(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: SchemaLike | None = None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: SchemaLike | None = None, **keywords: Unpack[AskKeywords]
     ) -> Answer[Any]:
-        """Put a question to the VLM, with up to 16 images, and an answer that fits `schema` if there is one.
+        """Put a question to the VLM, with up to 16 images; if there is a `schema`, the answer fits it.
 
         An image is a path, the bytes of a file, a PIL image, or an array (H x W x 3 RGB, H x W x 4 BGRA, grey).
-        With a pydantic model class the answer's `value` is an instance of it. Raises `InvalidImage`,
-        `InvalidSchema`, `AnswerOutsideSchema`, besides what every operation raises.
+        With a pydantic model class the answer's `value` is an instance of it. Keywords: `options` (`VlmOptions`, or a
+        dict of its fields), `model` (default: the track's) and `timeout_s` (default: 120). Raises `InvalidImage`,
+        `InvalidSchema` and `AnswerOutsideSchema`, besides what every operation raises.
         """
-        job = self.submit_ask(prompt, images, schema=schema, options=options, model=model, timeout_s=timeout_s)
-        return answer_to(schema)(self._finish(job))
+        return answer_to(schema)(self._finish(self._put(Question(prompt, images, schema, **keywords))))
 
     @overload
     def ask_stream(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: None = None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: None = None, **keywords: Unpack[AskKeywords]
     ) -> AnswerStream[None]: ...
     @overload
     def ask_stream(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: type[M],
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: type[M], **keywords: Unpack[AskKeywords]
     ) -> AnswerStream[M]: ...
     @overload
     def ask_stream(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: SchemaLike | None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: SchemaLike | None, **keywords: Unpack[AskKeywords]
     ) -> AnswerStream[Any]: ...
 
     def ask_stream(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: SchemaLike | None = None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: SchemaLike | None = None, **keywords: Unpack[AskKeywords]
     ) -> AnswerStream[Any]:
         """Put a question like `ask`, and read the answer while it is written: iterate, then take `answer`.
 
-        To be used in a `with`: who leaves it before the end calls the job off.
+        Use it in a `with`, which cancels the job when it is left before the end. Keywords as for `ask`.
         """
-        check_seconds("timeout_s", timeout_s)
-        question = build_ask(prompt, schema, options, model, stream=True)
-        job = self._submit_question(question, images, timeout_s, None)
+        job = self._put(Question(prompt, images, schema, **keywords), stream=True)
         return AnswerStream(job, self._link, answer_to(schema))
 
-    def embed_images(self, images: Iterable[ImageLike], *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Embeddings:
-        """Embed 1 to 256 images with CLIP; what is in the cache is not sent.
+    def embed_images(self, images: Images, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Embeddings:
+        """Embed 1 to 256 images with CLIP; those that the cache knows are not sent.
 
         Raises `InvalidImage`, besides what every operation raises.
         """
@@ -198,7 +139,7 @@ class Client:
         return self._embedder.images(as_filled_list(images, "images", MAX_INPUTS), timeout_s)
 
     def embed_texts(self, texts: Iterable[str], *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Embeddings:
-        """Embed 1 to 256 texts with CLIP; what is in the cache is not sent."""
+        """Embed 1 to 256 texts with CLIP; those that the cache knows are not sent."""
         check_seconds("timeout_s", timeout_s)
         request = EmbedTexts.build(texts=as_filled_list(texts, "texts", MAX_INPUTS))
         return self._embedder.texts(request, timeout_s)
@@ -212,7 +153,7 @@ class Client:
         return self._finish(self.submit(UnloadVlm(), timeout_s=timeout_s))
 
     def clip_device(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> str:
-        """Name the device that CLIP's weights are on, `cpu` or `cuda:n`, as the encoder itself tells it."""
+        """Name the device that CLIP's weights are on, `cpu` or `cuda:n`, as the encoder itself reports it."""
         return self._finish(self.submit(FindClip(), timeout_s=timeout_s)).device
 
     def ping(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> PingResult:
@@ -223,25 +164,24 @@ class Client:
         """Read the track's last snapshot with the length of its queue; never queues, never waits for the GPU.
 
         Raises `NoWorker` if there is none, or if it is older than 5 s: then the worker is gone. With `stale`
-        the last one is returned however old it is; `taken_unix_s` tells (by the Redis server's clock).
+        the last one is returned however old it is; `taken_unix_s` says when it was taken (by the Redis server's clock).
         """
         return self._snapshots.status(stale=stale)
 
     def events(
         self, since: str | None = None, follow: bool = False, timeout_s: float | None = None
     ) -> Iterator[tuple[str, AnyEvent]]:
-        """Iterate over the track's events as (id, event), oldest first, those after the id `since` only.
+        """Iterate over the track's events as (id, event), oldest first; with `since` only those after that id.
 
-        Whoever goes on from the last id that was seen misses nothing, or hears so: `EventsLost` is raised if events
-        after it have been trimmed away (10,000 are kept). `since` '$' means from now on. With `follow` it goes on with
-        what comes, for `timeout_s` seconds or for ever. Events of a kind that this release does not know are skipped
-        with a warning in the log.
+        Going on from the last id seen misses nothing: `EventsLost` is raised if events after it have been trimmed
+        (10,000 are kept). `since` '$' means from now on. With `follow` it waits for new events, for `timeout_s`
+        seconds or for ever. Events of a kind that this release does not know are skipped with a warning in the log.
         """
         reader = self._event_reader(since, timeout_s)
         return reader.follow() if follow else reader.kept()
 
     def record(self, *, timeout_s: float = RECORD_TIMEOUT_S) -> Recording:
-        """Fetch what the worker's flight recorder holds: the last minutes of the GPU; never waits for the GPU.
+        """Fetch the worker's flight recording, the last ten minutes of the GPU; never waits for the GPU.
 
         Raises `NoWorker` if there is none, or if it does not answer in time.
         """
@@ -250,17 +190,14 @@ class Client:
     def submit_ask(
         self,
         prompt: str,
-        images: Iterable[ImageLike] = (),
+        images: Images = (),
         *,
         schema: SchemaLike | None = None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
         job_id: str | None = None,
+        **keywords: Unpack[AskKeywords],
     ) -> Job[AskResult]:
-        """Put a question on the queue like `ask`, and return without waiting; `job_id` as for `submit`."""
-        _check(timeout_s, job_id)
-        return self._submit_question(build_ask(prompt, schema, options, model), images, timeout_s, job_id)
+        """Put a question on the queue, and return without waiting; keywords as for `ask`, `job_id` as for `submit`."""
+        return self._put(Question(prompt, images, schema, **keywords), job_id=job_id)
 
     def submit_mode(
         self, mode: ExecutionMode | str, *, timeout_s: float = DEFAULT_TIMEOUT_S, job_id: str | None = None
@@ -272,37 +209,27 @@ class Client:
         """Put a request on the queue with a deadline in `timeout_s` seconds, and return without waiting.
 
         A job that is submitted twice under one `job_id` (1 to 64 of A-Z, a-z, 0-9, '_', '-' and '.') runs once, and
-        both get its result, for as long as results are kept (an hour); whoever cancels it, or lets its time pass while
-        waiting, calls it off for both.
+        both callers get its result, for as long as results are kept (an hour). A caller that cancels it, or waits until
+        its time is up, cancels it for both.
         """
         _check(timeout_s, job_id)
         return self._send(request, timeout_s, job_id or str(uuid.uuid4()))
 
     def dead_letters(self) -> list[tuple[str, DeadLetter]]:
-        """List what was put aside instead of being run (again), as (id, letter), oldest first."""
+        """List the jobs that were put aside instead of being run (again), as (id, letter), oldest first."""
         return self._dead.all()
 
     def dead_letter(self, letter_id: str) -> tuple[str, DeadLetter]:
-        """Find a dead letter by its id, or the newest one of a job by the job's; raises `InvalidRequest`."""
+        """Find a dead letter by its id, or a job's newest one by the job's id; raises `InvalidRequest`."""
         return self._dead.find(letter_id)
 
     def retry_dead(self, letter_id: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Job[Any]:
-        """Put a dead letter's request on the queue again, under its job's id, with a new deadline; the letter goes.
+        """Send a dead letter's request again, under its job's id, with a new deadline, and remove the letter.
 
-        Raises `InvalidRequest` if there is no such letter, or no whole request in it, and `BlobMissing` if its images
-        are no longer kept; the letter stays then.
+        Raises `InvalidRequest` if there is no such letter or no complete request in it, and `BlobMissing` if its images
+        are no longer kept; then the letter stays.
         """
-        check_seconds("timeout_s", timeout_s)
-        entry_id, letter = self._dead.find(letter_id)
-        job_id, request = revived(letter)
-        if request.blobs:
-            with self._link.reaching():
-                self._link.blobs.renew(request.blobs, timeout_s)
-        # The worker drops a message whose job has a result. The letter goes last: whatever fails, it is there.
-        self._dead.forget(job_id)
-        job = self._send(request, timeout_s, job_id)
-        self._dead.remove(entry_id)
-        return job
+        return self._dead.retry(letter_id, check_seconds("timeout_s", timeout_s), self._send)
 
     def drop_dead(self, letter_id: str) -> None:
         """Remove a dead letter, named as for `dead_letter`; raises `InvalidRequest` if there is none."""
@@ -312,16 +239,16 @@ class Client:
         """Remove all dead letters; returns how many there were."""
         return self._dead.drop_all()
 
-    def _submit_question(
-        self, question: Ask, images: Iterable[ImageLike], timeout_s: float, job_id: str | None
-    ) -> Job[AskResult]:
-        pictures = as_list(images, "images", MAX_IMAGES)
-        if pictures:
-            payloads = file_payloads(pictures)
+    def _put(self, question: Question, *, job_id: str | None = None, stream: bool = False) -> Job[AskResult]:
+        _check(question.timeout_s, job_id)
+        ask = question.request(stream=stream)
+        images = as_list(question.images, "images", MAX_IMAGES)
+        if images:
+            payloads = file_payloads(images)
             with self._link.reaching():
-                blobs = tuple(self._link.blobs.put(payloads, "file", timeout_s))
-            question = question.model_copy(update={"images": blobs})
-        return self.submit(question, timeout_s=timeout_s, job_id=job_id)
+                blobs = tuple(self._link.blobs.put(payloads, "file", question.timeout_s))
+            ask = ask.model_copy(update={"images": blobs})
+        return self.submit(ask, timeout_s=question.timeout_s, job_id=job_id)
 
     def _send(self, request: Request[R], timeout_s: float, job_id: str) -> Job[R]:
         checked(request)
@@ -330,13 +257,11 @@ class Client:
             call.check()
         now_unix_s = self._link.now_unix_s()
         dated = request.model_copy(update={"sent_unix_s": now_unix_s, "deadline_unix_s": now_unix_s + timeout_s})
-        handle = self._sender.send(dated, job_id)
         job = Job(
-            job_id,
+            self._sender.send(dated, job_id),
             request.read_result,
             sender=self._sender,
             link=self._link,
-            handle=handle,
             timeout_s=timeout_s,
             worker_grace_s=self._worker_grace_s,
         )
@@ -354,7 +279,7 @@ class Client:
         try:
             return job.result()
         except KeyboardInterrupt:
-            # Nobody else has the job in hand.
+            # The caller has no `Job` to cancel.
             job.cancel()
             raise
 

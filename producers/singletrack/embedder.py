@@ -1,4 +1,4 @@
-"""Gets embeddings: out of the cache where they are there, from the GPU where not."""
+"""Gets embeddings: from the cache if they are there, else from the worker."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from singletrack.answers import Embeddings
-from singletrack.asking import file_payloads
+from singletrack.questions import file_payloads
 from singletrack.reading.snapshots import ClipModels
 from singletrack.wire.link import RedisLink
 from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts
@@ -22,7 +22,7 @@ Embed = EmbedImages | EmbedTexts
 
 
 class RunEmbed(Protocol):
-    """How a request is put on the queue and waited for, in at most so many seconds."""
+    """Puts a request on the queue and waits for its result, for at most `timeout_s` seconds."""
 
     def __call__(self, request: Embed, timeout_s: float, /) -> EmbeddingResult:
         """Run a request."""
@@ -37,7 +37,7 @@ class _Inputs:
 
 
 class _FingerprintChanged(Exception):
-    """The track serves another CLIP than was thought."""
+    """The track serves another CLIP than expected."""
 
 
 class Embedder:
@@ -67,10 +67,10 @@ class Embedder:
                 return self._with(model, inputs_for(model), left_s)
             except _FingerprintChanged:
                 continue
-        raise DeadlinePassed("the embeddings were not ready in time. Give it longer with timeout_s.")
+        raise DeadlinePassed("the embeddings were not ready in time. Allow more time with timeout_s.")
 
     def _candidates(self) -> Iterator[ClipModel | None]:
-        """What CLIP the track may serve: as last seen, as seen now, and whichever it is (without the cache)."""
+        """The CLIPs that the track may serve: as last seen, as seen now, and None for any (without the cache)."""
         yield self._models.known()
         yield self._models.refresh()
         yield None
@@ -93,7 +93,7 @@ class Embedder:
                 raise _FingerprintChanged from error
             raise
         if model and result.fingerprint != model.fingerprint:
-            # Rows of two CLIPs must not be mixed: what came out of the cache is of the other one.
+            # Rows of two CLIPs must not be mixed, and the cached ones are of the other one.
             raise _FingerprintChanged
         return result
 
@@ -131,7 +131,7 @@ def _text_inputs(request: EmbedTexts) -> _Inputs:
 def _rows(result: EmbeddingResult, expected: int) -> Vector:
     vectors = result.vectors.array()
     if len(vectors) != expected:
-        raise WorkerFailure(f"the worker answered {expected} inputs with {len(vectors)} embeddings: a defect in it")
+        raise WorkerFailure(f"the worker returned {len(vectors)} embeddings for {expected} inputs: a defect in it")
     return vectors
 
 

@@ -1,4 +1,4 @@
-"""A job on the queue: its state, its result, and calling it off."""
+"""A job on the queue: its state, its result, and how to cancel it."""
 
 import logging
 import threading
@@ -53,7 +53,7 @@ class JobState(StrEnum):
 
     @classmethod
     def of(cls, outcome: Outcome) -> "JobState":
-        """Translate what Celery knows."""
+        """Translate Celery's state."""
         if isinstance(outcome.error, JobCancelled):
             return cls.CANCELLED
         if isinstance(outcome.error, DeadlinePassed):
@@ -70,16 +70,15 @@ class Job(Generic[R]):
 
     def __init__(
         self,
-        job_id: str,
+        handle: Handle,
         read: Callable[[Any], R],
         *,
         sender: Sender,
         link: RedisLink,
-        handle: Handle,
         timeout_s: float,
         worker_grace_s: float,
     ) -> None:
-        self.id = job_id
+        self.id = handle.id
         self._read = read
         self._sender = sender
         self._link = link
@@ -92,14 +91,14 @@ class Job(Generic[R]):
 
     @property
     def state(self) -> JobState:
-        """Look where the job is; raises `RedisUnavailable`."""
-        state = self._told_state()
+        """Read the job's state; raises `RedisUnavailable`."""
+        state = self._reported_state()
         if state is not JobState.QUEUED:
             return state
         if not self._cancelled.is_set() and self._has_the_gpu():
             return JobState.RUNNING
         # It may have ended between the two looks.
-        state = self._told_state()
+        state = self._reported_state()
         if state is JobState.QUEUED and self._cancelled.is_set():
             return JobState.CANCELLED
         if state is JobState.QUEUED and time.monotonic() > self._deadline_s:
@@ -110,8 +109,8 @@ class Job(Generic[R]):
         """Wait for the result, until the job's own deadline unless `timeout_s` (seconds) ends earlier.
 
         Raises the job's error as itself. When the time is up, or no worker has been seen for the client's
-        `worker_grace_s`, the job is cancelled and `DeadlinePassed` or `NoWorker` raised; a Redis that cannot be
-        reached is borne for as long, then `RedisUnavailable` raised.
+        `worker_grace_s`, the job is cancelled and `DeadlinePassed` or `NoWorker` raised. A Redis that cannot be reached
+        is tolerated for as long, then `RedisUnavailable` is raised.
         """
         until_s = self._deadline_s
         if timeout_s is not None:
@@ -131,13 +130,13 @@ class Job(Generic[R]):
 
     @property
     def progress(self) -> Progress:
-        """Look how far the job is, and why it waits; never waits for the GPU. Raises `RedisUnavailable`."""
+        """Read how far the job is, and why it waits; never waits for the GPU. Raises `RedisUnavailable`."""
         return Progress.of(self.id, SnapshotReader(self._link).look(self.id))
 
     def cancel(self) -> None:
-        """Call the job off: it is not started any more, or broken off if it runs; harmless once it has ended.
+        """Cancel the job: it will not start, or is broken off if it runs; harmless once it has ended.
 
-        Whoever waits for the result gets `JobCancelled`. Raises `RedisUnavailable`.
+        Callers that wait for the result get `JobCancelled`. Raises `RedisUnavailable`.
         """
         self._cancelled.set()
         with self._link.reaching() as client:
@@ -145,14 +144,14 @@ class Job(Generic[R]):
         self._sender.tell_workers(CANCEL_COMMAND, {"job_id": self.id})
 
     def leave_thread(self) -> None:
-        """End the connections over which the calling thread waited for results: for a thread that ends."""
+        """Close the connections over which the calling thread waited for results, before it ends."""
         self._sender.leave_thread()
 
-    def _told_state(self) -> JobState:
+    def _reported_state(self) -> JobState:
         return JobState.of(self._outcome or self._sender.look(self.id))
 
     def _has_the_gpu(self) -> bool:
-        """Ask the status: a mark in the result's place would cost every job two more round trips to Redis."""
+        """Look at the status: a mark in the result's place would cost every job two more round trips to Redis."""
         snapshot = SnapshotReader(self._link).read()
         operation = snapshot.parse().operation if snapshot is not None and snapshot.fresh else None
         return operation is not None and operation.job_id == self.id
@@ -195,7 +194,7 @@ class Job(Generic[R]):
         if not watch.worker_seen:
             return no_worker(self._link.keys.track, watch.last, "The job was cancelled. ")
         return DeadlinePassed(
-            f"the job {self.id} had not ended in time, and was cancelled. Give it longer with timeout_s."
+            f"the job {self.id} did not end in time, and was cancelled. Allow more time with timeout_s."
         )
 
     def _give_up(self) -> None:
@@ -231,7 +230,7 @@ class _Listener:
         return None
 
     def renew(self) -> None:
-        """Subscribe anew at the next wait: a subscription does not survive a lost connection."""
+        """Subscribe again at the next wait: a subscription does not survive a lost connection."""
         self.close()
         self._result = None
 

@@ -1,4 +1,4 @@
-"""The jobs that one call sends, for whoever may want to look at them, or to give the call up."""
+"""The jobs that one call sends, so that another thread can look at them, or give the call up."""
 
 import threading
 from contextlib import ExitStack
@@ -55,7 +55,7 @@ class Scope:
             self._cancelled = True
             jobs = list(self._jobs)
         with ExitStack() as each:
-            # All of them, also where one cannot be reached.
+            # All of them, even if one cannot be cancelled.
             for job in jobs:
                 each.callback(job.cancel)
 

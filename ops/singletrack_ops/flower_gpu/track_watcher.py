@@ -9,8 +9,8 @@ from typing import Any
 
 from singletrack import Client
 from singletrack.cli.screen.history import WatchHistory
-from singletrack.event_tail import EventTail
 from singletrack.pictures.vram_timeline import Timeline
+from singletrack.reading.event_tail import EventTail
 from singletrack_tasks.errors import NoWorker, SingletrackError
 from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.recording import KEPT_S, Recording
@@ -74,7 +74,7 @@ class TrackWatcher:
         status, problem = None, None
         try:
             self._client = self._client or self._connect()
-            self._tail = self._tail or EventTail(self._client)
+            self._tail = self._tail or EventTail(self._client.events)
             status, problem = _status(self._client)
             self._read_events(self._tail)
             self._record(self._client, alive=problem is None)

@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 class AsyncAnswerStream(Generic[T]):
-    """The pieces of an answer as they come, to be used in an `async with`; its names are those of `AnswerStream`.
+    """The pieces of an answer as they arrive, for an `async with`; it has the names of `AnswerStream`.
 
-    The question is sent on entry; cancelling the asyncio task, or leaving before the end, calls the job off.
+    The question is sent on entry; cancelling the asyncio task, or leaving before the end, cancels the job.
     """
 
     def __init__(self, ask: Callable[[], AnswerStream[T]], run: RunInThread) -> None:
@@ -29,7 +29,7 @@ class AsyncAnswerStream(Generic[T]):
         return AsyncJob(self._stream.job, self._run)
 
     async def answer(self) -> Answer[T]:
-        """Read to the end if that was not done yet, and return the whole answer."""
+        """Read to the end if need be, and return the whole answer."""
         return await self._run(lambda: self._stream.answer, self._stream.job)
 
     async def __aiter__(self) -> AsyncIterator[Piece]:
@@ -38,7 +38,7 @@ class AsyncAnswerStream(Generic[T]):
                 yield piece
 
     async def close(self) -> None:
-        """Call the job off, if it has not ended; harmless when repeated."""
+        """Cancel the job unless it has ended; harmless when repeated."""
         await self._run(self._stream.close)
 
     async def __aenter__(self) -> Self:
@@ -53,5 +53,5 @@ class AsyncAnswerStream(Generic[T]):
     @property
     def _stream(self) -> AnswerStream[T]:
         if self._asked is None:
-            raise RuntimeError("the question is sent by `async with`: enter it first")
+            raise RuntimeError("enter the `async with` first: it sends the question")
         return self._asked

@@ -1,4 +1,4 @@
-"""The client for asyncio: the same names as coroutines, over threads of its own."""
+"""The client for asyncio: the same methods as coroutines, run in threads of its own."""
 
 import asyncio
 import logging
@@ -7,17 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Self, TypeVar, Unpack, overload
 
 from pydantic import BaseModel
 
 from singletrack.aio.answer_stream import AsyncAnswerStream
 from singletrack.aio.job import AsyncJob
-from singletrack.answer_stream import AnswerStream
 from singletrack.answers import Answer, Embeddings
-from singletrack.asking import OptionsLike, SchemaLike
 from singletrack.client import Client
 from singletrack.job import Job
+from singletrack.questions import AskKeywords, Images, SchemaLike
 from singletrack.reading.recordings import RECORD_TIMEOUT_S
 from singletrack.scope import Scope, scope
 from singletrack.wire.limits import DEFAULT_TIMEOUT_S
@@ -25,7 +24,6 @@ from singletrack_tasks.dead_letter import DeadLetter
 from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable
 from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.mode import ModeResult
-from singletrack_tasks.payload.images import ImageLike
 from singletrack_tasks.ping import PingResult
 from singletrack_tasks.recording import Recording
 from singletrack_tasks.request import Request
@@ -57,7 +55,7 @@ class AsyncClient:
     ) -> None:
         self._client = Client(redis_url, track, worker_grace_s=worker_grace_s)
         self._threads = ThreadPoolExecutor(max_threads, thread_name_prefix="singletrack")
-        # Calls are called off here, where no waiting call can keep them from it.
+        # Waiting calls may hold all other threads: cancelling has one of its own.
         self._cancels = ThreadPoolExecutor(1, thread_name_prefix="singletrack-cancel")
 
     @property
@@ -74,7 +72,7 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Wait for the calls that are under way, and end the connections."""
+        """Wait for the running calls, and close the connections."""
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
@@ -83,10 +81,10 @@ class AsyncClient:
         self._client.close()
 
     async def _run(self, call: Callable[[], T], job: Job[Any] | None = None) -> T:
-        """Run a call in a thread; when the asyncio task is cancelled, so are `job` and the jobs that it sent."""
+        """Run a call in a thread; when the asyncio task is cancelled, so are `job` and the jobs that the call sent."""
         jobs = Scope()
         if job is not None:
-            # Here, since a call that is given up before a thread is free for it never runs.
+            # Added here: a call that is cancelled before a thread is free for it never runs.
             jobs.add(job)
         context = copy_context()
         context.run(scope.set, jobs)
@@ -103,105 +101,43 @@ class AsyncClient:
 
     @overload
     async def ask(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: None = None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: None = None, **keywords: Unpack[AskKeywords]
     ) -> Answer[None]: ...
     @overload
     async def ask(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: type[M],
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: type[M], **keywords: Unpack[AskKeywords]
     ) -> Answer[M]: ...
     @overload
     async def ask(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: SchemaLike | None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: SchemaLike | None, **keywords: Unpack[AskKeywords]
     ) -> Answer[Any]: ...
 
     async def ask(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: SchemaLike | None = None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: SchemaLike | None = None, **keywords: Unpack[AskKeywords]
     ) -> Answer[Any]:
-        """Put a question to the VLM."""
-        ask: Callable[[], Answer[Any]] = partial(
-            self._client.ask, prompt, images, schema=schema, options=options, model=model, timeout_s=timeout_s
-        )
-        return await self._run(ask)
+        """Put a question to the VLM; keywords as for `Client.ask`."""
+        return await self._run(lambda: self._client.ask(prompt, images, schema=schema, **keywords))
 
     @overload
     def ask_stream(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: None = None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: None = None, **keywords: Unpack[AskKeywords]
     ) -> AsyncAnswerStream[None]: ...
     @overload
     def ask_stream(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: type[M],
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: type[M], **keywords: Unpack[AskKeywords]
     ) -> AsyncAnswerStream[M]: ...
     @overload
     def ask_stream(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: SchemaLike | None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: SchemaLike | None, **keywords: Unpack[AskKeywords]
     ) -> AsyncAnswerStream[Any]: ...
 
     def ask_stream(
-        self,
-        prompt: str,
-        images: Iterable[ImageLike] = (),
-        *,
-        schema: SchemaLike | None = None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        self, prompt: str, images: Images = (), *, schema: SchemaLike | None = None, **keywords: Unpack[AskKeywords]
     ) -> AsyncAnswerStream[Any]:
         """Put a question like `ask`, and read the answer while it is written: `async with`, then `async for`."""
-        ask: Callable[[], AnswerStream[Any]] = partial(
-            self._client.ask_stream, prompt, images, schema=schema, options=options, model=model, timeout_s=timeout_s
-        )
-        return AsyncAnswerStream(ask, self._run)
+        return AsyncAnswerStream(lambda: self._client.ask_stream(prompt, images, schema=schema, **keywords), self._run)
 
-    async def embed_images(self, images: Iterable[ImageLike], *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Embeddings:
+    async def embed_images(self, images: Images, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Embeddings:
         """Embed 1 to 256 images with CLIP."""
         return await self._run(partial(self._client.embed_images, images, timeout_s=timeout_s))
 
@@ -245,23 +181,21 @@ class AsyncClient:
                 return
 
     async def record(self, *, timeout_s: float = RECORD_TIMEOUT_S) -> Recording:
-        """Fetch what the worker's flight recorder holds."""
+        """Fetch the worker's flight recording, the last ten minutes of the GPU."""
         return await self._run(partial(self._client.record, timeout_s=timeout_s))
 
     async def submit_ask(
         self,
         prompt: str,
-        images: Iterable[ImageLike] = (),
+        images: Images = (),
         *,
         schema: SchemaLike | None = None,
-        options: OptionsLike | None = None,
-        model: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
         job_id: str | None = None,
+        **keywords: Unpack[AskKeywords],
     ) -> AsyncJob[AskResult]:
         """Put a question on the queue, and return without waiting."""
-        submit = partial(self._client.submit_ask, prompt, images, schema=schema, options=options, model=model)
-        return AsyncJob(await self._run(partial(submit, timeout_s=timeout_s, job_id=job_id)), self._run)
+        submit = partial(self._client.submit_ask, prompt, images, schema=schema, job_id=job_id, **keywords)
+        return AsyncJob(await self._run(submit), self._run)
 
     async def submit_mode(
         self, mode: ExecutionMode | str, *, timeout_s: float = DEFAULT_TIMEOUT_S, job_id: str | None = None
@@ -278,15 +212,15 @@ class AsyncClient:
         return AsyncJob(await self._run(submit), self._run)
 
     async def dead_letters(self) -> list[tuple[str, DeadLetter]]:
-        """List what was put aside instead of being run (again), as (id, letter), oldest first."""
+        """List the jobs that were put aside instead of being run (again), as (id, letter), oldest first."""
         return await self._run(self._client.dead_letters)
 
     async def dead_letter(self, letter_id: str) -> tuple[str, DeadLetter]:
-        """Find a dead letter by its id, or the newest one of a job by the job's."""
+        """Find a dead letter by its id, or a job's newest one by the job's id."""
         return await self._run(partial(self._client.dead_letter, letter_id))
 
     async def retry_dead(self, letter_id: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> AsyncJob[Any]:
-        """Put a dead letter's request on the queue again, under its job's id, with a new deadline."""
+        """Send a dead letter's request again, under its job's id, with a new deadline, and remove the letter."""
         retry: Callable[[], Job[Any]] = partial(self._client.retry_dead, letter_id, timeout_s=timeout_s)
         return AsyncJob(await self._run(retry), self._run)
 
@@ -303,5 +237,5 @@ def _call_off(jobs: Scope) -> None:
     try:
         jobs.cancel()
     except (RedisUnavailable, InvalidConfiguration) as error:
-        # Nobody waits for this any more; the jobs' deadlines, which the worker checks, end them as well.
-        _log.warning("could not cancel what was given up: %s", error)
+        # No caller is left to raise this to; the jobs' deadlines, which the worker checks, end them as well.
+        _log.warning("could not cancel the jobs of a cancelled call: %s", error)

@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 class RunInThread(Protocol):
-    """How a call waits in a thread, and which job is called off when nobody waits for the call any more."""
+    """Runs calls in threads."""
 
     async def __call__(self, call: Callable[[], T], job: Job[Any] | None = None) -> T:
-        """Run the call in a thread."""
+        """Run the call in a thread; `job` is cancelled when the asyncio task is."""
         ...
 
 
@@ -29,11 +29,11 @@ class AsyncJob(Generic[R]):
         self._run = run
 
     async def state(self) -> JobState:
-        """Look where the job is."""
+        """Read the job's state."""
         return await self._run(lambda: self._job.state)
 
     async def progress(self) -> Progress:
-        """Look how far the job is, and why it waits."""
+        """Read how far the job is, and why it waits."""
         return await self._run(lambda: self._job.progress)
 
     async def result(self, timeout_s: float | None = None) -> R:
@@ -41,5 +41,5 @@ class AsyncJob(Generic[R]):
         return await self._run(partial(self._job.result, timeout_s), self._job)
 
     async def cancel(self) -> None:
-        """Call the job off."""
+        """Cancel the job."""
         await self._run(self._job.cancel)

@@ -9,7 +9,7 @@ def main() -> None:
     from singletrack.cli.app import app
 
     for stream in (sys.stdout, sys.stderr):
-        # A pipe on Windows, or an old locale, has no letters for a good deal of what is said.
+        # A pipe on Windows, or an old locale, cannot encode every character that is printed.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     app()

@@ -1,4 +1,4 @@
-"""All commands, put together."""
+"""The command line: all commands, and the options before them."""
 
 from typing import Annotated
 
@@ -39,17 +39,17 @@ def target(
     redis_url: Annotated[
         str | None,
         typer.Option(
-            help="The Redis server (before the command): redis://:PASSWORD@HOST:6379/0. [SINGLETRACK_REDIS_URL]"
+            help="The Redis server, like redis://:PASSWORD@HOST:6379/0 (before the command). [SINGLETRACK_REDIS_URL]"
         ),
     ] = None,
     track: Annotated[
-        str | None, typer.Option(help="The track (before the command): one GPU, one queue. [SINGLETRACK_TRACK]")
+        str | None, typer.Option(help="The track: one GPU with its queue (before the command). [SINGLETRACK_TRACK]")
     ] = None,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version.")
     ] = False,
 ) -> None:
-    """One GPU, two tenants: ask the VLM, embed with CLIP, change the mode, see what is where."""
+    """One GPU, two tenants: ask the VLM, embed with CLIP, change the mode, see what is on the GPU."""
     context.obj = Target(redis_url, track)
 
 

@@ -1,4 +1,4 @@
-"""What the options before the command say, and what all commands take."""
+"""The options before the command, and those that commands share."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -8,13 +8,13 @@ import typer
 if TYPE_CHECKING:
     from singletrack.client import Client
 
-TimeoutOption = Annotated[float, typer.Option("--timeout-s", help="Give up after so many seconds.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
+TimeoutOption = Annotated[float, typer.Option("--timeout-s", help="Give up after this many seconds.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 
 
 @dataclass(frozen=True)
 class Target:
-    """Which track on which server; None stands for the environment's."""
+    """A track and its Redis server; None means the environment's."""
 
     redis_url: str | None
     track: str | None

@@ -42,7 +42,7 @@ def exit_status(error: SingletrackError) -> int:
 
 
 def end_interrupted_line() -> None:
-    """Let what follows begin below the ^C that the terminal shows."""
+    """Begin a new line after the ^C that the terminal shows."""
     typer.echo(err=True)
 
 

@@ -1,4 +1,4 @@
-"""Ends a program in the same way whatever tells it to."""
+"""Signals end a program in the same way as Ctrl-C."""
 
 import signal
 import sys

@@ -15,7 +15,7 @@ from rich.text import Text
 from singletrack_tasks.result import Degradation, OperationResult, StepReceipt
 
 _ID_CHARS = 8
-# What a terminal obeys, but for tabs and the ends of lines.
+# Control characters that a terminal obeys, except tabs and line ends.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
@@ -25,7 +25,7 @@ def console() -> Console:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether somebody reads there; a program may be started without a stream."""
+    """Whether a stream is a terminal; a program may be started without one."""
     return stream is not None and stream.isatty()
 
 
@@ -41,12 +41,12 @@ def print_json(value: Any) -> None:
 
 
 def clock_time(unix_s: float) -> str:
-    """Show a moment in this machine's time zone."""
+    """Format a Unix time as date and time, in this machine's time zone."""
     return datetime.fromtimestamp(unix_s).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def duration(seconds: float) -> str:
-    """Show how long something takes."""
+    """Format a duration."""
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, left_s = divmod(round(seconds), 60)
@@ -58,27 +58,27 @@ def duration(seconds: float) -> str:
 
 
 def one_line(text: str) -> str:
-    """Show a text that others wrote in one line, without what a terminal would obey."""
+    """Put a text from outside on one line, without characters that a terminal would obey."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in " ".join(text.split()))
 
 
 def short_id(job_id: str) -> str:
-    """Show as much of a job's id as it takes to find it again; JSON has all of it."""
+    """Shorten a job's id for people; JSON has all of it."""
     return one_line(job_id)[:_ID_CHARS]
 
 
 def answer_text(text: str) -> str:
-    """Show what a model wrote; on a terminal without what that would obey, since a picture may have asked for it."""
+    """Clean a model's text for a terminal, which would obey control characters that a picture may have asked for."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text) if is_terminal(sys.stdout) else text
 
 
 def megabytes(value: int | None) -> str:
-    """Show a size."""
+    """Format a size."""
     return "unknown" if value is None else f"{value:,} MB"
 
 
 def print_receipts(result: OperationResult) -> None:
-    """Show what an operation moved, and what is less than configured."""
+    """Print what an operation moved, and why the system is degraded."""
     if result.receipts:
         console().print(receipt_table(result.receipts))
     print_reasons(result.reasons)
@@ -95,6 +95,6 @@ def receipt_table(receipts: Iterable[StepReceipt]) -> Table:
 
 
 def print_reasons(reasons: Iterable[Degradation]) -> None:
-    """Show why the system is degraded."""
+    """Print why the system is degraded."""
     for reason in reasons:
         console().print(f"degraded ({reason.code}): {one_line(reason.message)}", style="yellow", markup=False)

@@ -33,8 +33,8 @@ _STAGES = {
 _DASHES = (0, (6, 3))
 _LEFT, _RIGHT, _TOP = 0.065, 0.875, 0.885
 _LINE = 0.026
-_FAILURES_TOLD = 5
-_TOLD_CHARS = 165
+_FAILURES_LISTED = 5
+_LINE_CHARS = 165
 # What is narrower than this part of the picture cannot be seen.
 _LEAST_PART = 0.0025
 # A letter's part of the width, of the size that labels have.
@@ -45,7 +45,7 @@ _LEAST_SHOWN_S = 10.0
 def plot(recording: Recording, path: Path) -> None:
     """Draw a recording as a PNG of 1400 x 800.
 
-    Raises `InvalidConfiguration` where matplotlib is not installed, `InvalidRequest` for a path that is of no use.
+    Raises `InvalidConfiguration` where matplotlib is not installed, `InvalidRequest` for a path that cannot be written.
     """
     figure = draw_plot(recording)
     try:
@@ -66,8 +66,7 @@ def draw_plot(recording: Recording) -> "Figure":
     window = _Window(recording)
     failures = [mark for mark in recording.marks if mark.error and mark.at_unix_s >= window.start_unix_s]
     vram, mode, work = figure.subplots(3, 1, sharex=True, height_ratios=(13, 1, 2))
-    told_lines = min(len(failures), _FAILURES_TOLD) + (len(failures) > _FAILURES_TOLD)
-    bottom = 0.06 + (told_lines + 0.5) * _LINE
+    bottom = 0.06 + (min(len(failures), _FAILURES_LISTED + 1) + 0.5) * _LINE
     figure.subplots_adjust(left=_LEFT, right=_RIGHT, top=_TOP, bottom=bottom, hspace=0.1)
     _head(figure, recording, window)
     _draw_vram(vram, recording)
@@ -105,8 +104,8 @@ def _head(figure: "Figure", recording: Recording, window: _Window) -> None:
     why = recording.reason.replace("_", " ")
     detail = f": {recording.detail}" if recording.detail else ""
     colour = _INK if recording.reason == "on_demand" else _RED
-    told = _short(f"{span}, {why}{detail}")
-    figure.text(_LEFT, 0.918, told, size=10, color=colour, parse_math=False)
+    line = _short(f"{span}, {why}{detail}")
+    figure.text(_LEFT, 0.918, line, size=10, color=colour, parse_math=False)
 
 
 def _draw_vram(axes: "Axes", recording: Recording) -> None:
@@ -131,7 +130,7 @@ def _draw_vram(axes: "Axes", recording: Recording) -> None:
 
 
 def _stack(axes: "Axes", samples: Sequence[Sample]) -> None:
-    """Stack the tenants, what is in use and none of theirs on top."""
+    """Stack the tenants, and all other memory in use on top."""
     times = [_at(sample.at_unix_s) for sample in samples]
     layers = list(zip(*_shares(samples), strict=True))
     edges = [[0] * len(times), *accumulate(layers, lambda low, high: list(map(sum, zip(low, high, strict=True))))]
@@ -145,7 +144,7 @@ def _shares(samples: Sequence[Sample]) -> Iterator[tuple[int, int, int, int]]:
     others_mb: int | None = None
     for sample in samples:
         vlm_mb, clip_mb, rest_mb = share_out(sample.used_mb or 0, sample.vlm_mb or 0, sample.clip_mb or 0)
-        # Until the server lists a model, its memory is that of nobody: what came while it was loading is taken for it.
+        # Until the server lists a model, its memory is no tenant's: what came while it was loading is counted as its.
         loading = sample.vlm is ModelState.LOADING and others_mb is not None
         others_mb = min(others_mb or 0, rest_mb) if loading else rest_mb
         yield vlm_mb, rest_mb - others_mb, clip_mb, others_mb
@@ -181,7 +180,7 @@ def _draw_work(axes: "Axes", recording: Recording, window: _Window) -> None:
 
 
 def _name_operations(axes: "Axes", samples: Sequence[Sample], window: _Window) -> None:
-    """Write over operations what they are, those of a kind that follow each other together, where there is room."""
+    """Label operations where there is room, consecutive ones of a kind together."""
     operations = spans(samples, lambda sample: (sample.operation, sample.job_id) if sample.operation else None)
     free_from = 0.0
     for kind, group in groupby(operations, key=lambda span: span.value[0]):
@@ -195,19 +194,19 @@ def _name_operations(axes: "Axes", samples: Sequence[Sample], window: _Window) -
 
 
 def _draw_failures(figure: "Figure", lanes: Sequence["Axes"], failures: Sequence[Mark], window: _Window) -> None:
-    """Mark what failed, number the newest of it, and say below what it was."""
+    """Mark failures, and number and list the newest below."""
     for mark in failures:
         for axes in lanes:
             axes.axvline(_at(mark.at_unix_s), color=_RED, linewidth=1.1, linestyle=(0, (3, 2)))
-    told = failures[-_FAILURES_TOLD:]
-    height = _LINE * (len(told) + (len(failures) > len(told)))
-    for row, mark in enumerate(told):
-        number = len(failures) - len(told) + row + 1
+    listed = failures[-_FAILURES_LISTED:]
+    height = _LINE * min(len(failures), _FAILURES_LISTED + 1)
+    for row, mark in enumerate(listed):
+        number = len(failures) - len(listed) + row + 1
         _number(lanes[0], number, mark)
         line = _short(f"{number} {window.clock(mark.at_unix_s)} {mark.what}: {mark.error}")
         figure.text(_LEFT, 0.017 + height - _LINE * (row + 1), line, size=9, color=_RED, parse_math=False)
-    if len(failures) > len(told):
-        figure.text(_LEFT, 0.017, f"and {len(failures) - len(told)} earlier ones", size=9, color=_RED)
+    if len(failures) > len(listed):
+        figure.text(_LEFT, 0.017, f"and {len(failures) - len(listed)} earlier ones", size=9, color=_RED)
 
 
 def _number(axes: "Axes", number: int, mark: Mark) -> None:
@@ -286,15 +285,15 @@ def _finish(axes: "Axes", window: _Window) -> None:
 
 
 def _at(unix_s: float) -> float:
-    """Give a moment as matplotlib counts, in days since 1970."""
+    """Convert a Unix time to matplotlib's, in days since 1970."""
     return unix_s / 86400
 
 
 def _short(text: str) -> str:
     text = _plain(text)
-    return text if len(text) <= _TOLD_CHARS else f"{text[: _TOLD_CHARS - 3]}..."
+    return text if len(text) <= _LINE_CHARS else f"{text[: _LINE_CHARS - 3]}..."
 
 
 def _plain(text: str) -> str:
-    """Leave out what matplotlib's own font has no letters for."""
+    """Replace characters that matplotlib's own font lacks."""
     return " ".join(text.split()).encode("latin-1", "replace").decode("latin-1")

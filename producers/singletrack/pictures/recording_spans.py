@@ -1,4 +1,4 @@
-"""What the samples of a recording say of stretches of time."""
+"""Spans of time in the samples of a recording."""
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from singletrack_tasks.recording import RATE_HZ, Sample
 T = TypeVar("T", bound=Hashable)
 
 PERIOD_S = 1 / RATE_HZ
-# Samples that are further apart than this say nothing of the time between them.
+# Between samples that are further apart than this, nothing is known.
 GAP_S = 4 * PERIOD_S
 
 
 @dataclass(frozen=True)
 class Span(Generic[T]):
-    """A stretch of time (Unix times, seconds) in which something stayed as it was."""
+    """A span of time (Unix times, seconds) in which a value stayed the same."""
 
     value: T
     start_unix_s: float
@@ -45,7 +45,7 @@ def spans(samples: Sequence[Sample], value_of: Callable[[Sample], T | None]) -> 
 
 
 def total_s(found: Iterable[Span[T]]) -> dict[T, float]:
-    """Sum up how long each value was there (seconds), the longest first."""
+    """Sum up the time of each value (seconds), the longest first."""
     sums: dict[T, float] = {}
     for span in found:
         sums[span.value] = sums.get(span.value, 0.0) + span.duration_s
@@ -53,7 +53,7 @@ def total_s(found: Iterable[Span[T]]) -> dict[T, float]:
 
 
 def stretches(samples: Sequence[Sample]) -> list[list[Sample]]:
-    """Cut samples where there is a gap between them."""
+    """Split samples at the gaps between them."""
     cut = 0
     numbers = []
     for before, after in zip((None, *samples), samples, strict=False):

@@ -1,4 +1,4 @@
-"""VRAM over time: what statuses, events and the flight recorder tell of it."""
+"""VRAM over time, from statuses, events and the flight recorder."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ class Point:
 
 @dataclass(frozen=True)
 class ModeMark:
-    """The mode that holds from `at_unix_s` on, or what kept it from being known."""
+    """The mode that holds from `at_unix_s` on, or why it is not known."""
 
     at_unix_s: float
     mode: str
@@ -51,14 +51,14 @@ class Timeline:
 
     @property
     def seconds(self) -> float:
-        """How much time it shows; never nothing."""
+        """How much time it shows; more than 0."""
         return max(self.end_unix_s - self.start_unix_s, 1e-9)
 
 
 def point_of(now: GPUResourceStatus, last: Point | None = None) -> Point:
-    """Say what a status tells of the memory; without a GPU nothing is in use.
+    """Read the memory in use from a status; nothing is in use without a GPU.
 
-    While the VLM is loading, what is more in use than at the `last` point is taken to be its.
+    While the VLM is loading, growth since the `last` point is counted as the VLM's.
     """
     busy = now.operation is not None
     if now.vram is None:
@@ -72,7 +72,7 @@ def point_of(now: GPUResourceStatus, last: Point | None = None) -> Point:
 
 
 def _foreign_mb(drift: tuple[Drift, ...]) -> int:
-    """What strangers take; a model's memory is that of its server's process, and counts once."""
+    """Foreign memory; a model's memory is also its server's process's, and counts once."""
     models_mb, processes_mb = (
         sum(one.vram_mb or 0 for one in drift if one.what == what) for what in ("foreign_model", "foreign_vram")
     )
@@ -90,7 +90,7 @@ def build_timeline(first: GPUResourceStatus, events: Iterable[AnyEvent], end_uni
 
 
 def follow(first: Point, events: Sequence[AnyEvent]) -> list[Point]:
-    """Give the points after a first one that events tell of."""
+    """Compute the points that events add after a first one."""
     points = [first]
     for event in events:
         points.extend(_points_after(points[-1], event, events))
@@ -103,7 +103,7 @@ def follow_mode(first: ModeMark, events: Iterable[AnyEvent]) -> list[ModeMark]:
 
 
 def before(events: Sequence[AnyEvent], now: GPUResourceStatus, at_unix_s: float) -> Point:
-    """Say what memory must have been taken before these events, the newest of which led to the status of now."""
+    """Compute the memory in use before these events, which led to the status of now."""
     point = point_of(now)
     vlm = next((event for event in events if isinstance(event, VlmLoaded | VlmUnloaded)), None)
     clip = next((event for event in events if isinstance(event, ClipMigrated)), None)
@@ -116,13 +116,13 @@ def before(events: Sequence[AnyEvent], now: GPUResourceStatus, at_unix_s: float)
 
 
 def mode_before(events: Iterable[AnyEvent], now: GPUResourceStatus, at_unix_s: float) -> ModeMark:
-    """Say which mode must have held before these events."""
+    """Find the mode that held before these events."""
     mode = next((event.before for event in events if isinstance(event, ModeChanged)), now.mode)
     return ModeMark(at_unix_s, mode)
 
 
 def recorded(samples: Iterable[Sample]) -> tuple[list[Point], list[ModeMark]]:
-    """Take over what the flight recorder saw."""
+    """Convert samples of the flight recorder."""
     points, marks = [], []
     for sample in samples:
         marks.append(ModeMark(sample.at_unix_s, sample.mode))
@@ -149,7 +149,7 @@ def _figures_before(events: Iterable[AnyEvent]) -> Iterator[int]:
 
 
 def _given_back_mb(event: _Move) -> int:
-    """What the tenant had before it was moved: what it gave back, nothing if it came."""
+    """The tenant's memory before it was moved: what it gave back, 0 if it came."""
     before_mb, after_mb = event.receipt.vram_before_mb, event.receipt.vram_after_mb
     return 0 if before_mb is None or after_mb is None else max(0, before_mb - after_mb)
 
@@ -183,7 +183,7 @@ def _begin(at_unix_s: float, receipt: StepReceipt) -> float:
 
 
 def _belongs_to_a_move(change: ResourceChanged, events: Sequence[AnyEvent]) -> bool:
-    """Whether a tenant was on the move just then: its receipt tells the same, and whose memory it is."""
+    """Whether a tenant was moving just then: its receipt says the same, and whose memory it is."""
     return any(
         _begin(event.at_unix_s, event.receipt) <= change.at_unix_s <= event.at_unix_s
         for event in events

@@ -1,1 +1,1 @@
-"""What is read from Redis without waiting for the GPU."""
+"""Reading from Redis, without waiting for the GPU: status, progress, events, recordings, dead letters."""

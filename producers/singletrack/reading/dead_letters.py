@@ -1,11 +1,11 @@
-"""Reads a track's dead letters, and makes of one the request that it was."""
+"""A track's dead letters: listed, removed, or sent again."""
 
 import base64
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from singletrack.wire.limits import check_job_id
 from singletrack.wire.link import RedisLink
@@ -17,8 +17,10 @@ from singletrack_tasks.requests import request_of
 _ENTRY_ID = re.compile(r"\d{1,19}-\d{1,19}")
 # A letter may have 64 KiB and more.
 _BATCH = 100
-_HOW_TO_LIST = "`singletrack dead list`, or Client.dead_letters(), tells what there is."
+_HOW_TO_LIST = "`singletrack dead list`, or Client.dead_letters(), lists them."
 _log = logging.getLogger(__name__)
+
+J = TypeVar("J")
 
 DeadEntry = tuple[str, DeadLetter]
 _Raw = tuple[bytes, dict[bytes, bytes]]
@@ -46,7 +48,7 @@ class DeadLetters:
         return entry
 
     def drop(self, letter_id: str) -> None:
-        """Remove a letter, also one that cannot be read; raises `InvalidRequest` if there is none."""
+        """Remove a letter, even one that cannot be read; raises `InvalidRequest` if there is none."""
         if not self.remove(letter_id):
             self.remove(self.find(letter_id)[0])
 
@@ -65,8 +67,24 @@ class DeadLetters:
             count, _ = pipe.xlen(key).delete(key).execute()
         return int(count)
 
-    def forget(self, job_id: str) -> None:
-        """Let the worker take a job for one that it has never seen."""
+    def retry(self, letter_id: str, timeout_s: float, send: Callable[[Request[Any], float, str], J]) -> J:
+        """Send a letter's request again under its job's id, and remove the letter.
+
+        Raises `InvalidRequest` and `BlobMissing`; then the letter stays.
+        """
+        entry_id, letter = self.find(letter_id)
+        job_id, request = _revived(letter)
+        if request.blobs:
+            with self._link.reaching():
+                self._link.blobs.renew(request.blobs, timeout_s)
+        # The worker drops a message whose job has a result. The letter goes last: whatever fails, it is there.
+        self._forget(job_id)
+        job = send(request, timeout_s, job_id)
+        self.remove(entry_id)
+        return job
+
+    def _forget(self, job_id: str) -> None:
+        """Delete what would make the worker take the job for one that it has seen."""
         keys = self._link.keys
         with self._link.reaching() as client:
             client.delete(keys.result(job_id), keys.starts(job_id), keys.cancel(job_id))
@@ -93,10 +111,12 @@ class DeadLetters:
             after = f"({batch[-1][0].decode()}"
 
 
-def revived(letter: DeadLetter) -> tuple[str, Request[Any]]:
+def _revived(letter: DeadLetter) -> tuple[str, Request[Any]]:
     """Read the job id and the request of a letter; raises `InvalidRequest`, which says why it cannot be retried."""
     if letter.cut:
-        raise InvalidRequest("this letter's message was too long to be kept whole: send its request anew, and drop it")
+        raise InvalidRequest(
+            "this letter's message was too long to be kept whole: send the request again yourself, and drop it"
+        )
     try:
         headers, body = _message(letter.raw())
         return check_job_id(headers["id"]), request_of(headers["task"], body)
@@ -104,8 +124,8 @@ def revived(letter: DeadLetter) -> tuple[str, Request[Any]]:
         raise
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidRequest(
-            f"this letter's message cannot be read as a request ({type(error).__name__}: {error}): send what was "
-            "meant anew, and drop it"
+            f"this letter's message cannot be read as a request ({type(error).__name__}: {error}): send the "
+            "request again yourself, and drop the letter"
         ) from error
 
 
@@ -133,4 +153,4 @@ def _is_entry_id(letter_id: str) -> bool:
 
 
 def _unknown(letter_id: str) -> InvalidRequest:
-    return InvalidRequest(f"there is no dead letter of the id {letter_id!r}. {_HOW_TO_LIST}")
+    return InvalidRequest(f"there is no dead letter with the id {letter_id!r}. {_HOW_TO_LIST}")

@@ -28,7 +28,7 @@ class EventReader:
 
     def __init__(self, link: RedisLink, since: str | None, timeout_s: float | None) -> None:
         if since is not None and not (isinstance(since, str) and _ID.fullmatch(since)):
-            raise InvalidRequest(f"since is the id of an event, like '1700000000000-0', or '$' for now, not {since!r}")
+            raise InvalidRequest(f"since must be the id of an event (1700000000000-0), or '$' for now, not {since!r}")
         if timeout_s is not None:
             check_seconds("timeout_s", timeout_s)
         self._link = link
@@ -37,7 +37,7 @@ class EventReader:
         self._until_s = None if timeout_s is None else time.monotonic() + timeout_s
 
     def kept(self) -> Iterator[EventEntry]:
-        """Yield the events that there are."""
+        """Yield the events that are kept."""
         while True:
             entries, count = self._read(block_s=None)
             yield from entries
@@ -45,9 +45,9 @@ class EventReader:
                 return
 
     def follow(self) -> Iterator[EventEntry]:
-        """Yield the events that there are and those that come, until the time is up."""
+        """Yield the events that are kept, then new ones, until the time is up."""
         while True:
-            # Also where the time is up before the first look: what is there is told.
+            # Also if the time is up before the first read: the kept events are yielded.
             yield from self.next_batch()
             if self.over:
                 return
@@ -63,19 +63,19 @@ class EventReader:
         return self._read(block_s=min(_BLOCK_S, max(left_s, 0.001)))[0]
 
     def _refuse_gap(self, client: redis.Redis) -> None:
-        """Raise `EventsLost` if what comes after the id to begin with has been trimmed away."""
+        """Raise `EventsLost` if events after the id to begin with have been trimmed."""
         self._checked = True
         if not client.exists(self._link.keys.events):
             return
         about: Any = client.xinfo_stream(self._link.keys.events)
         first = about["first-entry"]
-        # Servers before 7.0 do not tell how many entries there ever were: of those nothing is known to be missing.
+        # Servers before 7.0 do not say how many entries there ever were: no gap is known there.
         trimmed = about.get("entries-added", about["length"]) > about["length"]
         if first is None or not trimmed or _order(self._after) >= _order(first[0].decode()):
             return
         oldest = first[0].decode()
         raise EventsLost(
-            f"events after {self._after} are no longer kept: the oldest that is has the id {oldest}. Leave `since` out "
+            f"events after {self._after} are no longer kept; the oldest one has the id {oldest}. Leave `since` out "
             "to read all that are kept.",
             {"since": self._after, "oldest": oldest},
         )
@@ -98,7 +98,7 @@ class EventReader:
 
 
 def _order(entry_id: str) -> tuple[int, int]:
-    """What ids are ordered by: milliseconds, then a number; an id without one is the first of its millisecond."""
+    """The sort key of an id: milliseconds, then a number; an id without one is the first of its millisecond."""
     milliseconds, _, number = entry_id.partition("-")
     return int(milliseconds), int(number or 0)
 

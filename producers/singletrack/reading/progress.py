@@ -11,11 +11,11 @@ from singletrack_tasks.status import GPUResourceStatus, OperationInFlight
 class Progress:
     """Where a job is on its way to the GPU.
 
-    `place` is 0 for the job that has the GPU, 1 for the next one, None for one that is not on its way any more, is
-    between the queue and the GPU just now, or is further back than the first 1000. `before` names the operations
-    that run before it, in order, the one in flight included. `loads_vlm` tells whether the VLM has to be loaded on
-    the way, for this job or for one before it. `wait_s` is the estimate until it begins, None where that cannot be
-    told. `operation` is what it is at, once it has the GPU, and `stage_s` for how long it has been at that stage.
+    `place` is 0 for the job that has the GPU and 1 for the next one; None for a job that has ended, is moving from
+    the queue to the GPU at the moment, or is not among the first 1000. `before` names the operations that run before
+    it, in order, including the one in flight. `loads_vlm` is True if the VLM has to be loaded for this job or for one
+    before it. `wait_s` is the estimate until it begins, None if unknown. Once it has the GPU, `operation` is what it is
+    doing, and `stage_s` how long it has been at that stage.
     """
 
     place: int | None
@@ -27,7 +27,7 @@ class Progress:
 
     @classmethod
     def of(cls, job_id: str, look: Look | None) -> "Progress":
-        """Read it off a look for which the queue was searched for the job."""
+        """Read it from a look that searched the queue for the job."""
         if look is None:
             return cls(None)
         snapshot = look.snapshot

@@ -1,4 +1,4 @@
-"""Fetches what a worker's flight recorder holds."""
+"""Fetches a worker's flight recording."""
 
 import time
 import uuid
@@ -10,15 +10,15 @@ from singletrack.wire.sender import Sender
 from singletrack_tasks.errors import NoWorker
 from singletrack_tasks.recording import Recording
 
-COMMAND = "gpu_record"
+RECORD_COMMAND = "gpu_record"
 RECORD_TIMEOUT_S = 10.0
-# Remote control is not kept for who is not listening at the moment: it is sent again.
+# A worker that does not listen at the moment misses a remote control message: it is sent again.
 _TELL_EVERY_S = 1.0
 _LOOK_EVERY_S = 0.02
 
 
 class Recordings:
-    """The recordings of one track's worker; it answers whatever the GPU is busy with."""
+    """The recordings of one track's worker, which answers even while the GPU is busy."""
 
     def __init__(self, link: RedisLink, sender: Sender, snapshots: SnapshotReader) -> None:
         self._link = link
@@ -26,18 +26,18 @@ class Recordings:
         self._snapshots = snapshots
 
     def fetch(self, timeout_s: float) -> Recording:
-        """Ask for the last minutes; raises `NoWorker` at once if there is none, or if it says nothing in time."""
+        """Ask for the last ten minutes; raises `NoWorker` at once if there is none, else if it does not answer."""
         self._snapshots.check_worker()
         request_id = str(uuid.uuid4())
         until_s = time.monotonic() + timeout_s
         while (left_s := until_s - time.monotonic()) > 0:
-            self._sender.tell_workers(COMMAND, {"request_id": request_id})
+            self._sender.tell_workers(RECORD_COMMAND, {"request_id": request_id})
             text = self._wait(self._link.keys.recording(request_id), min(left_s, _TELL_EVERY_S))
             if text is not None:
                 return Recording.unpack_text(text)
         raise NoWorker(
             f"the worker of the track {self._link.keys.track!r} did not hand its recording over in {timeout_s:g} s: "
-            "its remote control may be cut off for a moment, or it is of an older release. Try again, or restart it."
+            "its remote control may be cut off for a moment, or its release may be older. Try again, or restart it."
         )
 
     def _wait(self, key: str, duration_s: float) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Reads what the worker publishes of itself, without ever waiting for the GPU."""
+"""Reads the status that the worker publishes; never waits for the GPU."""
 
 import json
 import threading
@@ -19,7 +19,7 @@ HOW_TO_START = "Start one with `singletrack up` or `celery -A singletrack_worker
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A status as it lies in Redis, as JSON, and its age in seconds at `now_unix_s`, by Redis's clock."""
+    """A status as it is in Redis, as JSON, and its age in seconds at `now_unix_s`, by Redis's clock."""
 
     data: Any
     age_s: float
@@ -31,7 +31,7 @@ class Snapshot:
         return self.age_s <= STALE_AFTER_S
 
     def parse(self) -> GPUResourceStatus:
-        """Read the status; raises `UnsupportedVersion`, or `WorkerFailure` for what is no status."""
+        """Read the status; raises `UnsupportedVersion`, or `WorkerFailure` if it is not a valid one."""
         try:
             status = GPUResourceStatus.parse(self.data)
         except UnsupportedVersion:
@@ -67,14 +67,14 @@ class SnapshotReader:
     def read(self) -> Snapshot | None:
         """Fetch status and clock in one round trip; None if there has not been a worker.
 
-        Whoever waits for a job does so every second: the queue, which is more work for Redis, is left alone.
+        Every waiting caller does so once a second: the queue, which is more work for Redis, is left alone.
         """
         return self._fetch()[0]
 
     def look(self, job_id: str = "") -> Look | None:
         """Fetch the queue and the dead letters in the same round trip; None if there has not been a worker.
 
-        With a `job_id` the queue is searched for that job, as far as it is looked at then.
+        With a `job_id` the first 1000 messages of the queue are searched for that job.
         """
         keys = self._link.keys
         snapshot, rest = self._fetch(lambda pipe: pipe.xlen(keys.dead).eval(*Survey.command(keys.queue, job_id)))
@@ -100,7 +100,7 @@ class SnapshotReader:
             raise no_worker(self._link.keys.track, snapshot)
 
     def _fetch(self, also: Callable[[Any], object] = lambda pipe: None) -> tuple[Snapshot | None, list[Any]]:
-        """Fetch a snapshot, and what is `also` put into the pipeline."""
+        """Fetch a snapshot, and the answers to the commands that `also` adds to the pipeline."""
         with self._link.reaching() as client:
             asked_at_s = time.monotonic()
             pipe: Any = client.pipeline(transaction=False)
@@ -112,7 +112,7 @@ class SnapshotReader:
 
 
 class ClipModels:
-    """Which CLIP the track serves, as the last snapshot tells it; remembered for some seconds."""
+    """Which CLIP the track serves, as the last snapshot says; remembered for ten seconds."""
 
     def __init__(self, reader: SnapshotReader) -> None:
         self._reader = reader
@@ -121,14 +121,14 @@ class ClipModels:
         self._until_s = 0.0
 
     def known(self) -> ClipModel | None:
-        """Return the model, None if no worker has told of one."""
+        """Return the model, None if no worker has reported one."""
         with self._lock:
             if time.monotonic() < self._until_s:
                 return self._model
         return self.refresh()
 
     def refresh(self) -> ClipModel | None:
-        """Look again."""
+        """Read it again."""
         snapshot = self._reader.read()
         model = snapshot.parse().clip.model if snapshot else None
         with self._lock:

@@ -1,1 +1,1 @@
-"""What goes over the wire: sending, connections, limits."""
+"""The way to Redis and back: settings, connections, limits, sending requests and waiting for results."""

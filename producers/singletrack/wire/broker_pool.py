@@ -5,16 +5,16 @@ from typing import Any
 
 from kombu import connection as stock
 
-# The stubs leave out the private methods that are called here, and that the one is a kind of the other.
+# The stubs lack the private methods that are called here, and the bases of these classes.
 _StockConnection: Any = stock.PooledConnection
 _StockPool: Any = stock.ConnectionPool
 
 
 class BrokerConnection(_StockConnection):  # type: ignore[misc] # see above
-    """A connection whose end is nobody else's business."""
+    """A connection whose closing changes nothing else in the process."""
 
     def collect(self, socket_timeout: float | None = None) -> None:
-        """Close what is open, and be ready to connect anew.
+        """Close what is open, ready to connect again.
 
         Kombu makes `socket_timeout` the default of the whole process meanwhile, and for good where two threads close at
         once: from then on, the agent's own new sockets would time out after 0.1 s. The sockets that are closed here
@@ -29,5 +29,5 @@ class BrokerPool(_StockPool):  # type: ignore[misc] # see above
     """A pool of such connections."""
 
     def new(self) -> BrokerConnection:
-        """Make one that connects when it is used first."""
+        """Make a connection that connects on first use."""
         return BrokerConnection(self, **dict(self.connection._info(resolve=False)))  # noqa: SLF001 - as kombu's own does

@@ -1,11 +1,11 @@
-"""What is refused before anything is decoded or sent."""
+"""Checks of arguments, made before anything is decoded or sent."""
 
 import math
 import re
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -15,7 +15,7 @@ from singletrack_tasks.errors import InvalidRequest
 T = TypeVar("T")
 
 DEFAULT_TIMEOUT_S = 120.0
-# A message that is not acknowledged within a day is delivered again: nobody may wait for longer.
+# What belongs to a job does not live much longer: payloads 25 hours (PAYLOADS_TTL_S), the count of its starts a day.
 MAX_TIMEOUT_S = 24 * 3600.0
 
 _JOB_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -25,26 +25,26 @@ _SINGLE = (str, bytes, bytearray, memoryview, Path, Image.Image, np.ndarray, dic
 def check_seconds(name: str, value: float) -> float:
     """Return a time in seconds, more than 0 and at most a day; raises `InvalidRequest` for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidRequest(f"{name} is a number of seconds, not {value!r}")
+        raise InvalidRequest(f"{name} must be a number of seconds, not {value!r}")
     if not math.isfinite(value) or not 0 < value <= MAX_TIMEOUT_S:
-        raise InvalidRequest(f"{name} is more than 0 and at most {MAX_TIMEOUT_S:.0f} seconds, not {value!r}")
+        raise InvalidRequest(f"{name} must be more than 0 and at most {MAX_TIMEOUT_S:.0f} seconds, not {value!r}")
     return float(value)
 
 
 def check_job_id(job_id: str) -> str:
-    """Return an id that a job may be given; raises `InvalidRequest` for anything else."""
+    """Return a valid job id; raises `InvalidRequest` for anything else."""
     if not isinstance(job_id, str) or not _JOB_ID.fullmatch(job_id):
-        raise InvalidRequest(f"a job_id is 1 to 64 of A-Z, a-z, 0-9, '_', '-' and '.', not {job_id!r}")
+        raise InvalidRequest(f"a job_id must be 1 to 64 of A-Z, a-z, 0-9, '_', '-' and '.', not {job_id!r}")
     return job_id
 
 
 def as_list(things: Iterable[T], what: str, most: int) -> list[T]:
-    """Return up to `most` things as a list; raises `InvalidRequest` for a single one, for none where they are more."""
+    """Return up to `most` things as a list; raises `InvalidRequest` for a single thing, and for more than `most`."""
     if isinstance(things, _SINGLE) or not isinstance(things, Iterable):
-        raise InvalidRequest(f"{what} come as a list, not as one {type(things).__name__}: write [...] around it")
+        raise InvalidRequest(f"{what} must be a list, not a single {type(things).__name__}: write [...] around it")
     taken = list(islice(things, most + 1))
     if len(taken) > most:
-        raise InvalidRequest(f"at most {most} {what} go into one request: send them in chunks of {most}")
+        raise InvalidRequest(f"one request takes at most {most} {what}: send them in chunks of {most}")
     return taken
 
 
@@ -54,8 +54,3 @@ def as_filled_list(things: Iterable[T], what: str, most: int) -> list[T]:
     if not taken:
         raise InvalidRequest(f"there are no {what}: send 1 to {most}")
     return taken
-
-
-def describe(text: Any, most: int = 80) -> str:
-    """Give the beginning of a text in one line, for whoever looks at the queue."""
-    return " ".join(str(text)[: most + 1].split())[:most]

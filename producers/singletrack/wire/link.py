@@ -1,4 +1,4 @@
-"""A client's own line to Redis: binary, thread-safe, with the server's clock."""
+"""A client's own connection to Redis: binary, thread-safe, with the server's clock."""
 
 import threading
 import time
@@ -21,12 +21,12 @@ _CLOCK_GOOD_FOR_S = 300.0
 
 
 class RedisLink:
-    """One Redis server seen from one client; connects when it is first used."""
+    """One client's link to one Redis server; connects on first use."""
 
     def __init__(self, settings: ClientSettings) -> None:
         self.url = settings.redis_url
         self.keys = Keys(settings.track)
-        # One quick retry rides over a connection that died of old age, and a refused one is told at once.
+        # One quick retry covers a connection that died of old age, and a refused one is reported at once.
         self.redis: redis.Redis = redis.Redis.from_url(
             self.url,
             socket_timeout=SOCKET_TIMEOUT_S,
@@ -40,12 +40,12 @@ class RedisLink:
 
     @contextmanager
     def reaching(self) -> Iterator[redis.Redis]:
-        """Give the redis-py client (bytes in, bytes out); what goes wrong is told as by `reaching_redis`."""
+        """Yield the redis-py client (bytes in, bytes out); raises the errors of `reaching_redis`."""
         with reaching_redis(self.url):
             yield self.redis
 
     def now_unix_s(self) -> float:
-        """Tell the time by the Redis server's clock, asking it once in five minutes at most."""
+        """Give the time by the Redis server's clock, asking it at most once in five minutes."""
         if (now := self._clock.now()) is not None:
             return now
         with self.reaching() as client:
@@ -54,16 +54,16 @@ class RedisLink:
             return self._clock.set(answer, before_s)
 
     def saw_time(self, answer: tuple[int, int], asked_at_s: float) -> float:
-        """Take a TIME that came along with other answers, asked for at the monotonic time `asked_at_s`."""
+        """Use the answer to a TIME that was sent with other commands at the monotonic time `asked_at_s`."""
         return self._clock.set(answer, asked_at_s)
 
     def close(self) -> None:
-        """End the connections."""
+        """Close the connections."""
         self.redis.close()
 
 
 def stream_entries(answer: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
-    """Take the entries of the one stream out of an answer, which has another shape in RESP3."""
+    """Return the entries of the only stream in an answer to XREAD, which has another shape in RESP3."""
     if not answer:
         return []
     if isinstance(answer, dict):

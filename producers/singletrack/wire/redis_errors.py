@@ -1,4 +1,4 @@
-"""Redis's errors, said so that the reader knows what to do."""
+"""Redis's errors, turned into errors that say what to do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable, Sin
 
 @contextmanager
 def reaching_redis(url: str) -> Iterator[None]:
-    """Turn what goes wrong on the way to the Redis server at `url` into what `unavailable` makes of it."""
+    """Turn errors from the Redis server at `url`, and from the way to it, into those of `unavailable`."""
     try:
         yield
     except SingletrackError:
@@ -23,9 +23,9 @@ def reaching_redis(url: str) -> Iterator[None]:
 
 
 def unavailable(url: str, error: BaseException) -> RedisUnavailable | InvalidConfiguration:
-    """Say what is wrong with the Redis server at `url`, and what to do about it.
+    """Build the error that says what is wrong with the Redis server at `url`, and what to do about it.
 
-    A server that does not let us in is `InvalidConfiguration`: no other try changes that. All else is
+    A server that refuses access is `InvalidConfiguration`, since another try changes nothing; all else is
     `RedisUnavailable`.
     """
     cause = _root(error)
@@ -44,7 +44,7 @@ def _root(error: BaseException) -> BaseException:
 def _refusal(url: str, error: BaseException) -> str | None:
     text = str(error)
     if isinstance(error, redis_errors.NoPermissionError):
-        return f"does not let this user do that ({text}). Widen the user's ACL."
+        return f"does not allow this user to do that ({text}). Widen the user's ACL."
     if not isinstance(error, redis_errors.AuthenticationError) and not text.startswith(("WRONGPASS", "NOAUTH")):
         return None
     if urlsplit(url).password is None:
@@ -57,7 +57,7 @@ def _refusal(url: str, error: BaseException) -> str | None:
 
 def _advice(error: BaseException) -> str:
     text = str(error)
-    # Servers before 7.0 tell it of a script in the middle of another error.
+    # Servers before 7.0 report it in the middle of a script's error.
     if isinstance(error, redis_errors.OutOfMemoryError) or "OOM command not allowed" in text:
         return f"is out of memory ({text}). Raise its maxmemory, or wait until the queue is shorter."
     if isinstance(error, redis_errors.BusyLoadingError):
@@ -66,7 +66,7 @@ def _advice(error: BaseException) -> str:
         return "did not answer in time. Check the address in SINGLETRACK_REDIS_URL, the network and the firewall."
     if isinstance(error, redis_errors.ConnectionError | OSError):
         return (
-            f"cannot be reached ({text}). Start it (`singletrack up` brings one along), or set "
+            f"cannot be reached ({text}). Start it (`singletrack up` starts one), or set "
             "SINGLETRACK_REDIS_URL to where it is."
         )
     return f"answered with an error: {text}"

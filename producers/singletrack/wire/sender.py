@@ -58,31 +58,31 @@ class _App(Celery):
 
 
 class Handle(AsyncResult):  # type: ignore[type-arg] # generic in the stubs only
-    """Celery's handle on a result; one that is forgotten does no harm where its Redis has gone."""
+    """Celery's handle on a result; forgetting one does no harm after its Redis has gone."""
 
     released = False
 
     def __del__(self) -> None:
-        """Unsubscribe, if there is still somebody to tell."""
+        """Unsubscribe, unless the client is closed."""
         if not getattr(self.app, "closed", True):
             self.release()
 
     def release(self) -> None:
         """Stop listening; harmless when repeated."""
         if self.released:
-            # Unsubscribing once more would connect anew.
+            # Unsubscribing once more would connect again.
             return
         self.released = True
         try:
             backend: Any = self.backend
             backend.remove_pending_result(self)
         except (RedisError, OSError, RuntimeError) as error:
-            # What nobody waits for any more need not be unsubscribed from a server that is gone.
+            # The subscription went with its server.
             _log.debug("could not unsubscribe from the result of %s: %s", self.id, error)
 
 
 class Sender:
-    """The queue of one track, for sending and for hearing back; safe to use from several threads."""
+    """The queue of one track, for sending requests and getting results; safe to use from several threads."""
 
     def __init__(self, settings: ClientSettings) -> None:
         self._url = settings.redis_url
@@ -96,9 +96,9 @@ class Sender:
         self._backends: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def send(self, request: Request[Any], job_id: str) -> Handle:
-        """Put a request on the queue, if it is not full; whoever looks at the queue can read its `headers`.
+        """Put a request on the queue; raises `QueueFull` at once.
 
-        Raises `QueueFull` at once.
+        Its `headers` can be read on the queue without opening the message.
         """
         data = request.dump()
         try:
@@ -130,7 +130,7 @@ class Sender:
 
     def tell_workers(self, command: str, arguments: dict[str, Any]) -> None:
         """Send a remote control command to the track's workers, without waiting for a reply."""
-        # `Control.broadcast` would use the process's own pool, and try for ever.
+        # `Control.broadcast` would use the process's own pool, and retry for ever.
         exchange = Exchange(f"{self._app.conf.control_exchange}.pidbox", type="fanout", durable=False, delivery_mode=1)
         message = {"method": command, "arguments": arguments, "destination": None, "pattern": None, "matcher": None}
         with self._producer() as producer:
@@ -145,15 +145,15 @@ class Sender:
             )
 
     def result(self, job_id: str) -> Handle:
-        """Give a handle on a result; it belongs to the thread that asked for it."""
+        """Make a handle on a result; it belongs to the calling thread."""
         result = self._handle(job_id)
         self._note(result)
         return result
 
     def wait(self, result: Handle, timeout_s: float) -> Outcome | None:
-        """Wait for a job to end, None if it has not; raises `RedisUnavailable`.
+        """Wait for a job to end, None if it does not in time; raises `RedisUnavailable`.
 
-        Celery looks once a second whether the time is up.
+        Celery checks once a second whether the time is up.
         """
         with self._reaching():
             try:
@@ -166,20 +166,20 @@ class Sender:
             return self._outcome(result)
 
     def look(self, job_id: str) -> Outcome:
-        """Look what became of a job so far."""
+        """Read what has become of a job so far."""
         with self._reaching():
             return self._outcome(self.result(job_id))
 
     def leave_thread(self) -> None:
-        """End the connections over which the calling thread listens: for a thread that ends."""
-        # Nothing else would, but for the garbage collector: what Celery keeps for a thread refers to itself.
+        """Close the connections over which the calling thread listens, before it ends."""
+        # Else only the garbage collector would: what Celery keeps for a thread refers to itself.
         backend = self._app.backend
         with self._lock:
             self._backends.discard(backend)
         _disconnect(backend)
 
     def close(self) -> None:
-        """End the connections of all threads."""
+        """Close the connections of all threads."""
         self._app.closed = True
         self._producers.force_close_all()
         self._connections.force_close_all()

@@ -33,9 +33,9 @@ class ClientSettings(BaseSettings):
     def _is_a_redis_url(cls, url: str) -> str:
         parts = _split(url)
         if parts.scheme not in ("redis", "rediss") or not parts.hostname:
-            raise ValueError(f"{redact(url)!r} is no address of a Redis server; it looks like {_EXAMPLE}")
+            raise ValueError(f"{redact(url)!r} is not the address of a Redis server; it looks like {_EXAMPLE}")
         if not _DATABASE.fullmatch(parts.path):
-            raise ValueError(f"{redact(url)!r} names a database that is no number; it looks like {_EXAMPLE}")
+            raise ValueError(f"the database in {redact(url)!r} must be a number, as in {_EXAMPLE}")
         if parts.scheme == "rediss" and "ssl_cert_reqs" not in parts.query:
             # Celery refuses a TLS address that leaves open whether certificates are checked.
             query = f"{parts.query}&" if parts.query else ""
@@ -49,13 +49,13 @@ class ClientSettings(BaseSettings):
 
 
 def load_settings(redis_url: str | None = None, track: str | None = None) -> ClientSettings:
-    """Take what is given, and the rest from the environment.
+    """Take the arguments, and the rest from the environment.
 
-    Raises `InvalidConfiguration`, which names the variable and keeps the password to itself.
+    Raises `InvalidConfiguration`, which names the variable and does not show the password.
     """
     given = {name: value for name, value in (("redis_url", redis_url), ("track", track)) if value is not None}
     try:
-        return ClientSettings(**given)  # type: ignore[arg-type] # pydantic is to refuse what is no text
+        return ClientSettings(**given)  # type: ignore[arg-type] # pydantic refuses anything but text
     except ValidationError as error:
         problems = (
             f"{_name(str(problem['loc'][0]))}: {problem['msg'].removeprefix('Value error, ')}"
@@ -70,12 +70,12 @@ def _name(field: str) -> str:
 
 
 def redact(url: str) -> str:
-    """Give a URL without its user's password."""
+    """Return a URL without its user's password."""
     return re.sub(r"//([^/@]*?):.*@", r"//\1:***@", url)
 
 
 def address(url: str) -> str:
-    """Give the host, port and database of a Redis URL."""
+    """Return the host, port and database of a Redis URL."""
     parts = _split(url)
     return f"{parts.hostname}:{parts.port or 6379}/{parts.path.strip('/') or 0}"
 
@@ -83,7 +83,7 @@ def address(url: str) -> str:
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # read here, since it is what refuses a port that is no number
+        _ = parts.port  # reading it raises for a port that is not a number
     except ValueError:
-        raise ValueError(f"{redact(url)!r} is no address of a Redis server; it looks like {_EXAMPLE}") from None
+        raise ValueError(f"{redact(url)!r} is not the address of a Redis server; it looks like {_EXAMPLE}") from None
     return parts

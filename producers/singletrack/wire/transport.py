@@ -1,4 +1,4 @@
-"""Kombu's Redis transport for a client: a message for a queue that is full is refused in the moment it is put there."""
+"""Kombu's Redis transport for a client: a full queue refuses a message in the step that would add it."""
 
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ from singletrack_tasks.keys import QUEUE, QUEUE_MAX
 LIMITS_KEY = "limits_key"
 
 # KEYS: the queue, the limits. ARGV: the message, how many there may be where the limits do not say.
-# Returns {how many there are, how many there may be} of a queue that is full, nothing else.
+# Returns {how many there are, how many there may be} if the queue is full, else nothing.
 _PUSH = """
 local most = tonumber(redis.call('HGET', KEYS[2], 'queue_max')) or tonumber(ARGV[2])
 local queued = redis.call('LLEN', KEYS[1])
@@ -23,7 +23,7 @@ return false
 
 
 class ClientChannel(kombu_redis.Channel):
-    """A channel that counts and puts in one step."""
+    """A channel that counts the queue and adds a message in one step."""
 
     # The key of the limits, in full; kombu sets it from the transport's options.
     limits_key = ""
@@ -34,7 +34,7 @@ class ClientChannel(kombu_redis.Channel):
         return self.client.register_script(_PUSH)
 
     def _put(self, queue: str, message: dict[str, Any], **options: Any) -> None:
-        """Put a message on a queue; raises `QueueFull`, which kombu does not take for an error to try again."""
+        """Put a message on a queue; raises `QueueFull`, which kombu does not retry."""
         if queue != QUEUE:
             super()._put(queue, message, **options)
             return
@@ -54,6 +54,6 @@ class ClientTransport(kombu_redis.Transport):
 def _queue_full(queued: int, queue_max: int) -> QueueFull:
     return QueueFull(
         f"the queue is full: {queued:,} jobs wait, and {queue_max:,} may. Try again when it is shorter "
-        "(`singletrack status` tells). SINGLETRACK_QUEUE_MAX of the worker is the limit.",
+        "(see `singletrack status`), or raise the worker's SINGLETRACK_QUEUE_MAX.",
         {"queued": queued, "queue_max": queue_max},
     )

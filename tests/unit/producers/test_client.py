@@ -102,10 +102,13 @@ def test_an_error_of_celerys_own_is_a_worker_failure(redis_url: str, lonely_back
             job.result()
 
 
-def test_a_job_is_queued_then_running_then_cancelled(client: Client) -> None:
+def test_a_job_is_queued_then_running_then_cancelled(client: Client, backstage: Backstage) -> None:
+    ran = len(backstage.ran)
     running = client.submit_ask("wait", timeout_s=60)
     queued = client.submit(Ping(), timeout_s=60)
     wait_until(lambda: running.state is JobState.RUNNING)
+    # Celery says so before the worker looks whether the job was cancelled.
+    wait_until(lambda: backstage.ran[ran:] == ["ask"])
     assert queued.state is JobState.QUEUED
     running.cancel()
     # The state alone would be the client's own word: the worker is to say it.

@@ -9,7 +9,7 @@ import typer
 
 from singletrack.cli.context import JsonOption, TimeoutOption, client_of
 from singletrack.cli.output import answer_text, print_json, print_reasons
-from singletrack.cli.progress import watched, watched_until_first
+from singletrack.cli.waiting import watched, watched_until_first
 from singletrack_tasks.errors import InvalidRequest, InvalidSchema, SingletrackError
 
 if TYPE_CHECKING:
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 def ask(
     context: typer.Context,
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="The question.")],
-    image: Annotated[list[Path] | None, typer.Option(help="An image file; may be given up to 16 times.")] = None,
-    schema: Annotated[Path | None, typer.Option(help="A file with the JSON schema that the answer has to fit.")] = None,
+    image: Annotated[list[Path] | None, typer.Option(help="An image file; may be repeated, up to 16 times.")] = None,
+    schema: Annotated[Path | None, typer.Option(help="A file with the JSON schema that the answer must fit.")] = None,
     stream: Annotated[bool, typer.Option("--stream", help="Print the answer while it is written.")] = False,
     as_json: JsonOption = False,
     timeout_s: TimeoutOption = 120.0,
 ) -> None:
-    """Put a question to the VLM."""
+    """Ask the VLM a question."""
     if stream and as_json:
-        raise InvalidRequest("--stream prints the answer as it comes, and --json one object at the end: give one")
+        raise InvalidRequest("--stream prints the answer as it comes, --json one object at the end: give one of them")
     json_schema = None if schema is None else _read_schema(schema)
     with client_of(context) as client:
         if stream:
@@ -49,7 +49,7 @@ def _print_answer(answer: "Answer[Any]", has_value: bool) -> None:
 
 
 def _print_pieces(stream: "AnswerStream[Any]") -> None:
-    """Print pieces as they come; an answer that begins anew begins on a line of its own."""
+    """Print pieces as they come; an answer that begins again does so on a new line."""
     attempt = 0
     try:
         for piece in watched_until_first(stream):
@@ -60,7 +60,7 @@ def _print_pieces(stream: "AnswerStream[Any]") -> None:
             sys.stdout.flush()
     except SingletrackError:
         if attempt:
-            # What is wrong is told below what there is of the answer.
+            # The error is shown below what has come of the answer.
             sys.stdout.write("\n")
         raise
     sys.stdout.write("\n")

@@ -1,4 +1,4 @@
-"""`singletrack dead`: what was put aside instead of being run (again)."""
+"""`singletrack dead`: jobs that were put aside instead of being run (again)."""
 
 from typing import Annotated, Any
 
@@ -13,9 +13,9 @@ from singletrack_tasks.errors import InvalidRequest
 
 _REASON_CHARS = 60
 
-LetterArgument = Annotated[str, typer.Argument(metavar="ID", help="The letter's id, or its job's.")]
+LetterArgument = Annotated[str, typer.Argument(metavar="ID", help="The letter's id, or its job's id.")]
 
-dead = typer.Typer(no_args_is_help=True, help="List, show, retry and drop dead letters.")
+dead = typer.Typer(no_args_is_help=True, help="Dead letters: jobs that were put aside instead of being run (again).")
 
 
 @dead.command("list")
@@ -33,7 +33,7 @@ def list_letters(context: typer.Context, as_json: JsonOption = False) -> None:
 
 @dead.command()
 def show(context: typer.Context, letter_id: LetterArgument, as_json: JsonOption = False) -> None:
-    """Show a dead letter with the message that it keeps."""
+    """Show a dead letter and its message."""
     with client_of(context) as client:
         entry_id, letter = client.dead_letter(letter_id)
     if as_json:
@@ -53,7 +53,7 @@ def retry(
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the result, and print it as JSON.")] = False,
     timeout_s: TimeoutOption = 120.0,
 ) -> None:
-    """Put a dead letter's request on the queue again, under its job's id."""
+    """Send a dead letter's request again, under its job's id, and remove the letter."""
     with client_of(context) as client:
         job = client.retry_dead(letter_id, timeout_s=timeout_s)
         if wait:
@@ -65,7 +65,7 @@ def retry(
 @dead.command()
 def drop(
     context: typer.Context,
-    letter_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="The letter's id, or its job's.")] = None,
+    letter_id: Annotated[str | None, typer.Argument(metavar="ID", help="The letter's id, or its job's id.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Drop all letters.")] = False,
 ) -> None:
     """Remove a dead letter for good."""
@@ -84,7 +84,7 @@ def _facts(entry_id: str, letter: DeadLetter) -> dict[str, Any]:
 
 def _table(entries: list[tuple[str, DeadLetter]]) -> Table:
     table = Table("id", "when", "job", "task", "starts", "reason")
-    # What is copied into the next command must not be broken.
+    # An id is copied into the next command: it must not be broken.
     table.columns[0].no_wrap = True
     for entry_id, letter in entries:
         when, job = clock_time(letter.at_unix_s), short_id(letter.job_id or "")
@@ -115,5 +115,5 @@ def _message(letter: DeadLetter) -> Text:
 
 
 def _plain(text: str) -> Text:
-    """Show control characters, which a terminal would obey: anybody may have written the message."""
+    """Escape control characters, which a terminal would obey: the message may come from anywhere."""
     return Text("".join(character if character.isprintable() else repr(character)[1:-1] for character in text))

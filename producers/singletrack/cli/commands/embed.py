@@ -10,7 +10,7 @@ from rich.text import Text
 
 from singletrack.cli.context import JsonOption, TimeoutOption, client_of
 from singletrack.cli.output import console, one_line, print_json
-from singletrack.cli.progress import watched
+from singletrack.cli.waiting import watched
 from singletrack_tasks.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -21,9 +21,11 @@ _MOST_COMPARED = 8
 
 def embed(
     context: typer.Context,
-    text: Annotated[list[str] | None, typer.Option(help="A text; may be given often.")] = None,
-    image: Annotated[list[Path] | None, typer.Option(help="An image file; may be given often.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Save the embeddings here, float32, as NumPy's .npy.")] = None,
+    text: Annotated[list[str] | None, typer.Option(help="A text; may be repeated.")] = None,
+    image: Annotated[list[Path] | None, typer.Option(help="An image file; may be repeated.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Save the embeddings to this file, as NumPy's .npy (float32).")
+    ] = None,
     as_json: JsonOption = False,
     timeout_s: TimeoutOption = 120.0,
 ) -> None:

@@ -13,12 +13,14 @@ from singletrack_tasks.errors import InvalidRequest
 
 def events(
     context: typer.Context,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
-    since: Annotated[str | None, typer.Option(help="Begin after this event's id; '$' means now.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new events, until Ctrl-C.")] = False,
+    since: Annotated[str | None, typer.Option(help="Begin after the event with this id; '$' means now.")] = None,
     as_json: JsonOption = False,
-    timeout_s: Annotated[float | None, typer.Option("--timeout-s", help="With --follow: for so many seconds.")] = None,
+    timeout_s: Annotated[
+        float | None, typer.Option("--timeout-s", help="With --follow: stop after this many seconds.")
+    ] = None,
 ) -> None:
-    """List what happened on the track, oldest first, one event a line."""
+    """List the track's events, oldest first, one per line."""
     if timeout_s is not None and not follow:
         raise InvalidRequest("--timeout-s says how long to follow: give --follow as well")
     with client_of(context) as client:

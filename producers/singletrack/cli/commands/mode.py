@@ -7,7 +7,7 @@ import typer
 from singletrack.cli.context import JsonOption, TimeoutOption, client_of
 from singletrack.cli.failure import EXIT_TRANSIENT
 from singletrack.cli.output import console, print_json, print_receipts
-from singletrack.cli.progress import watched
+from singletrack.cli.waiting import watched
 
 
 def mode(
@@ -16,7 +16,7 @@ def mode(
     as_json: JsonOption = False,
     timeout_s: TimeoutOption = 120.0,
 ) -> None:
-    """Change the execution mode, and see what it moved; exit status 75 if a step of it failed."""
+    """Change the execution mode, and show what was moved; exit status 75 if a step failed."""
     with client_of(context) as client:
         result = watched(lambda: client.set_mode(to.upper(), timeout_s=timeout_s))
     if as_json:

@@ -9,7 +9,7 @@ from singletrack.cli.output import console, print_json
 
 
 def ping(context: typer.Context, as_json: JsonOption = False, timeout_s: TimeoutOption = 30.0) -> None:
-    """Take a turn on the GPU and do nothing: the way there and back, queue included."""
+    """Take a turn on the GPU, do nothing with it, and show the time there and back, queue included."""
     with client_of(context) as client:
         began_s = time.perf_counter()
         result = client.ping(timeout_s=timeout_s)

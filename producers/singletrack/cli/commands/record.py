@@ -20,10 +20,13 @@ _SHOWN = 5
 
 def record(
     context: typer.Context,
-    out: Annotated[Path | None, typer.Option(help="Write the recording to this file.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw it as a PNG.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the recording to this file, by default a new one here.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the recording, and write it to this PNG file.")] = None,
     file: Annotated[
-        Path | None, typer.Option(help="Take a recording from a file, and ask no worker.", metavar="RECORDING")
+        Path | None,
+        typer.Option(help="Read a recording from this file instead of asking the worker.", metavar="RECORDING"),
     ] = None,
     as_json: JsonOption = False,
     timeout_s: TimeoutOption = 10.0,
@@ -73,8 +76,8 @@ def _table(recording: Recording) -> Table:
         table.add_row(name, Text(one_line(value)))
     failures = [mark for mark in recording.marks if mark.error]
     for mark in failures[-_SHOWN:]:
-        told = f"{clock_time(mark.at_unix_s)}  {one_line(f'{mark.what}: {mark.error}')}"
-        table.add_row(Text("failure", style="red"), Text(told))
+        line = f"{clock_time(mark.at_unix_s)}  {one_line(f'{mark.what}: {mark.error}')}"
+        table.add_row(Text("failure", style="red"), Text(line))
     return table
 
 

@@ -24,7 +24,7 @@ def status(
     context: typer.Context,
     as_json: JsonOption = False,
     watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Go on showing it, full screen on a terminal, until q or Ctrl-C.")
+        bool, typer.Option("--watch", "-w", help="Keep showing it, full screen on a terminal, until q or Ctrl-C.")
     ] = False,
 ) -> None:
     """Show the GPU, its tenants, the mode and the queue; never waits for the GPU."""
@@ -54,7 +54,7 @@ def _look(read: Callable[[], GPUResourceStatus], console: Console) -> Table | Te
     try:
         return _table(console, read())
     except (NoWorker, RedisUnavailable) as error:
-        # It may come back: that is what somebody who watches wants to see.
+        # It may come back, which a watcher waits for.
         return Text(error.message)
 
 

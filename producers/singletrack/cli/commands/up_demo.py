@@ -44,7 +44,7 @@ def up(
 
 def demo(
     folder: FolderOption = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Stay up after the report, until Ctrl-C.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep running after the report, until Ctrl-C.")] = False,
     flower_port: FlowerPortOption = None,
 ) -> None:
     """Play an agent's short day on a stack of its own, and show how the modes move memory."""

@@ -7,7 +7,7 @@ from singletrack.cli.output import one_line, short_id
 from singletrack_tasks.events import AnyEvent, Degraded, DriftChanged, ModeChanged, Recovered
 from singletrack_tasks.result import StepReceipt
 
-_TOLD_OTHERWISE = {"version", "at_unix_s", "kind", "receipts", "receipt", "drift", "over"}
+_SHOWN_OTHERWISE = {"version", "at_unix_s", "kind", "receipts", "receipt", "drift", "over"}
 
 
 def event_line(event: AnyEvent) -> str:
@@ -24,7 +24,7 @@ def event_details(event: AnyEvent) -> str:
 
 
 def _facts(event: AnyEvent) -> dict[str, Any]:
-    facts = event.model_dump(mode="json", exclude=_TOLD_OTHERWISE)
+    facts = event.model_dump(mode="json", exclude=_SHOWN_OTHERWISE)
     match event:
         case Degraded() | Recovered():
             del facts["reason"]

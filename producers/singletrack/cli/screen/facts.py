@@ -1,4 +1,4 @@
-"""What a status says, in lines of words, the most important first; ages are those at the moment `at_unix_s`."""
+"""A status in lines of words, the most important first; ages are as of `at_unix_s`."""
 
 from datetime import datetime
 
@@ -9,11 +9,11 @@ _NOT_SAID = "unknown"
 
 
 def gpu_name(now: GPUResourceStatus) -> str:
-    """Name the GPU, and say so where it is simulated."""
+    """Name the GPU, and say so if it is simulated."""
     if now.gpu is None:
         return "none: everything runs on the CPU"
-    told = not now.gpu.simulated or "simulated" in now.gpu.name.lower()
-    return one_line(now.gpu.name) if told else f"{one_line(now.gpu.name)} (simulated)"
+    named = not now.gpu.simulated or "simulated" in now.gpu.name.lower()
+    return one_line(now.gpu.name) if named else f"{one_line(now.gpu.name)} (simulated)"
 
 
 def vram_used(now: GPUResourceStatus) -> str:
@@ -24,7 +24,7 @@ def vram_used(now: GPUResourceStatus) -> str:
 
 
 def vlm_lines(now: GPUResourceStatus, at_unix_s: float) -> list[str]:
-    """Tell of the VLM: its state, how long it has been idle, what was learned of it."""
+    """Describe the VLM: its state, how long it has been idle, its learned size and load time."""
     vlm = now.vlm
     size = "" if vlm.vram_mb is None else f", {megabytes(vlm.vram_mb)} of VRAM"
     if vlm.vram_mb is not None and vlm.size_mb is not None and vlm.vram_mb < vlm.size_mb:
@@ -34,7 +34,7 @@ def vlm_lines(now: GPUResourceStatus, at_unix_s: float) -> list[str]:
 
 
 def vlm_rest(now: GPUResourceStatus, at_unix_s: float) -> list[str]:
-    """Say how long the VLM has been idle, and when it will be unloaded; empty where that has no meaning."""
+    """Say how long the VLM has been idle, and when it will be unloaded; empty if it has not been used."""
     vlm = now.vlm
     if now.operation is not None and now.operation.kind == "ask":
         return ["in use"]
@@ -49,7 +49,7 @@ def vlm_rest(now: GPUResourceStatus, at_unix_s: float) -> list[str]:
 
 
 def clip_lines(now: GPUResourceStatus) -> list[str]:
-    """Tell of CLIP: where it is, its processes, what was learned of it."""
+    """Describe CLIP: where it is, its processes, its learned size and move time."""
     clip = now.clip
     if clip.model is None:
         return ["not loaded"]
@@ -62,7 +62,7 @@ def clip_lines(now: GPUResourceStatus) -> list[str]:
 
 
 def operation_lines(now: GPUResourceStatus, at_unix_s: float) -> list[str]:
-    """Tell of the operation in flight: which it is, and what it is at."""
+    """Describe the operation in flight, and its stage."""
     operation = now.operation
     if operation is None:
         return ["none"]
@@ -73,7 +73,7 @@ def operation_lines(now: GPUResourceStatus, at_unix_s: float) -> list[str]:
 
 
 def queue_lines(now: GPUResourceStatus) -> list[str]:
-    """Tell of the queue: how long it is, how long a job would wait, what is the next."""
+    """Describe the queue: its length, the wait of a new job, the next jobs."""
     queue = now.queue
     if queue is None:
         return [_NOT_SAID]
@@ -87,12 +87,12 @@ def queue_lines(now: GPUResourceStatus) -> list[str]:
 
 
 def worker_name(now: GPUResourceStatus) -> str:
-    """Say which worker it is."""
+    """Name the worker: host, pid and release."""
     return f"{one_line(now.worker.host)}:{now.worker.pid}, release {one_line(now.worker.release)}"
 
 
 def lease_line(now: GPUResourceStatus) -> str:
-    """Say which lease the worker has on the track."""
+    """Describe the worker's lease on the track."""
     if now.lease is None:
         return _NOT_SAID
     if not now.lease.token:
@@ -101,21 +101,21 @@ def lease_line(now: GPUResourceStatus) -> str:
 
 
 def drift_line(drift: Drift, at_unix_s: float) -> str:
-    """Say what is on the GPU that is none of ours."""
-    what = "a model that is not ours" if drift.what == "foreign_model" else "VRAM of a stranger"
+    """Describe something foreign on the GPU."""
+    what = "foreign model" if drift.what == "foreign_model" else "foreign VRAM"
     size = "" if drift.vram_mb is None else f", {megabytes(drift.vram_mb)}"
     pid = "" if drift.pid is None else f", pid {drift.pid}"
     return f"{what}: {one_line(drift.name)}{size}{pid}, for {duration(max(0.0, at_unix_s - drift.since_unix_s))}"
 
 
 def error_line(error: LastError) -> str:
-    """Say what failed last, and what was wrong."""
+    """Describe the last error: the operation, its job, what was wrong."""
     job = f" (job {short_id(error.job_id)})" if error.job_id else ""
     return f"{error.kind}{job}: {error.error}: {one_line(error.message)}"
 
 
 def time_of_day(unix_s: float) -> str:
-    """Show a moment of today in this machine's time zone."""
+    """Format the time of day of a Unix time, in this machine's time zone."""
     return datetime.fromtimestamp(unix_s).astimezone().strftime("%H:%M:%S")
 
 

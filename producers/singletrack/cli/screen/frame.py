@@ -1,4 +1,4 @@
-"""The frame of a full screen: borders that are shared by the parts, and lines that fit into it."""
+"""The frame of a full screen: borders that its parts share, and lines cut to fit."""
 
 from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""What somebody who watches a track has seen of it during the last minutes."""
+"""The last ten minutes of a track, as seen by a watcher."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -41,7 +41,7 @@ class WatchHistory:
         return tuple(in_order(self._marks))
 
     def reconstruct(self, events: Sequence[AnyEvent], now: GPUResourceStatus, start_unix_s: float) -> None:
-        """Begin with what these events tell, the newest of which led to the status of now."""
+        """Begin with the history that these events imply; they led to the status of now."""
         known = events[-EVENTS_KEPT:]
         at_unix_s = known[0].at_unix_s if known else start_unix_s
         if len(known) == len(events):
@@ -51,7 +51,7 @@ class WatchHistory:
         self._marks = follow_mode(mode_before(known, now, at_unix_s), known)
 
     def recall(self, recording: Recording) -> None:
-        """Put what the flight recorder saw in place of what was told of that time."""
+        """Replace the history of a recording's time by the recording."""
         if not recording.samples:
             return
         first_unix_s, last_unix_s = recording.samples[0].at_unix_s, recording.samples[-1].at_unix_s

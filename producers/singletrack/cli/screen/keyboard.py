@@ -1,4 +1,4 @@
-"""Single keys from the terminal, without Enter, as long as the screen is full."""
+"""Reads single keys from the terminal, without Enter."""
 
 import os
 import re
@@ -36,11 +36,11 @@ if sys.platform == "win32":
 else:
     import termios
 
-    # What arrows and the like send: their letters are no keys.
+    # Escape sequences, as arrow keys send them: their letters are not keys.
     _SEQUENCE = re.compile(rb"\x1b(\[[0-?]*[ -/]*[@-~]|O.)?")
 
     class Keyboard:
-        """Reads keys while it is entered; the terminal is left as it was. Nothing is read where stdin is none."""
+        """Reads keys while it is entered; the terminal is left as it was. Without a terminal nothing is read."""
 
         def __init__(self) -> None:
             self._there = is_terminal(sys.stdin)
@@ -64,7 +64,7 @@ else:
                 termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, self._before)
 
         def wait(self, seconds: float) -> str:
-            """Wait so long for keys; returns those that were pressed. Raises `EOFError` where the terminal is gone."""
+            """Wait so long for keys; returns those that were pressed. Raises `EOFError` if the terminal is gone."""
             if not self._there:
                 time.sleep(seconds)
                 return ""

@@ -39,8 +39,8 @@ def _rows(now: GPUResourceStatus, *, colour: bool) -> Iterator[tuple[str | Text,
     yield "lease", Text(facts.lease_line(now))
     worker = now.worker
     since = clock_time(worker.started_unix_s)
-    told = f"{one_line(worker.host)}, pid {worker.pid}, release {one_line(worker.release)}, since {since}"
-    yield "worker", Text(told)
+    line = f"{one_line(worker.host)}, pid {worker.pid}, release {one_line(worker.release)}, since {since}"
+    yield "worker", Text(line)
     if now.age_s is not None:
         yield "snapshot", Text(f"{duration(now.age_s)} old")
 
@@ -61,8 +61,8 @@ def _trouble(now: GPUResourceStatus, at_unix_s: float) -> Iterator[tuple[Text, T
     for drift in now.drift:
         yield Text("drift", style="bold yellow"), Text(facts.drift_line(drift, at_unix_s))
     if now.last_error is not None:
-        told = f"{clock_time(now.last_error.at_unix_s)}  {facts.error_line(now.last_error)}"
-        yield Text("last error", style="bold red"), Text(told)
+        line = f"{clock_time(now.last_error.at_unix_s)}  {facts.error_line(now.last_error)}"
+        yield Text("last error", style="bold red"), Text(line)
     if now.dead_letters:
         yield Text("dead letters", style="bold red"), Text(f"{now.dead_letters:,}: see `singletrack dead list`")
 

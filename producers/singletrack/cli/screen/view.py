@@ -1,4 +1,4 @@
-"""The full screen of `singletrack status --watch`: a pure function of what is known, the size and the moment."""
+"""The full screen of `singletrack status --watch`: a pure function of a `View` and the size."""
 
 import textwrap
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ _PROBLEM_ROWS = 3
 # Below the rows: two lines of time, and the mode.
 _AXIS_ROWS = 3
 _RECENT_S = 600
-# A worker tells of itself every second.
+# A worker publishes its status every second.
 _OLD_S = 3.0
 _KIND_STYLES = {
     "mode_changed": "bold",
@@ -41,7 +41,7 @@ _KIND_STYLES = {
 
 @dataclass(frozen=True)
 class View:
-    """What is known of a track: its last status and the history; `problem` tells why there is no status now.
+    """What is known of a track: its last status and the history; `problem` says why there is no status now.
 
     `now_unix_s` is by the clock of the Redis server, like all other times.
     """

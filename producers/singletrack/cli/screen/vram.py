@@ -1,4 +1,4 @@
-"""Who has the memory of the GPU, and how each of them is drawn."""
+"""The GPU's memory by tenant, and how each tenant is drawn."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class Tenant:
     colour: str
 
     def glyph(self, *, colour: bool) -> str:
-        """The character of a cell that is all of this tenant's."""
+        """The character of a cell that is wholly this tenant's."""
         return "█" if colour else self.shade
 
 
@@ -31,13 +31,13 @@ STACK = (OTHER, FOREIGN, CLIP, VLM)
 
 
 def parts(point: Point) -> list[tuple[Tenant, int]]:
-    """Stack what is in use from below (MiB): others, strangers, CLIP, the VLM; never more than is in use."""
+    """Divide the memory in use (MiB) from the bottom up: other, foreign, CLIP, VLM; never more than is in use."""
     parts_mb = share_out(point.used_mb, point.vlm_mb, point.clip_mb, point.foreign_mb)
     return list(zip(STACK, reversed(parts_mb), strict=True))
 
 
 def tenant_at(point: Point, level_mb: float) -> Tenant | None:
-    """Say who has the memory at this height of the stack; None where it is free."""
+    """Find the tenant at this height of the stack; None where memory is free."""
     top_mb = 0
     for tenant, part_mb in parts(point):
         top_mb += part_mb
@@ -59,7 +59,7 @@ def bar(point: Point, total_mb: int, width: int, *, colour: bool) -> Text:
 
 
 def legend(point: Point, total_mb: int, *, colour: bool) -> Text:
-    """Name the tenants with what they have; a stranger only where there is one."""
+    """Name the tenants and their memory; foreign memory only if there is any."""
     line = Text()
     for tenant, part_mb in reversed(parts(point)):
         if part_mb or tenant is not FOREIGN:

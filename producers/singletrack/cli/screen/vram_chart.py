@@ -24,17 +24,17 @@ _MODE_COLOURS = {"AUTOPILOT": CLIP.colour, "RECORDING": VLM.colour, "IDLE": "def
 
 
 def mode_style(mode: str) -> str:
-    """The colour of a mode; red for what is none."""
+    """The colour of a mode; red for anything else."""
     return _MODE_COLOURS.get(mode, "red")
 
 
 def draw(
     timeline: Timeline, *, width: int = 96, height: int = 14, colour: bool = False, clock: bool = False
 ) -> list[Text]:
-    """Draw it, `height` rows of blocks and below them time and modes, at most `width` columns wide.
+    """Draw a timeline: `height` rows of blocks, and below them time and modes, at most `width` columns wide.
 
-    With `colour` the tenants are told apart by their colours and drawn to an eighth of a row, without by shades. The
-    ticks are seconds since the start, with `clock` times of the day.
+    With `colour` the tenants differ in colour and are drawn to an eighth of a row, without it they differ in shade.
+    The ticks are seconds since the start, with `clock` times of the day.
     """
     count = columns(width)
     seen = [max(points, key=_height) for points in _buckets(timeline, count)]
@@ -52,12 +52,12 @@ def work_lane(timeline: Timeline, width: int) -> Text:
 
 
 def columns(width: int) -> int:
-    """How many columns of a drawing show a moment each."""
+    """How many columns of a drawing this wide show memory."""
     return max(1, width - _AXIS_WIDTH - 1)
 
 
 def shades() -> Text:
-    """Say which shade is whose, for a drawing without a legend of its own."""
+    """A legend of the shades, for a drawing without one of its own."""
     line = Text(" " * _AXIS_WIDTH)
     for tenant in (VLM, CLIP, OTHER):
         line.append(tenant.shade * 2, style=tenant.colour)
@@ -97,7 +97,7 @@ def _row(total_mb: int, seen: Sequence[Point], changes: dict[int, str], row: int
         glyph, style = draw_cell(point, row * step_mb, step_mb)
         free = glyph == " " and column in changes
         cells.append(("┊", mode_style(changes[column])) if free else (glyph, style))
-    # One piece a style: a terminal is told of a style as often as there are pieces.
+    # One piece for a run of one style: every piece sends its style to the terminal.
     for style, run in groupby(cells, key=itemgetter(1)):
         line.append("".join(glyph for glyph, _ in run), style=f"not dim {style}")
     return line

@@ -16,7 +16,7 @@ from singletrack.cli.output import has_colours
 from singletrack.cli.screen.history import WatchHistory
 from singletrack.cli.screen.keyboard import Keyboard
 from singletrack.cli.screen.view import View, screen
-from singletrack.event_tail import EventTail
+from singletrack.reading.event_tail import EventTail
 from singletrack_tasks.errors import NoWorker, RedisUnavailable, SingletrackError
 from singletrack_tasks.recording import KEPT_S
 from singletrack_tasks.status import GPUResourceStatus
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from singletrack.client import Client
 
 EVERY_S = 0.5
-# A look at a Redis that does not answer takes longer than anybody waits for the end of a program.
+# A look at a Redis that does not answer takes longer than a user waits for a program to end.
 _END_WAIT_S = 1.0
 _RECORD_TIMEOUT_S = 2.0
 _log = logging.getLogger(__name__)
 
 
 def fill_screen(client: "Client", console: Console) -> None:
-    """Fill the terminal until q or Ctrl-C, drawn anew twice a second, and leave it as it was."""
+    """Fill the terminal until q or Ctrl-C, redrawn twice a second, and leave it as it was."""
     try:
         with (
             ended_by_signals(),
@@ -45,7 +45,7 @@ def fill_screen(client: "Client", console: Console) -> None:
                 if "q" in keyboard.wait(EVERY_S).lower():
                     return
     except (KeyboardInterrupt, EOFError):
-        # Ctrl-C, a signal and the end of the terminal are ways to end it like any other.
+        # Ctrl-C, a signal and the end of the terminal end it like q.
         return
 
 
@@ -64,8 +64,8 @@ class Watcher(AbstractContextManager["Watcher"]):
         self._client = client
         self._history = WatchHistory()
         self._view = View(client.track, time.time())
-        self._tail = EventTail(client, after=f"{int((time.time() - KEPT_S) * 1000)}-0")
-        # What the clock of the Redis server is ahead of ours.
+        self._tail = EventTail(client.events, after=f"{int((time.time() - KEPT_S) * 1000)}-0")
+        # How far the clock of the Redis server is ahead of ours.
         self._ahead_s = 0.0
         self._failure: Exception | None = None
         self._ended = threading.Event()
@@ -82,7 +82,7 @@ class Watcher(AbstractContextManager["Watcher"]):
         self._thread.join(_END_WAIT_S)
 
     def view(self) -> View:
-        """Give what is known now; raises what ended the looking."""
+        """Return what is known now; raises the error that ended the thread."""
         if self._failure is not None:
             raise self._failure
         return replace(self._view, now_unix_s=self._now_unix_s())
@@ -125,7 +125,7 @@ class Watcher(AbstractContextManager["Watcher"]):
         self._history.happened(events)
 
     def recall(self) -> None:
-        """Ask for what the flight recorder has of the last minutes; without it the history is what events tell."""
+        """Ask for the flight recording of the last ten minutes; without it the history is that of the events."""
         try:
             recording = self._client.record(timeout_s=_RECORD_TIMEOUT_S)
         except SingletrackError as error:
@@ -143,7 +143,7 @@ class Watcher(AbstractContextManager["Watcher"]):
                     recalled = True
                 self._ended.wait(EVERY_S)
         except Exception as error:
-            # Told by the thread that draws.
+            # Raised by the thread that draws.
             self._failure = error
 
     def _now_unix_s(self) -> float:

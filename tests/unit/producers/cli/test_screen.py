@@ -109,7 +109,7 @@ def test_what_needs_attention(size: tuple[int, int]) -> None:
     )
     text = "\n".join(drawn(view(status=now), size))
     assert "! degraded vlm_partly_on_cpu: slow" in text
-    assert "! drift VRAM of a stranger: game, 400 MB" in text
+    assert "! drift foreign VRAM: game, 400 MB" in text
     if size == SIZES[0]:
         assert "attention" in text
         assert "2 more" in text

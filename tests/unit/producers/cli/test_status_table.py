@@ -63,7 +63,7 @@ def test_everything_is_told() -> None:
         "12 waiting, the oldest for 4.1 s a job sent now waits about 1 min 35 s next: ask, mode RECORDING, ...",
         "lease token 17, since",
         "degraded vlm_partly_on_cpu: a part of it (since ",
-        "drift VRAM of a stranger: game, 400 MB, pid 7, for 1 min 00 s",
+        "drift foreign VRAM: game, 400 MB, pid 7, for 1 min 00 s",
         "ask (job 01234567): OllamaUnreachable: no",
         "dead letters 3: see `singletrack dead list`",
         "worker host, pid 1, release 0, since",

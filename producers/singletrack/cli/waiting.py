@@ -1,4 +1,4 @@
-"""What somebody who waits for a job sees on a terminal: why it waits, and how far it is."""
+"""What a terminal shows while a job is waited for: why it waits, and how far it is."""
 
 import sys
 from collections import Counter
@@ -34,7 +34,7 @@ _STAGES: dict[str, str] = {
 
 
 def watched(call: Callable[[], T]) -> T:
-    """Run a call, and show on stderr how far the job is that it sent; plainly run it where that is no terminal."""
+    """Run a call, and show its job's progress on stderr if that is a terminal."""
     if not is_terminal(sys.stderr):
         return call()
     jobs = Scope()
@@ -45,7 +45,7 @@ def watched(call: Callable[[], T]) -> T:
         future = pool.submit(context.run, call)
         try:
             while not wait([future], LOOK_EVERY_S).done:
-                show(shown, jobs)
+                show_progress(shown, jobs)
         except KeyboardInterrupt:
             jobs.cancel()
             raise
@@ -53,7 +53,7 @@ def watched(call: Callable[[], T]) -> T:
 
 
 def watched_until_first(stream: "AnswerStream[Any]") -> "Iterator[Piece]":
-    """Give the pieces of an answer, and show on stderr how far its job is until the first of them comes."""
+    """Yield the pieces of an answer, and show its job's progress on stderr until the first one comes."""
     first = _first_pieces(stream) if is_terminal(sys.stderr) else []
     yield from first
     yield from stream
@@ -64,28 +64,28 @@ def _first_pieces(stream: "AnswerStream[Any]") -> "list[Piece]":
     jobs.add(stream.job)
     pieces: list[Piece] = []
     with Console(stderr=True).status("sending") as shown:
-        show(shown, jobs)
+        show_progress(shown, jobs)
         while stream.wait() and not (pieces := list(stream.taken())):
-            show(shown, jobs)
+            show_progress(shown, jobs)
     return pieces
 
 
-def show(shown: Status, jobs: Scope) -> None:
-    """Show how far the newest job is; what cannot be seen at the moment is left as it was."""
+def show_progress(shown: Status, jobs: Scope) -> None:
+    """Show the newest job's progress; what is shown stays if that cannot be read."""
     job = jobs.newest
     if job is None:
         return
     try:
         text = progress_line(job.progress)
     except SingletrackError:
-        # The call itself meets the same trouble, and tells of it.
+        # The call itself meets the same trouble, and raises it.
         return
     if text:
         shown.update(Text(text))
 
 
 def progress_line(progress: "Progress") -> str:
-    """Say in one line where a job is; empty for one that is not on its way any more."""
+    """Say in one line how far a job is; '' if that is not known."""
     if progress.operation is not None:
         return _at_work(progress.operation, progress.stage_s)
     if progress.place is None:

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from singletrack.answer_stream import Piece
 from singletrack.cli.app import app
 from singletrack.cli.commands.ask import _print_pieces
-from singletrack.cli.progress import progress_line
+from singletrack.cli.waiting import progress_line
 from singletrack.reading.progress import Progress
 from singletrack_tasks.errors import JobCancelled
 from singletrack_tasks.status import Stage

@@ -1,0 +1,82 @@
+"""Questions to the VLM, as an agent puts them and as they are sent."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from pydantic import BaseModel
+from pydantic.errors import PydanticInvalidForJsonSchema
+
+from singletrack.wire.limits import DEFAULT_TIMEOUT_S
+from singletrack_tasks.errors import ImageTooLarge, InvalidSchema
+from singletrack_tasks.payload.images import ImageLike, to_file_bytes
+from singletrack_tasks.schema import JsonSchema, check_schema
+from singletrack_tasks.vlm import Ask, VlmOptions
+
+MAX_TOTAL_BYTES = 256 * 1024 * 1024
+
+Images = Iterable[ImageLike]
+SchemaLike = JsonSchema | type[BaseModel]
+OptionsLike = VlmOptions | Mapping[str, Any]
+
+
+class AskKeywords(TypedDict, total=False):
+    """The keywords that every question takes; their defaults are those of `Question`.
+
+    `options` say how the VLM answers: `VlmOptions`, or a dict of its fields. `model` None means the model that the
+    track serves. `timeout_s` is the job's deadline in seconds, at most a day.
+    """
+
+    options: OptionsLike | None
+    model: str | None
+    timeout_s: float
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question as an agent puts it, unchecked; an unknown keyword is a `TypeError`."""
+
+    prompt: str
+    images: Images
+    schema: SchemaLike | None
+    options: OptionsLike | None = None
+    model: str | None = None
+    timeout_s: float = DEFAULT_TIMEOUT_S
+
+    def request(self, *, stream: bool = False) -> Ask:
+        """Build the request, without its images; raises `InvalidSchema` or `InvalidRequest`."""
+        return Ask.build(
+            prompt=self.prompt,
+            json_schema=None if self.schema is None else _json_schema(self.schema),
+            options=_options(self.options),
+            model=self.model,
+            stream=stream,
+        )
+
+
+def file_payloads(images: Sequence[ImageLike]) -> list[bytes]:
+    """Read images as checked files; raises `InvalidImage`, or `ImageTooLarge` for more than 256 MiB in all."""
+    payloads, total = [], 0
+    for image in images:
+        payloads.append(to_file_bytes(image))
+        total += len(payloads[-1])
+        if total > MAX_TOTAL_BYTES:
+            raise ImageTooLarge(
+                f"the images have more than {MAX_TOTAL_BYTES} bytes in all: send fewer in one request",
+            )
+    return payloads
+
+
+def _json_schema(schema: SchemaLike) -> JsonSchema:
+    if not (isinstance(schema, type) and issubclass(schema, BaseModel)):
+        return check_schema(schema)
+    try:
+        return check_schema(schema.model_json_schema())
+    except PydanticInvalidForJsonSchema as error:
+        raise InvalidSchema(f"{schema.__name__} cannot be expressed as a JSON schema: {error}") from error
+
+
+def _options(options: OptionsLike | None) -> VlmOptions:
+    if isinstance(options, VlmOptions):
+        return options
+    return VlmOptions() if options is None else VlmOptions.parse(dict(options))
