@@ -134,7 +134,7 @@ class GPUResourceManager:
 
     def glance(self) -> GPUResourceStatus:
         """Take a snapshot likewise, without emitting events: a mere reader must not wait for Redis."""
-        return self._snapshots.take(tell=False)
+        return self._snapshots.take(emit=False)
 
     def sample(self, processes: tuple[GpuProcess, ...]) -> Sample:
         """Take a sample for the flight recorder likewise; `processes` are those on the GPU."""
