@@ -1,1 +1,1 @@
-"""The contract of Singletrack: everything that may travel on the queue of a GPU, and nothing else."""
+"""The Singletrack contract: everything that may travel on a GPU's queue, and nothing else."""

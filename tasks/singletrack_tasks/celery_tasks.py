@@ -1,4 +1,4 @@
-"""The Celery tasks of the contract, made of the list of requests; a worker registers them, a client does not."""
+"""The contract's Celery tasks, generated from the list of requests; a worker registers them, a client does not."""
 
 import logging
 from collections.abc import Callable
@@ -22,13 +22,13 @@ class Gpu(Protocol):
     """One GPU: each operation waits for its turn, and only one runs at a time."""
 
     def run(self, request: Request[R], job: JobRef) -> R:
-        """Do what is asked."""
+        """Run the requested operation and return its result."""
 
 
 class TaskReturn:
-    """A result on its way to the caller, which logs and Flower show as its summary and nothing else.
+    """A result on its way to the caller; logs and Flower show only its summary.
 
-    It is no dict, since Celery shows what is in a dict whatever the dict says of itself.
+    It is not a dict: Celery prints a dict's contents, even if a subclass overrides `__repr__`.
     """
 
     __slots__ = ("_data", "_summary")
@@ -38,7 +38,7 @@ class TaskReturn:
         self._summary = result.summary
 
     def __json__(self) -> dict[str, Any]:
-        """Give the result as a JSON object; kombu's encoder asks for it."""
+        """Return the result as a JSON object; kombu's encoder calls this."""
         return self._data
 
     def __repr__(self) -> str:
@@ -46,25 +46,25 @@ class TaskReturn:
 
 
 def register(app: Celery, gpu: Callable[[], Gpu | None]) -> None:
-    """Register a task for each request with an app; `gpu` gives the GPU that they run on, None while there is none."""
+    """Register one task per request with an app; `gpu` returns the GPU to run on, or None while there is none."""
     for request in REQUESTS:
         register_one(app, request, gpu)
 
 
 def register_one(app: Celery, kind: type[Request[Any]], gpu: Callable[[], Gpu | None]) -> None:
-    """Register the task of one request, under its wire name.
+    """Register the task for one request under its wire name.
 
-    Typed errors are answers to the caller: Celery logs them in a line. Every other exception is a defect of the
-    worker: it is logged with its traceback, and reaches the caller as `WorkerFailure`.
+    Typed errors are answers to the caller, and Celery logs them in one line. Any other exception is a defect in the
+    worker: it is logged with its traceback and reaches the caller as `WorkerFailure`.
     """
 
     def run(self: "Task[Any, Any]", *args: Any, **kwargs: Any) -> TaskReturn:
         try:
-            there = _there(gpu())
+            available = _require_gpu(gpu())
             request = kind.parse(_one_request(args, kwargs))
-            return TaskReturn(there.run(request, JobRef(self.request.id or "")))
+            return TaskReturn(available.run(request, JobRef(self.request.id or "")))
         except SingletrackError as error:
-            # Flower shows tracebacks with all causes, and a cause may quote what was asked or answered.
+            # Flower shows tracebacks with all causes, and a cause may quote the request or the answer.
             raise error from None
         except Exception as error:
             _log.exception("%s failed", kind.TASK)
@@ -75,26 +75,26 @@ def register_one(app: Celery, kind: type[Request[Any]], gpu: Callable[[], Gpu | 
             ) from error
 
     run.__doc__ = kind.__doc__
-    # Not shared: Celery would register it with every other app of the process as well.
+    # Not shared, or Celery would also register it with every other app in the process.
     app.task(name=kind.TASK, bind=True, throws=(SingletrackError,), shared=False)(run)
 
 
-def _there(gpu: Gpu | None) -> Gpu:
-    """Return the GPU; raises `NotInWorker` anywhere but in a running worker."""
+def _require_gpu(gpu: Gpu | None) -> Gpu:
+    """Return the GPU; raises `NotInWorker` outside a running worker."""
     if gpu is None:
         raise NotInWorker(
-            "this task runs on a GPU worker, and this process is none. Start one with `singletrack up` or "
+            "this task runs only in a GPU worker, and this process is not one. Start one with `singletrack up` or "
             "`celery -A singletrack_worker worker`, and call it through `singletrack.Client`."
         )
     return gpu
 
 
 def _one_request(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return the one argument of a task's message; raises `InvalidRequest` for any other."""
+    """Return the `request` argument of a task's message; raises `InvalidRequest` for any other arguments."""
     if args or kwargs.keys() != {"request"}:
         raise InvalidRequest(
-            f"this task takes one keyword argument, `request`, a JSON object; it was sent {len(args)} positional ones "
-            f"and {sorted(kwargs)}"
+            f"this task takes one keyword argument, `request`, a JSON object; it got {len(args)} positional arguments "
+            f"and the keywords {sorted(kwargs)}"
         )
     request: dict[str, Any] = kwargs["request"]
     return request

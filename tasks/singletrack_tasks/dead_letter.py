@@ -1,4 +1,4 @@
-"""What is kept of a message that is not run, or not run again."""
+"""Dead letters: records of messages that are not run, or not run again."""
 
 import base64
 from typing import Literal, Self
@@ -10,16 +10,16 @@ from singletrack_tasks.message import Message
 PAYLOAD_MAX_BYTES = 64 * 1024
 TEXT_MAX_CHARS = 1000
 
-# `unreadable`: no message of the contract. `worn_out`: begun as often as it may be, never ended: it kills its worker.
+# `unreadable`: does not match the contract. `worn_out`: started as often as allowed, never ended: it kills its worker.
 DeadCode = Literal["unreadable", "worn_out"]
 
 
 class DeadLetter(Message):
-    """A message that was put aside, with the reason.
+    """A message that was set aside, with the reason.
 
-    `payload` is what lay on the queue, in base64, cut after `PAYLOAD_MAX_BYTES` bytes (`cut` tells); `job_id` and
-    `task` are None where it has none that can be read. `starts` is how often it was begun, `at_unix_s` when it was put
-    aside, by the clock of the Redis server.
+    `payload` is the message as it was queued, in base64, cut after `PAYLOAD_MAX_BYTES` bytes (`cut` says whether it
+    was). `job_id` and `task` are None if they cannot be read from it. `starts` is how often it was started, `at_unix_s`
+    when it was set aside, by the Redis server's clock.
     """
 
     code: DeadCode
@@ -45,7 +45,7 @@ class DeadLetter(Message):
         task: str | None = None,
         starts: int = 0,
     ) -> Self:
-        """Describe a message."""
+        """Make the dead letter of a message, given its raw bytes."""
         return cls(
             code=code,
             reason=_writable(reason),
@@ -59,10 +59,10 @@ class DeadLetter(Message):
         )
 
     def raw(self) -> bytes:
-        """Give the message as it lay on the queue, as far as it was kept."""
+        """Return the message as it was queued, as far as it was kept."""
         return base64.b64decode(self.payload)
 
 
 def _writable(text: str) -> str:
-    """Give what can be written of a text, since what comes from a message may hold half a character."""
+    """Shorten a text and replace what UTF-8 cannot encode: a message may contain lone surrogates."""
     return text[:TEXT_MAX_CHARS].encode("utf-8", "replace").decode("utf-8")

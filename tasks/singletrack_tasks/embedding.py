@@ -1,4 +1,4 @@
-"""Embeddings of images and texts, and where CLIP is that makes them."""
+"""Embeddings of images and texts, and the device that CLIP is on."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS)]
 
 
 class EmbeddingResult(OperationResult):
-    """Embeddings of unit length, one a row in the order of the inputs, and the device that made them."""
+    """Unit-length embeddings, one per row in input order, and the device that computed them."""
 
     vectors: Vectors
     device: str
@@ -25,12 +25,12 @@ class EmbeddingResult(OperationResult):
 
     @property
     def done(self) -> str:
-        """The shape of the vectors, and the device that made them."""
+        """The shape of the vectors, and the device that computed them."""
         return f"{self.vectors.rows} x {self.vectors.dimension} on {self.device}"
 
 
 class EmbedImages(Request[EmbeddingResult], task="gpu.embed.images", kind="embed_images"):
-    """Images to embed, 1 to 256; `fingerprint` names the CLIP that blobs of prepared pixels were made for."""
+    """Images to embed, 1 to 256; `fingerprint` names the CLIP model that prepared pixels were made for."""
 
     images: tuple[Blob, ...] = Field(min_length=1, max_length=MAX_INPUTS)
     fingerprint: str | None = None
@@ -53,7 +53,7 @@ class EmbedTexts(Request[EmbeddingResult], task="gpu.embed.texts", kind="embed_t
 
 
 class FindClipResult(OperationResult):
-    """The device, `cpu` or `cuda:n`, as the encoder process read it off its weights."""
+    """CLIP's device, `cpu` or `cuda:n`, as the encoder process read it from its weights."""
 
     device: str
 
@@ -64,4 +64,4 @@ class FindClipResult(OperationResult):
 
 
 class FindClip(Request[FindClipResult], task="gpu.clip.device", kind="find_clip"):
-    """Ask the encoder that serves which device its weights are on."""
+    """Ask the active encoder which device its weights are on."""

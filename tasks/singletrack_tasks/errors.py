@@ -1,8 +1,8 @@
-"""The one tree of errors, each of which says what to do and arrives at the caller as itself.
+"""The error hierarchy: each error says what to do and reaches the caller as its own type.
 
-An error is *transient* (worth another try as it is), *permanent* (the request or the set-up must change)
+An error is *transient* (worth retrying unchanged), *permanent* (the request or the setup must change)
 or *capacity* (try later; the figures are in `details`). `args` is always `(message, details)`, both JSON:
-that is how Celery's result backend carries an exception and builds it again at the caller.
+that is how Celery's result backend transports an exception and rebuilds it for the caller.
 """
 
 from collections.abc import Mapping
@@ -35,45 +35,45 @@ class SingletrackError(Exception):
         return self.message
 
     def __repr__(self) -> str:
-        # What logs and Flower show: the details may hold a model's answer.
+        # For logs and Flower, so without the details: they may hold a model's answer.
         shown = self.message if len(self.message) <= _SHOWN_CHARS else f"{self.message[:_SHOWN_CHARS]}..."
         return f"{type(self).__name__}({shown!r})"
 
 
 class TransientError(SingletrackError):
-    """Something that may well work at the next try."""
+    """A failure that a retry may well fix."""
 
     kind: ClassVar[ErrorKind] = "transient"
 
 
 class PermanentError(SingletrackError):
-    """Something that stays wrong until the request or the set-up is changed."""
+    """A failure that recurs until the request or the setup is changed."""
 
 
 class CapacityError(SingletrackError):
-    """Something that needs more than there is at the moment; the figures are in `details`."""
+    """An operation that needs more than is currently available; the figures are in `details`."""
 
     kind: ClassVar[ErrorKind] = "capacity"
 
 
 class InvalidRequest(PermanentError, ValueError):
-    """A request that cannot be meant as it was written."""
+    """A request that is not valid as written."""
 
 
 class UnsupportedVersion(InvalidRequest):
-    """A message of a version that this side does not know."""
+    """A message of a version that this side does not support."""
 
 
 class InvalidImage(InvalidRequest):
-    """Bytes, a file or an array that is not an image, is cut short, or is not of a supported kind."""
+    """Bytes, a file or an array that is not an image, is truncated, or is in an unsupported format."""
 
 
 class ImageTooLarge(InvalidImage):
-    """An image of more pixels or bytes than are accepted."""
+    """An image with more pixels or bytes than are accepted."""
 
 
 class InvalidSchema(InvalidRequest):
-    """A JSON schema that is none."""
+    """Not a valid JSON schema."""
 
 
 class UnknownModel(InvalidRequest):
@@ -85,28 +85,28 @@ class InvalidConfiguration(PermanentError, ValueError):
 
 
 class NotInWorker(PermanentError, RuntimeError):
-    """A task body that was called where there is no GPU manager."""
+    """A task body called in a process without a GPU manager."""
 
 
 class AnswerOutsideSchema(PermanentError):
-    """A model that answered outside the schema twice; `details["raw_text"]` is its last answer."""
+    """A model whose answers violated the schema twice; `details["raw_text"]` is its last answer."""
 
     @property
     def raw_text(self) -> str:
-        """The model's last answer, as it came."""
+        """The model's last answer, verbatim."""
         return str(self.details.get("raw_text", ""))
 
 
 class AnswerTimeout(PermanentError, TimeoutError):
-    """A VLM that was still answering when the worker's limit for an answer was up."""
+    """A VLM that was still answering when the worker's answer time-out expired."""
 
 
 class DeadlinePassed(PermanentError, TimeoutError):
-    """A job whose caller no longer waits: it was not started, or was broken off."""
+    """A job whose deadline passed: it was not started, or was broken off."""
 
 
 class EventsLost(PermanentError):
-    """Events to go on from that are no longer kept; `details` has the id of the `oldest` that is."""
+    """A position in the events that is no longer kept; `details` has the id of the `oldest` event that is."""
 
 
 class JobCancelled(PermanentError):
@@ -114,7 +114,7 @@ class JobCancelled(PermanentError):
 
 
 class DeadLettered(PermanentError):
-    """A job that was put aside instead of being tried again; `details` say why, and how often it was begun."""
+    """A job that was set aside instead of being retried; `details` has the reason and how often it was started."""
 
 
 class ModelMissing(PermanentError):
@@ -126,7 +126,7 @@ class ClipUnavailable(PermanentError):
 
 
 class WorkerFailure(PermanentError):
-    """An exception in the worker that it did not expect: a defect, with its type and text."""
+    """An unexpected exception in the worker: a defect, with its type and text."""
 
 
 class NoWorker(TransientError, TimeoutError):
@@ -134,7 +134,7 @@ class NoWorker(TransientError, TimeoutError):
 
 
 class RedisUnavailable(TransientError, ConnectionError):
-    """The Redis server does not answer, or not to us."""
+    """The Redis server does not answer, or refuses this client."""
 
 
 class BlobMissing(TransientError):
@@ -146,31 +146,31 @@ class OllamaUnreachable(TransientError, ConnectionError):
 
 
 class OllamaFailure(TransientError):
-    """An Ollama server that answered with an error or with something that is no answer."""
+    """An Ollama server that answered with an error or with something unusable."""
 
 
 class VlmLoadFailed(TransientError):
-    """A VLM that was not loaded, whatever was tried."""
+    """A VLM that could not be loaded in any of the attempts."""
 
 
 class VlmUnloadFailed(TransientError):
-    """A VLM that is still listed after it was asked to go."""
+    """A model that is still listed after it was asked to unload."""
 
 
 class VramNotReleased(TransientError):
-    """VRAM that is still taken although its tenant is gone; the driver's figures are in `details`."""
+    """VRAM that is still in use although its tenant is gone; the driver's figures are in `details`."""
 
 
 class EncoderFailure(TransientError):
-    """An encoder process that died, overran its time-out, or answered with an error."""
+    """An encoder process that died, timed out, or answered with an error."""
 
 
 class MigrationFailed(TransientError):
-    """A CLIP migration that did not come about; CLIP works where it was."""
+    """A CLIP migration that failed; CLIP keeps running where it was."""
 
 
 class QueueFull(CapacityError):
-    """A queue, or its payloads, that would grow past the track's limits; the figures are in `details`."""
+    """A queue, or its payloads, that would exceed the track's limits; the figures are in `details`."""
 
 
 class NotEnoughVram(CapacityError):
@@ -181,6 +181,6 @@ class NotEnoughVram(CapacityError):
         """Build the error from the figures, all in MiB."""
         return cls(
             f"{what} needs {needed_mb} MB of VRAM; {free_mb} MB are free and {freeable_mb} MB more could be "
-            f"freed, of {total_mb} MB in all. Choose a smaller model, or end what else uses the GPU.",
+            f"freed, of {total_mb} MB in all. Choose a smaller model, or stop other programs on the GPU.",
             {"needed_mb": needed_mb, "free_mb": free_mb, "freeable_mb": freeable_mb, "total_mb": total_mb},
         )

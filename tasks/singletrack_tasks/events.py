@@ -1,4 +1,4 @@
-"""What happened: the events of one track, kept in a bounded Redis stream."""
+"""The events of one track, kept in a bounded Redis stream."""
 
 from typing import Annotated, Any, Literal
 
@@ -11,7 +11,7 @@ from singletrack_tasks.status import Drift, ExecutionMode
 
 
 class Event(Message):
-    """One thing that happened at `at_unix_s` (Unix time, seconds); `job_id` names the job that caused it."""
+    """Something that happened at `at_unix_s` (Unix time, seconds); `job_id` names the job that caused it."""
 
     at_unix_s: float
     job_id: str | None = None
@@ -27,7 +27,7 @@ class ResourceChanged(Event):
 
 
 class ModeChanged(Event):
-    """The execution mode changed; the receipts tell what was moved."""
+    """The execution mode changed; the receipts list the steps taken."""
 
     kind: Literal["mode_changed"] = "mode_changed"
     before: ExecutionMode
@@ -36,7 +36,7 @@ class ModeChanged(Event):
 
 
 class IdleUnload(Event):
-    """The VLM was unloaded since nobody had asked it anything for `idle_s` seconds."""
+    """The VLM was unloaded after it had been idle for `idle_s` seconds."""
 
     kind: Literal["idle_unload"] = "idle_unload"
     model: str
@@ -61,7 +61,7 @@ class VlmUnloaded(Event):
 
 
 class ClipMigrated(Event):
-    """CLIP serves from another device now."""
+    """CLIP moved to another device."""
 
     kind: Literal["clip_migrated"] = "clip_migrated"
     before: str
@@ -77,14 +77,14 @@ class Degraded(Event):
 
 
 class Recovered(Event):
-    """A reason for degraded mode went away."""
+    """A reason for degraded mode cleared."""
 
     kind: Literal["recovered"] = "recovered"
     reason: Degradation
 
 
 class DriftChanged(Event):
-    """Something that is none of ours came to the GPU, or, with `over`, went away."""
+    """Something that is not ours appeared on the GPU or, with `over`, disappeared."""
 
     kind: Literal["drift"] = "drift"
     drift: Drift
@@ -92,7 +92,7 @@ class DriftChanged(Event):
 
 
 class TaskDead(Event):
-    """A message was put aside instead of being run (again), as a dead letter with this reason."""
+    """A message was set aside as a dead letter, with this reason, instead of being run (again)."""
 
     kind: Literal["task_dead"] = "task_dead"
     code: DeadCode
@@ -136,7 +136,7 @@ _ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 
 
 def parse_event(data: str | bytes | dict[str, Any]) -> AnyEvent:
-    """Read an event from JSON; raises `pydantic.ValidationError` for one of an unknown kind."""
+    """Read an event from JSON; raises `pydantic.ValidationError` if it is malformed or of an unknown kind."""
     if isinstance(data, dict):
         return _ADAPTER.validate_python(data)
     return _ADAPTER.validate_json(data)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from singletrack_tasks.errors import InvalidConfiguration
 
 BLOB_TTL_S = 900
-# A payload lives at most as long as a job may wait, and a margin.
+# A payload lives at most as long as a job may wait, plus a margin.
 PAYLOADS_TTL_S = 25 * 3600
 VECTOR_TTL_S = 24 * 3600
 CANCEL_TTL_S = 3600
@@ -24,7 +24,7 @@ ANSWER_TTL_S = 900
 # Pieces of an answer: more than an answer can have tokens.
 ANSWER_MAX = 40_000
 RECORDING_TTL_S = 120
-# What a track takes where its worker has not said otherwise in the hash of limits: messages, and bytes of payloads.
+# A track's limits, in messages and in payload bytes, unless its worker has set others in the hash of limits.
 QUEUE_MAX = 10_000
 PAYLOAD_BYTES_MAX = 1024**3
 
@@ -47,26 +47,26 @@ TABLE = (
     KeySpec("vector:{fingerprint}:{sha256}", "one embedding, float32", f"{VECTOR_TTL_S} s", "worker"),
     KeySpec("cancel:{job}", "a job that its caller gave up", f"{CANCEL_TTL_S} s", "client"),
     KeySpec("status", "the last status snapshot, JSON", f"{STATUS_TTL_S} s", "worker"),
-    KeySpec("state", "mode, last use of the VLM, footprints, durations: a hash", f"{STATE_TTL_S} s", "worker"),
+    KeySpec("state", "mode, last use of the VLM, footprints, durations; a hash", f"{STATE_TTL_S} s", "worker"),
     KeySpec("events", "the event stream", f"{EVENTS_MAX} entries, {EVENTS_TTL_S} s", "worker"),
     KeySpec("lease", "who serves the track, JSON", f"{LEASE_TTL_S} s", "worker"),
     KeySpec("fence", "the newest token, which only grows", f"{STATE_TTL_S} s", "worker"),
     KeySpec("holders", "the tokens whose holders may have taken messages, by time", f"{STATE_TTL_S} s", "worker"),
-    KeySpec("taken:{token}", "messages that the holder of a token took, a list", "gone when empty", "worker"),
-    KeySpec("starts:{job}", "the beginnings of a job, a set", f"{STARTS_TTL_S} s", "worker"),
+    KeySpec("taken:{token}", "messages that the holder of a token took, a list", "deleted when empty", "worker"),
+    KeySpec("starts:{job}", "the starts of a job, a set", f"{STARTS_TTL_S} s", "worker"),
     KeySpec("dead", "the dead letters, a stream", f"{DEAD_MAX} entries, {DEAD_TTL_S} s", "worker"),
-    KeySpec("limits", "what the queue and the payloads may take: a hash", f"{STATE_TTL_S} s", "worker"),
-    KeySpec("payloads", "the payloads there are, by the time they go", f"{PAYLOADS_TTL_S} s", "client"),
-    KeySpec("payload-bytes", "what they take together", f"{PAYLOADS_TTL_S} s", "client"),
+    KeySpec("limits", "the limits of the queue and the payloads, a hash", f"{STATE_TTL_S} s", "worker"),
+    KeySpec("payloads", "the index of payloads, by expiry time", f"{PAYLOADS_TTL_S} s", "client"),
+    KeySpec("payload-bytes", "the total size of the payloads", f"{PAYLOADS_TTL_S} s", "client"),
     KeySpec(
-        "answer:{job}", "an answer as it is written, a stream", f"{ANSWER_MAX} entries, {ANSWER_TTL_S} s", "worker"
+        "answer:{job}", "an answer as it is generated, a stream", f"{ANSWER_MAX} entries, {ANSWER_TTL_S} s", "worker"
     ),
     KeySpec(
         "recording:{request}", "the last minutes of the GPU, gzipped JSON as base64", f"{RECORDING_TTL_S} s", "worker"
     ),
     KeySpec("celery-task-meta-{job}", "a job's result", f"{RESULT_TTL_S} s", "worker"),
-    KeySpec(QUEUE, "the queue, a list", "gone when empty", "client"),
-    KeySpec("_kombu.binding*", "the queues there are", "one entry a queue", "Celery"),
+    KeySpec(QUEUE, "the queue, a list", "deleted when empty", "client"),
+    KeySpec("_kombu.binding*", "the existing queues", "one entry a queue", "Celery"),
     KeySpec("*.pidbox", "remote control", "10 s", "Celery"),
 )
 
@@ -80,12 +80,12 @@ class Keys:
     def __post_init__(self) -> None:
         if not _TRACK.fullmatch(self.track):
             raise InvalidConfiguration(
-                f"{self.track!r} is no name for a track: use 1 to 32 of a-z, 0-9 and '-', for example 'gpu0'"
+                f"{self.track!r} is not a valid track name: use 1 to 32 of a-z, 0-9 and '-', for example 'gpu0'"
             )
 
     @property
     def prefix(self) -> str:
-        """What every key of the track begins with, those of Celery included."""
+        """The prefix of every key of the track, Celery's included."""
         return f"singletrack:{self.track}:"
 
     @property
@@ -95,7 +95,7 @@ class Keys:
 
     @property
     def state(self) -> str:
-        """The key of what survives a worker."""
+        """The key of the state that survives a worker."""
         return f"{self.prefix}state"
 
     @property
@@ -130,7 +130,7 @@ class Keys:
 
     @property
     def limits(self) -> str:
-        """The key of what the queue and the payloads may take."""
+        """The key of the limits of the queue and the payloads."""
         return f"{self.prefix}limits"
 
     @property
@@ -140,7 +140,7 @@ class Keys:
 
     @property
     def payload_bytes(self) -> str:
-        """The key of the size of all payloads."""
+        """The key of the total size of the payloads."""
         return f"{self.prefix}payload-bytes"
 
     def taken(self, token: int | str) -> str:
@@ -148,7 +148,7 @@ class Keys:
         return f"{self.prefix}taken:{token}"
 
     def starts(self, job_id: str) -> str:
-        """The key of how often a job was begun."""
+        """The key of the starts of a job."""
         return f"{self.prefix}starts:{job_id}"
 
     def result(self, job_id: str) -> str:
@@ -168,9 +168,9 @@ class Keys:
         return f"{self.prefix}cancel:{job_id}"
 
     def answer(self, job_id: str) -> str:
-        """The key of an answer that is being written."""
+        """The key of an answer that is being generated."""
         return f"{self.prefix}answer:{job_id}"
 
     def recording(self, request_id: str) -> str:
-        """The key of a recording that was asked for."""
+        """The key of a requested recording."""
         return f"{self.prefix}recording:{request_id}"

@@ -1,4 +1,4 @@
-"""What every message has in common: it is frozen, strict about its fields, and carries a version."""
+"""The base of every message: frozen, strict about its fields, and versioned."""
 
 from typing import Any, ClassVar, Self
 
@@ -11,7 +11,7 @@ class Message(BaseModel):
     """One frozen message of the contract, of exactly one version."""
 
     VERSION: ClassVar[int] = 1
-    # Inputs are prompts and answers, which no log and no traceback is to quote.
+    # Inputs are prompts and answers, which no log or traceback may quote.
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants", hide_input_in_errors=True)
 
     version: int = 1
@@ -20,12 +20,12 @@ class Message(BaseModel):
     def parse(cls, data: Any) -> Self:
         """Read a message from a JSON object.
 
-        Raises `UnsupportedVersion` for a version that is not known, before anything else of it is read,
-        and `InvalidRequest`, or a kind of it, which names the fields, for everything else that is wrong with it.
+        Raises `UnsupportedVersion` for an unknown version, before reading anything else, and `InvalidRequest`
+        or a subclass, which names the invalid fields, for any other problem.
         """
         if isinstance(data, dict) and data.get("version", cls.VERSION) != cls.VERSION:
             raise UnsupportedVersion(
-                f"{cls.__name__} of version {data['version']!r} is not known here (version {cls.VERSION} is). "
+                f"{cls.__name__} of version {data['version']!r} is not supported here (version {cls.VERSION} is). "
                 "Install the same release of singletrack at both ends.",
                 {"known": cls.VERSION},
             )
@@ -36,11 +36,11 @@ class Message(BaseModel):
 
     @classmethod
     def build(cls, **fields: Any) -> Self:
-        """Make a message from its fields; raises `InvalidRequest`, which names what is wrong."""
+        """Make a message from its fields; raises `InvalidRequest`, which names the invalid ones."""
         return cls.parse(fields)
 
     def dump(self) -> dict[str, Any]:
-        """Give the message as a JSON object."""
+        """Return the message as a JSON object."""
         return self.model_dump(mode="json")
 
 
@@ -54,6 +54,6 @@ def describe_problems(name: str, error: ValidationError) -> str:
 
 
 def _kind(error: ValidationError) -> type[InvalidRequest]:
-    """Return the kind of `InvalidRequest` that a validator raised, if that is all that is wrong."""
+    """Return the kind of `InvalidRequest` that a validator raised, if it is the only problem."""
     raised = [problem.get("ctx", {}).get("error") for problem in error.errors(include_url=False, include_input=False)]
     return type(raised[0]) if len(raised) == 1 and isinstance(raised[0], InvalidRequest) else InvalidRequest

@@ -9,9 +9,9 @@ from singletrack_tasks.request import Request
 from singletrack_tasks.result import OperationResult
 from singletrack_tasks.status import ExecutionMode
 
-# Read off a message's headers by whoever foresees how long the queue takes.
+# Lets a client forecast the queue from the headers of its messages.
 MODE_HEADER = "mode"
-# Modes that load the VLM, and modes that unload it.
+# Whether changing to a mode loads the VLM or unloads it; a mode that does neither has no entry.
 VLM_IN_MODE = {ExecutionMode.RECORDING: True, ExecutionMode.AUTOPILOT: False}
 
 
@@ -30,17 +30,17 @@ class ModeResult(OperationResult):
 
 
 class SetMode(Request[ModeResult], task="gpu.mode.set", kind="mode"):
-    """A change to `mode`, which becomes the contract that every later check holds the GPU to."""
+    """A change to `mode`, the contract that every later check holds the GPU to."""
 
     mode: ExecutionMode
 
     @classmethod
     def outline(cls, data: Mapping[str, Any]) -> str:
-        """Name the mode, if it is one."""
+        """Name the mode, if it is valid."""
         mode = data.get("mode")
         return f"mode={mode}" if mode in tuple(ExecutionMode) else ""
 
     @property
     def headers(self) -> dict[str, Any]:
-        """The mode as well, which tells whether the VLM has to be loaded on the way."""
+        """The headers of every request, and the mode."""
         return {**super().headers, MODE_HEADER: str(self.mode)}

@@ -12,8 +12,8 @@ _LARGEST_PORT = 65535
 def client_url(host: str) -> str:
     """The URL for a value such as `host`, `host:port`, `:port`, `[::1]:port`, or a whole URL.
 
-    Where the value names all addresses, which a server listens on but no client can call, the URL
-    has the loopback address. A port that is none is replaced by the default, as Ollama does.
+    A wildcard address, which a server can listen on but no client can call, becomes the loopback
+    address. An invalid port is replaced by the default, as in Ollama.
     """
     value = host.strip().strip("\"'").strip()
     scheme, separator, rest = value.partition("://")
@@ -27,13 +27,13 @@ def client_url(host: str) -> str:
 
 
 def configured_url(environ: Mapping[str, str]) -> str | None:
-    """The URL that the user asked for by OLLAMA_HOST; None where it is not set."""
+    """The URL that OLLAMA_HOST gives; None if it is not set."""
     host = environ.get("OLLAMA_HOST", "").strip()
     return client_url(host) if host else None
 
 
 def _split(authority: str, default_port: int) -> tuple[str, int]:
-    """The host, without brackets and perhaps empty, and the port."""
+    """The host, without brackets and possibly empty, and the port."""
     if _is_ip(authority.strip("[]")):
         return authority.strip("[]"), default_port
     name, _, port = authority.rpartition(":") if ":" in authority else (authority, "", "")

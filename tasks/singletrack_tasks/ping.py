@@ -11,7 +11,7 @@ class PingResult(OperationResult):
 
     @property
     def done(self) -> str:
-        """That it answered."""
+        """Says that the track answered."""
         return "answered"
 
 

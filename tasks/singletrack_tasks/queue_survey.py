@@ -1,4 +1,4 @@
-"""What waits on a track's queue: looked at without taking anything off it, and how long it will take."""
+"""Surveys the jobs on a track's queue without taking any, and forecasts how long they will take."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from singletrack_tasks.result import StepName
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus, ModelState, QueueStatus
 from singletrack_tasks.steps import STEPS
 
-# A look at the queue reads at most so many of its messages: it must never keep Redis from its work.
+# The most messages that a survey reads, and that it reads to find one job: the script must not block Redis for long.
 LOOKED_AT = 100
 LOOKED_FOR = 1000
-# So many of those that wait are named in a status.
+# How many of the waiting jobs a status names.
 NAMED = 5
 
-# KEYS: the queue. ARGV: the id of a job to stop at ('' for none), how many messages to look at.
-# Returns {how many there are, how many were looked at, the job's place or 0, {task, mode, sent, ...}}, the next first.
-# A body is base64 and a quote in a string is escaped: what is matched is a header's own.
-# The name is searched for as plain text first: a pattern that is tried at every character takes four times as long.
+# KEYS: the queue. ARGV: the id of a job to stop at ('' for none), the most messages to read.
+# Returns {length of the queue, messages read, the job's place or 0, {task, mode, sent, ...}}, the next job first.
+# Bodies are base64 and quotes in strings are escaped, so only the name of a header can match.
+# The name is found as plain text first: trying a pattern at every character takes four times as long.
 SURVEY = """
 local function told(message, name, value)
   local _, last = string.find(message, name, 1, true)
@@ -49,7 +49,7 @@ return {length, looked, place, found}
 
 @dataclass(frozen=True)
 class Waiting:
-    """One job that waits: its operation, the mode that it changes to, and when it was sent (Unix time)."""
+    """One waiting job: its operation, the mode that it changes to, and when it was sent (Unix time)."""
 
     kind: str
     mode: ExecutionMode | None = None
@@ -63,7 +63,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Survey:
-    """How many jobs wait, and the next of them; `place` is 1 for a job that is the next, None if it was not seen."""
+    """How many jobs wait, and the next few; `place` is 1 for the next job, None for a job that was not found."""
 
     length: int
     waiting: tuple[Waiting, ...]
@@ -71,19 +71,19 @@ class Survey:
 
     @staticmethod
     def command(queue: str, job_id: str = "") -> tuple[str, int, str, str, int]:
-        """Give the arguments of EVAL for the script `SURVEY`; with a `job_id` it looks further, for that job."""
+        """Return the arguments of EVAL for the script `SURVEY`; with a `job_id` it reads further, to find that job."""
         return SURVEY, 1, queue, job_id, LOOKED_FOR if job_id else LOOKED_AT
 
     @classmethod
     def read(cls, reply: Sequence[Any]) -> "Survey":
-        """Read what the script `SURVEY` returned, with strings as bytes."""
+        """Parse the reply of the script `SURVEY`, with strings as bytes."""
         length, _, place, words = reply
         texts = [word.decode("utf-8", "replace") for word in words]
         jobs = zip(texts[::3], texts[1::3], texts[2::3], strict=True)
         return cls(int(length), tuple(_waiting(*job) for job in jobs), int(place) or None)
 
     def status(self, now_unix_s: float, snapshot: GPUResourceStatus | None) -> QueueStatus:
-        """Put it into figures; the wait is that of a job sent now, told by what a snapshot knows of durations."""
+        """Summarize the queue; the wait is for a job sent now, estimated from the durations in a snapshot."""
         oldest = next((job.sent_unix_s for job in self.waiting if job.sent_unix_s is not None), None)
         wait_s = None if snapshot is None else forecast(self.waiting, snapshot, now_unix_s).wait_s
         if wait_s is not None and self.length > len(self.waiting) > 0:
@@ -98,9 +98,9 @@ class Survey:
 
 @dataclass(frozen=True)
 class Forecast:
-    """How long it takes until all of some jobs are done (seconds, None if that cannot be told).
+    """How long it takes until a list of jobs is done (seconds, None if unknown).
 
-    `loads_vlm` tells whether the VLM is loaded on the way, `vlm_loaded` whether it is there in the end.
+    `loads_vlm` says whether the VLM is loaded on the way, `vlm_loaded` whether it is loaded at the end.
     """
 
     wait_s: float | None
@@ -109,7 +109,7 @@ class Forecast:
 
 
 def forecast(waiting: Sequence[Waiting], snapshot: GPUResourceStatus, now_unix_s: float) -> Forecast:
-    """Foresee the operation in flight and the jobs after it, by the durations that were measured so far."""
+    """Forecast the operation in flight and the jobs after it, from the durations measured so far."""
     course = _Course(snapshot, now_unix_s)
     for job in waiting:
         course.run(job.kind, job.mode)
@@ -117,7 +117,7 @@ def forecast(waiting: Sequence[Waiting], snapshot: GPUResourceStatus, now_unix_s
 
 
 class _Course:
-    """Runs operations in mind, one after the other."""
+    """Simulates operations, one after another."""
 
     def __init__(self, snapshot: GPUResourceStatus, now_unix_s: float) -> None:
         self._durations_s = snapshot.durations_s
@@ -133,7 +133,7 @@ class _Course:
         if step is not None:
             self._step(step, spent_s)
             spent_s = 0.0
-        # A change of mode may have all of its steps before it, which the snapshot does not tell.
+        # A change of mode may still have all its steps ahead of it; the snapshot does not show them.
         self._work(operation.kind, spent_s)
 
     def run(self, kind: str, mode: ExecutionMode | None) -> None:
@@ -145,7 +145,7 @@ class _Course:
         self._work(kind)
 
     def _work(self, kind: str, spent_s: float = 0.0) -> None:
-        # A load and an unload that were asked for are all step.
+        # A requested load or unload consists of its step alone.
         if kind not in STEPS:
             self._add(kind, spent_s)
 

@@ -1,4 +1,4 @@
-"""The flight recorder's memory: what was on the GPU during the last minutes."""
+"""Recordings of the flight recorder: the state of the GPU during the last minutes."""
 
 import base64
 import gzip
@@ -18,16 +18,16 @@ RATE_HZ = 2.0
 KEPT_S = 600.0
 SAMPLES_MAX = int(KEPT_S * RATE_HZ)
 MARKS_MAX = 200
-# Many times what a recording takes: what unpacks to more is none.
+# Many times the size of a recording: anything that unpacks to more is rejected.
 UNPACKED_BYTES_MAX = 16 * 1024 * 1024
-# They become part of a file's name.
+# Track and reason become part of a file name.
 _WORD = r"^[A-Za-z0-9_-]{1,64}$"
-# The year 9999, the last that a date can have.
+# The year 9999, the last that `datetime` can represent.
 _LATEST_UNIX_S = 253_402_214_400
 
 
 class GpuProcess(Message):
-    """A process that has memory on the GPU (MiB, None where the driver does not say)."""
+    """A process with memory on the GPU (MiB, None if the driver does not report it)."""
 
     pid: int
     name: str
@@ -35,9 +35,9 @@ class GpuProcess(Message):
 
 
 class Sample(Message):
-    """One moment: VRAM in use and what the tenants hold of it (MiB, None without a GPU), and what was going on.
+    """One moment: VRAM in use, each tenant's share of it (MiB, None without a GPU), and what was running.
 
-    `clip_mb` is None as well where CLIP is on the GPU and its footprint was never measured.
+    `clip_mb` is also None if CLIP is on the GPU and its footprint was never measured.
     """
 
     at_unix_s: float = Field(ge=0, le=_LATEST_UNIX_S)
@@ -54,9 +54,9 @@ class Sample(Message):
 
 
 class Mark(Message):
-    """Something that ended between samples: a step of a transition, or an operation that failed (times in seconds).
+    """A step of a transition, or a failed operation, that ended between samples (times in seconds).
 
-    `error` is empty for what went well.
+    `error` is empty on success.
     """
 
     at_unix_s: float = Field(ge=0, le=_LATEST_UNIX_S)
@@ -66,9 +66,9 @@ class Mark(Message):
 
 
 class Recording(Message):
-    """The samples of the last minutes, oldest first, and why they were written down.
+    """The samples of the last minutes, oldest first, and why the recording was made.
 
-    `reason` is one word, `on_demand` or what failed; `detail` says more of it.
+    `reason` is one word, `on_demand` or what failed; `detail` explains it.
     """
 
     track: str = Field(pattern=_WORD)
@@ -82,34 +82,34 @@ class Recording(Message):
 
     @property
     def file_name(self) -> str:
-        """What a file of it is called: track, time in UTC and reason."""
+        """The file name of the recording: track, time in UTC and reason."""
         return f"{self.track}-{datetime.fromtimestamp(self.taken_unix_s, UTC):%Y%m%dT%H%M%SZ}-{self.reason}.json.gz"
 
     def pack(self) -> bytes:
-        """Give it as gzipped JSON."""
+        """Return it as gzipped JSON."""
         return gzip.compress(self.model_dump_json(exclude_defaults=True).encode(), mtime=0)
 
     def pack_text(self) -> str:
-        """Give what `pack` gives as base64, for where only text can go."""
+        """Return the packed recording as base64, for channels that carry only text."""
         return base64.b64encode(self.pack()).decode()
 
     @classmethod
     def unpack(cls, data: bytes) -> Self:
-        """Read what `pack` gave; raises `InvalidRequest`, and `UnsupportedVersion` for one of another release."""
+        """Read a packed recording; raises `InvalidRequest`, and `UnsupportedVersion` for one from another release."""
         try:
             return cls.parse(json.loads(_unzipped(data)))
         except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
             if isinstance(error, InvalidRequest):
                 raise
-            raise InvalidRequest(f"this is no recording of singletrack: {error}") from error
+            raise InvalidRequest(f"this is not a singletrack recording: {error}") from error
 
     @classmethod
     def unpack_text(cls, text: str | bytes) -> Self:
-        """Read what `pack_text` gave; raises as `unpack` does."""
+        """Read a recording packed as text; raises the errors of `unpack`."""
         try:
             data = base64.b64decode(text, validate=True)
         except ValueError as error:
-            raise InvalidRequest(f"this is no recording of singletrack: {error}") from error
+            raise InvalidRequest(f"this is not a singletrack recording: {error}") from error
         return cls.unpack(data)
 
 
@@ -117,5 +117,5 @@ def _unzipped(data: bytes) -> bytes:
     with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
         read = stream.read(UNPACKED_BYTES_MAX + 1)
     if len(read) > UNPACKED_BYTES_MAX:
-        raise InvalidRequest(f"this is no recording of singletrack: it unpacks to more than {UNPACKED_BYTES_MAX} bytes")
+        raise InvalidRequest(f"this is not a singletrack recording: it unpacks to more than {UNPACKED_BYTES_MAX} bytes")
     return read

@@ -1,4 +1,4 @@
-"""What every request has in common, and everything that is said of an operation, in one place: at its request."""
+"""The base of every request; all that identifies an operation is declared on its request class."""
 
 from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from singletrack_tasks.result import OperationResult
 
 R = TypeVar("R", bound=OperationResult)
 
-# What a client writes into a message's headers beside Celery's own, so that nobody has to open the body.
+# A header that clients add to Celery's own, so that surveying a queue does not need the bodies.
 SENT_HEADER = "sent_unix_s"
 
 
 class Request(Message, Generic[R]):
-    """A message that asks for an operation, which results in an `R`.
+    """A message that requests an operation whose result is an `R`.
 
     A request class names its operation: `class Ask(Request[AskResult], task="gpu.vlm.ask", kind="ask")`. `task` is the
-    name on the wire, which never changes, `kind` what status, logs and metrics call the operation. `needs_vlm` is True
-    for one that loads the VLM, False for one that unloads it, None for all others.
+    name on the wire, which never changes, `kind` the name in status, logs and metrics. `needs_vlm` is True for an
+    operation that loads the VLM, False for one that unloads it, None for all others.
 
-    `deadline_unix_s` is the moment after which nobody waits for the answer, `sent_unix_s` the moment it was sent,
-    both by the clock of the Redis server, which all machines share; without a deadline the job never goes stale.
+    `deadline_unix_s` is when the caller stops waiting for the answer, `sent_unix_s` when the request was sent, both by
+    the clock of the Redis server, which all machines share; without a deadline the job never goes stale.
     """
 
     TASK: ClassVar[str] = ""
@@ -36,29 +36,29 @@ class Request(Message, Generic[R]):
     def __init_subclass__(cls, *, task: str = "", kind: str = "", needs_vlm: bool | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if not task:
-            # `Request[R]` itself: pydantic makes a class of it.
+            # `Request[R]` itself: pydantic creates a class for it.
             return
         cls.TASK, cls.KIND, cls.NEEDS_VLM = task, kind, needs_vlm
         (cls.RESULT,) = cls.__base__.__pydantic_generic_metadata__["args"]  # type: ignore[union-attr] # it is a Request
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuse a request that has fields and does not say what may be shown of them."""
+        """Reject a request class that has fields but no `outline`."""
         super().__pydantic_init_subclass__(**kwargs)
         if cls.TASK and cls.model_fields.keys() > Request.model_fields.keys() and "outline" not in vars(cls):
-            raise TypeError(f"{cls.__name__} needs an `outline`: what logs and Flower may show of its fields")
+            raise TypeError(f"{cls.__name__} needs an `outline` that says what logs and Flower may show of its fields")
 
     @classmethod
     def outline(cls, data: Mapping[str, Any]) -> str:
-        """Describe the JSON of such a request in one short line, also one that nobody has checked.
+        """Describe the JSON of such a request, validated or not, in one short line.
 
-        Logs and Flower show it: sizes, and nothing of what is on anybody's screen; '' where there is nothing to say.
+        Logs and Flower show it: sizes only, never content from a user's screen; '' if there is nothing to say.
         """
         return ""
 
     @property
     def headers(self) -> dict[str, Any]:
-        """What whoever looks at the queue can read of the request without opening it."""
+        """The headers by which a survey of the queue reads the request without opening its body."""
         return {} if self.sent_unix_s is None else {SENT_HEADER: round(self.sent_unix_s, 3)}
 
     @property
@@ -67,7 +67,7 @@ class Request(Message, Generic[R]):
         return tuple(_blobs(getattr(self, name) for name in type(self).model_fields))
 
     def read_result(self, data: Any) -> R:
-        """Read the result of this request from a JSON object; raises `InvalidRequest`, `UnsupportedVersion`."""
+        """Parse the result of this request from a JSON object; raises `InvalidRequest`, `UnsupportedVersion`."""
         return cast("R", type(self).RESULT.parse(data))
 
 
@@ -79,7 +79,7 @@ class JobRef:
 
 
 def size_of(data: Mapping[str, Any], name: str) -> int:
-    """How many characters or items a field of an unchecked request has; 0 where it has no size."""
+    """How many characters or items a field of an unvalidated request has; 0 if it has no size."""
     value = data.get(name)
     return len(value) if isinstance(value, Sized) else 0
 

@@ -1,4 +1,4 @@
-"""The one list of everything that can be asked for."""
+"""The list of all requests."""
 
 from typing import Any
 
@@ -27,32 +27,32 @@ _BY_KIND = {request.KIND: request for request in REQUESTS}
 
 
 def checked(request: object) -> Request[Any]:
-    """Return what is a request; raises `InvalidRequest`, which names those there are, for anything else."""
+    """Return the object if it is a request, else raise `InvalidRequest`, which names the known ones."""
     if isinstance(request, REQUESTS):
         return request
     known = ", ".join(sorted(kind.__name__ for kind in REQUESTS))
-    raise InvalidRequest(f"{type(request).__name__} is not a request; these are: {known}")
+    raise InvalidRequest(f"{type(request).__name__} is not a request; the requests are {known}")
 
 
 def request_of(task: str, data: Any) -> Request[Any]:
-    """Read the request to a task; raises `InvalidRequest` for an unknown task, and for what it does not take."""
+    """Parse the request to a task; raises `InvalidRequest` for an unknown task or an invalid request."""
     if task not in _BY_TASK:
-        raise InvalidRequest(f"{task!r} is not a task; these are: {', '.join(sorted(_BY_TASK))}")
+        raise InvalidRequest(f"{task!r} is not a task; the tasks are {', '.join(sorted(_BY_TASK))}")
     return _BY_TASK[task].parse(data)
 
 
 def kind_of(task: str) -> str:
-    """What status, logs and metrics call the operation of a task: its own name where it is unknown."""
+    """Return the operation's name in status, logs and metrics; the task's own name if the task is unknown."""
     return _BY_TASK[task].KIND if task in _BY_TASK else task
 
 
 def needs_vlm(kind: str) -> bool | None:
-    """Whether an operation of this kind loads the VLM (True), unloads it (False), or leaves it as it is (None)."""
+    """Return whether an operation of this kind loads the VLM (True), unloads it (False) or neither (None)."""
     return _BY_KIND[kind].NEEDS_VLM if kind in _BY_KIND else None
 
 
 def outline(task: str, request: object) -> str:
-    """Describe the JSON of a request to a task, also one that nobody has checked; '' where there is nothing to say."""
+    """Describe the JSON of a request to a task, validated or not; '' if there is nothing to say."""
     if task not in _BY_TASK or not isinstance(request, dict):
         return ""
     return _BY_TASK[task].outline(request)

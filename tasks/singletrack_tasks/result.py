@@ -1,4 +1,4 @@
-"""What the result of every operation has: receipts of steps, reasons, times."""
+"""The base of every result: receipts of steps, reasons for degraded mode, times."""
 
 from enum import StrEnum
 from typing import Literal
@@ -9,7 +9,7 @@ from singletrack_tasks.message import Message
 
 
 class DegradedCode(StrEnum):
-    """Why the system does less than it was configured for."""
+    """Why the system does less than it is configured for."""
 
     NO_GPU = "no_gpu"
     OLLAMA_UNREACHABLE = "ollama_unreachable"
@@ -23,7 +23,7 @@ class DegradedCode(StrEnum):
 
 
 class Degradation(Message):
-    """One reason for degraded mode, and since when it holds (Unix time, seconds)."""
+    """One reason for degraded mode, and when it appeared (Unix time, seconds)."""
 
     code: DegradedCode
     message: str
@@ -34,7 +34,7 @@ StepName = Literal["unload_vlm", "load_vlm", "demote_clip", "promote_clip"]
 
 
 class StepReceipt(Message):
-    """What one step of a transition did: VRAM in use before and after (MiB, None without a GPU), and how long."""
+    """The record of one transition step: VRAM in use before and after (MiB, None without a GPU), and its duration."""
 
     step: StepName
     ok: bool
@@ -46,9 +46,9 @@ class StepReceipt(Message):
 
 
 class OperationResult(Message):
-    """What the result of every operation has: the steps it took to make the GPU ready, and the times.
+    """The base of every result: the steps taken to make the GPU ready, and the times.
 
-    `waited_s` is the time in the queue, `duration_s` the time with the GPU, steps included.
+    `waited_s` is the time in the queue, `duration_s` the time with the GPU, including the steps.
     """
 
     receipts: tuple[StepReceipt, ...] = ()
@@ -58,17 +58,17 @@ class OperationResult(Message):
 
     @property
     def degraded(self) -> bool:
-        """Whether anything was less than configured when the operation ended."""
+        """Whether the system was degraded when the operation ended."""
         return bool(self.reasons)
 
     @property
     def done(self) -> str:
-        """What was done, in a few words."""
+        """The outcome, in a few words."""
         return "done"
 
     @property
     def summary(self) -> str:
-        """One short line for logs and Flower, with nothing in it of what was asked and what was answered."""
+        """One short line for logs and Flower, with nothing from the request or the answer in it."""
         took = f"{self.duration_s:.1f} s" if self.duration_s >= 1 else f"{self.duration_s * 1000:.0f} ms"
         steps = ", ".join(receipt.step if receipt.ok else f"{receipt.step} failed" for receipt in self.receipts)
         codes = ", ".join(reason.code for reason in self.reasons)

@@ -1,4 +1,4 @@
-"""What the GPU and its tenants are doing: the answer to a status query."""
+"""The state of the GPU and its tenants: the answer to a status query."""
 
 from enum import StrEnum
 from typing import Literal, Self
@@ -10,7 +10,7 @@ from singletrack_tasks.result import Degradation, StepName
 
 
 class ExecutionMode(StrEnum):
-    """What the agents are doing, and so which tenant belongs on the GPU."""
+    """The agents' activity, which determines the tenant that belongs on the GPU."""
 
     AUTOPILOT = "AUTOPILOT"
     RECORDING = "RECORDING"
@@ -30,7 +30,7 @@ class ModelState(StrEnum):
 
 
 class VRAMInfo(Message):
-    """The memory of one GPU in MiB, as the driver tells it."""
+    """The memory of one GPU in MiB, as the driver reports it."""
 
     total_mb: int = Field(ge=0)
     used_mb: int = Field(ge=0)
@@ -39,14 +39,14 @@ class VRAMInfo(Message):
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
         if self.used_mb + self.free_mb > self.total_mb + 1:
-            raise ValueError("used and free are more than the total")
+            raise ValueError("used and free memory exceed the total")
         return self
 
 
 def share_out(used_mb: int, *claims_mb: int) -> tuple[int, ...]:
-    """Give to each in turn what it claims of the memory in use (MiB) while there is some, and the rest at the end.
+    """Grant each claim in turn from the memory in use (MiB), as far as it lasts; the last part is the rest.
 
-    The parts add up to what is in use: what a server lists of a model may be more than the driver sees.
+    The parts always add up to `used_mb`: a server may list more for a model than the driver sees.
     """
     parts_mb, left_mb = [], used_mb
     for claim_mb in claims_mb:
@@ -56,7 +56,7 @@ def share_out(used_mb: int, *claims_mb: int) -> tuple[int, ...]:
 
 
 class GpuInfo(Message):
-    """Which GPU this is; `simulated` is true for one that is not there."""
+    """The identity of a GPU; `simulated` is true for one that does not exist."""
 
     name: str
     uuid: str
@@ -65,7 +65,7 @@ class GpuInfo(Message):
 
 
 class VlmStatus(Message):
-    """The VLM: its state, the memory it takes (MiB), and when it was last asked something (Unix time, seconds)."""
+    """The VLM: its state, the memory it takes (MiB), and when it was last used (Unix time, seconds)."""
 
     model: str
     state: ModelState
@@ -84,9 +84,9 @@ class ResizeMode(StrEnum):
 
 
 class ClipModel(Message):
-    """Which CLIP this is: everything that a client needs to prepare inputs for it.
+    """A CLIP model: everything that a client needs to prepare inputs for it.
 
-    `fingerprint` names weights and preparation together; two embeddings may be compared if and only if it is equal.
+    `fingerprint` names weights and preparation together; embeddings are comparable if and only if theirs are equal.
     """
 
     name: str
@@ -99,7 +99,7 @@ class ClipModel(Message):
 
 
 class ClipStatus(Message):
-    """CLIP: where it is (`cpu`, `cuda:n`), the processes of its encoders, and the VRAM it takes (MiB)."""
+    """CLIP: its device (`cpu`, `cuda:n`), its encoder processes, and the VRAM it takes (MiB)."""
 
     model: ClipModel | None = None
     device: str = "cpu"
@@ -108,16 +108,16 @@ class ClipStatus(Message):
     footprint_mb: int | None = None
 
 
-# What an operation is at: one of the steps that make the GPU ready, or its own work, which for a question means that
-# the model reads it first and then writes the answer.
+# The stage of an operation: one of the steps that make the GPU ready, or its own work; for a question, the model
+# first reads the prompt and then generates the answer.
 Stage = Literal[StepName, "work", "read", "generate"]
 AT_WORK: tuple[Stage, ...] = ("work", "read", "generate")
 
 
 class OperationInFlight(Message):
-    """The one operation that has the GPU now, what it is at, and how many tokens of an answer there are so far.
+    """The operation that has the GPU now, its stage, and the number of answer tokens so far.
 
-    `work_since_unix_s` is when its own work began, the steps before it left out; None during a step.
+    `work_since_unix_s` is when its own work began, after its steps; None during a step.
     """
 
     job_id: str
@@ -129,11 +129,11 @@ class OperationInFlight(Message):
     answer_tokens: int | None = None
 
     def age_s(self, at_unix_s: float) -> float:
-        """How long it has had the GPU at this moment."""
+        """How long it has had the GPU at `at_unix_s` (seconds)."""
         return max(0.0, at_unix_s - self.since_unix_s)
 
     def stage_s(self, at_unix_s: float) -> float:
-        """How long it has been at its stage at this moment."""
+        """How long it has been in its stage at `at_unix_s` (seconds)."""
         return max(0.0, at_unix_s - (self.stage_since_unix_s or self.since_unix_s))
 
 
@@ -154,7 +154,7 @@ class LeaseInfo(Message):
 
 
 class LastError(Message):
-    """The last operation that failed: `error` is the name of its type."""
+    """The last operation that failed; `error` is the name of the error's type."""
 
     at_unix_s: float
     job_id: str | None
@@ -164,9 +164,9 @@ class LastError(Message):
 
 
 class Drift(Message):
-    """Something on the GPU that is none of ours, and since when: a model at the Ollama server, or VRAM of a stranger.
+    """Something on the GPU that is not ours, and since when: a model on the Ollama server, or VRAM of another process.
 
-    `name` is the model's, or the process's where the driver tells which it is; `vram_mb` what it takes (MiB).
+    `name` is the model's, or the process's if the driver identifies it; `vram_mb` is what it takes (MiB).
     """
 
     what: Literal["foreign_model", "foreign_vram"]
@@ -177,10 +177,10 @@ class Drift(Message):
 
 
 class QueueStatus(Message):
-    """The jobs that wait: how many, the age of the oldest, and how long a job sent now would wait (seconds).
+    """The waiting jobs: how many, the age of the oldest, and how long a job sent now would wait (seconds).
 
-    Both times are None where they cannot be told: a message without a time, operations that were never measured.
-    `next_up` names the operations of the first few, the next first, a change of mode with the mode that it is to.
+    Either time is None if it is unknown: no message says when it was sent, or an operation was never measured.
+    `next_up` names the operations of the first few jobs in order, a change of mode with its new mode.
     """
 
     length: int = Field(ge=0)
@@ -192,9 +192,9 @@ class QueueStatus(Message):
 class GPUResourceStatus(Message):
     """A snapshot of one track: the GPU, its tenants, the mode, and what is wrong, if anything.
 
-    `vram` and `gpu` are None where there is no GPU. `durations_s` are what operations and steps took, by name, as a
-    mean in which the newest counts most. `queue`, `dead_letters` (how many there are) and `age_s` (of the snapshot)
-    are added by whoever reads it.
+    `vram` and `gpu` are None without a GPU. `durations_s` are the durations of operations and steps, by name, as a
+    mean in which the newest counts most. `queue`, `dead_letters` (their number) and `age_s` (of the snapshot) are
+    added by the reader.
     """
 
     track: str
@@ -218,17 +218,17 @@ class GPUResourceStatus(Message):
 
     @property
     def read_unix_s(self) -> float:
-        """When it was read, by the clock of the Redis server; when it was taken, where nobody says how old it is."""
+        """When it was read, by the clock of the Redis server; when it was taken, if its age is unknown."""
         return self.taken_unix_s + (self.age_s or 0.0)
 
     @property
     def clip_on_gpu_mb(self) -> int:
-        """What CLIP has of the GPU's memory, as it was measured (MiB); 0 on the CPU, and where it never was."""
+        """The measured VRAM of CLIP (MiB); 0 on the CPU, and if it was never measured."""
         return 0 if self.clip.device == "cpu" else self.clip.footprint_mb or 0
 
     @property
     def queue_length(self) -> int | None:
-        """How many jobs wait, None where nobody counted."""
+        """How many jobs wait, None if they were not counted."""
         return None if self.queue is None else self.queue.length
 
     @model_validator(mode="after")

@@ -9,10 +9,10 @@ from singletrack_tasks.result import DegradedCode, StepName
 
 @dataclass(frozen=True)
 class StepKind:
-    """What a step moves, and in which direction; what follows from its failure.
+    """The tenant that a step moves, the direction, and the consequences of a failure.
 
-    With `essential` the steps after it rely on it: they are not made once it has failed. `failure` is the reason for
-    degraded mode then; `doing` says what happens, for people.
+    If an `essential` step fails, the steps after it are skipped because they rely on it. `failure` is the reason for
+    degraded mode after a failure; `doing` describes the step for people.
     """
 
     tenant: Literal["vlm", "clip"]
@@ -22,7 +22,7 @@ class StepKind:
     doing: str
 
 
-# What comes after an unload or a promotion looks for itself whether there is room.
+# An unload and a promotion are not essential: the steps after them check for room themselves.
 STEPS: Mapping[StepName, StepKind] = {
     "unload_vlm": StepKind("vlm", False, False, DegradedCode.VRAM_NOT_RELEASED, "unloading the VLM"),
     "load_vlm": StepKind("vlm", True, True, DegradedCode.VLM_LOAD_FAILED, "loading the VLM"),

@@ -1,11 +1,11 @@
-"""Texts that somebody else wrote, made fit to be told."""
+"""Makes text from outside fit to be stored and shown."""
 
 
 def writable(text: str) -> str:
-    """Give a text that can be written as UTF-8: half a character, which a caller may send, becomes '?'."""
+    """Return a text that can be encoded as UTF-8: a lone surrogate, which a caller may send, becomes '?'."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def cut_line(text: str, most: int) -> str:
-    """Give at most so many characters of a text, in one line and writable."""
+    """Return at most `most` characters of a text, on one line and encodable as UTF-8."""
     return writable(" ".join(text.split())[:most])

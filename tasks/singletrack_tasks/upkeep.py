@@ -1,4 +1,4 @@
-"""What keeps the GPU in order."""
+"""The check that keeps the GPU in order."""
 
 from singletrack_tasks.request import Request
 from singletrack_tasks.result import OperationResult
@@ -11,9 +11,9 @@ class TickResult(OperationResult):
 
     @property
     def done(self) -> str:
-        """Whether the VLM was sent away."""
+        """Whether the VLM was unloaded."""
         return "idle VLM unloaded" if self.idle_unloaded else "checked"
 
 
 class Tick(Request[TickResult], task="gpu.upkeep.tick", kind="tick"):
-    """Unload the VLM if it is idle, and compare what the mode demands with what is there."""
+    """Unload the VLM if it is idle, and repair deviations from the mode's contract."""

@@ -17,10 +17,10 @@ MAX_IMAGES = 16
 
 
 class VlmOptions(Message):
-    """How the VLM answers, in Ollama's terms; what is None is left to the model.
+    """How the VLM answers, in Ollama's terms; an option that is None is left to the model.
 
-    Options that would make the server load the model anew (the context size and its like) are the worker's
-    settings and no part of a request.
+    Options that would make the server reload the model (such as the context size) are settings of the worker,
+    not part of a request.
     """
 
     temperature: float | None = Field(default=None, ge=0, le=10)
@@ -34,7 +34,7 @@ class VlmOptions(Message):
 class AskResult(OperationResult):
     """The VLM's answer; `value` is its JSON if there was a schema, `device` where the model ran.
 
-    `load_s` and `generate_s` are what the server says it spent, `tries` how often it was asked.
+    `load_s` and `generate_s` are the times that the server reports, `tries` how often the model was asked.
     """
 
     text: str
@@ -49,7 +49,7 @@ class AskResult(OperationResult):
 
     @property
     def done(self) -> str:
-        """How long the answer is, and where the model ran."""
+        """The length of the answer, and where the model ran."""
         length, unit = (len(self.text), "character") if self.answer_tokens is None else (self.answer_tokens, "token")
         return f"answer of {length} {unit}{'' if length == 1 else 's'} on {self.device}"
 
@@ -57,8 +57,8 @@ class AskResult(OperationResult):
 class Ask(Request[AskResult], task="gpu.vlm.ask", kind="ask", needs_vlm=True):
     """A question to the VLM: a prompt, up to 16 images, and a JSON schema if the answer has to fit one.
 
-    `model` None means the model that the track serves; a track serves one. With `stream` the worker also tells the
-    answer piece by piece while it is written.
+    `model` None means the one model that the track serves. With `stream` the worker also publishes the answer piece
+    by piece while it is generated.
     """
 
     prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARS)
@@ -75,7 +75,7 @@ class Ask(Request[AskResult], task="gpu.vlm.ask", kind="ask", needs_vlm=True):
 
     @classmethod
     def outline(cls, data: Mapping[str, Any]) -> str:
-        """Say how much is asked."""
+        """Give the sizes of the question."""
         schema = ", with a schema" if data.get("json_schema") is not None else ""
         return f"prompt of {size_of(data, 'prompt')} characters, images={size_of(data, 'images')}{schema}"
 
@@ -88,13 +88,13 @@ class VlmResult(OperationResult):
 
     @property
     def done(self) -> str:
-        """What the VLM is now."""
+        """The state of the VLM."""
         return f"VLM {self.state}"
 
 
 class LoadVlm(Request[VlmResult], task="gpu.vlm.load", kind="load_vlm", needs_vlm=True):
-    """Load the VLM, and return when it is loaded."""
+    """Load the VLM, and return once it is loaded."""
 
 
 class UnloadVlm(Request[VlmResult], task="gpu.vlm.unload", kind="unload_vlm", needs_vlm=False):
-    """Unload the VLM, and return when it is gone and its memory free."""
+    """Unload the VLM, and return once it is gone and its memory is free."""

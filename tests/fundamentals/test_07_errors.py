@@ -11,7 +11,7 @@ pytestmark = pytest.mark.ollama
 def test_what_is_wrong_with_a_request_is_told_before_it_is_sent(client: Client) -> None:
     with pytest.raises(errors.InvalidRequest, match="mode"):
         client.set_mode("TURBO")
-    with pytest.raises(errors.InvalidImage, match="no image of a kind that is read here"):
+    with pytest.raises(errors.InvalidImage, match="not an image in a supported format"):
         client.ask("What is this?", [b"not an image"])
 
 

@@ -83,7 +83,7 @@ def test_what_is_no_recording_is_refused(data: bytes) -> None:
 
 
 def test_text_that_is_no_base64_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match="no recording"):
+    with pytest.raises(InvalidRequest, match="not a singletrack recording"):
         Recording.unpack_text("not base64!")
 
 

@@ -1,4 +1,4 @@
-"""Puts the parts of a worker together as its configuration says."""
+"""Assembles a worker from its configuration."""
 
 import logging
 import os
@@ -33,13 +33,13 @@ from singletrack_worker.store.state import RedisMemory
 from singletrack_worker.store.writer import Writer
 
 SET_CLOCK_EVERY_S = 30.0
-# How late a call to break off is heard that came while the worker was cut off from its remote control.
+# How late a cancellation is noticed that came while the worker's remote control was disconnected.
 LOOK_EVERY_S = 1.0
 _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """A manager with everything that it needs, ready to be started."""
+    """A manager with all its dependencies, ready to be started."""
 
     def __init__(
         self,
@@ -81,9 +81,9 @@ class Worker:
         )
 
     def start(self, *, after_a_death: bool = False) -> None:
-        """Publish from the first moment on, then see what there is and mend it.
+        """Publish from the first moment on, then observe the GPU and repair what is wrong.
 
-        `after_a_death` of a worker with an operation in flight, Ollama may still be at it.
+        With `after_a_death`, a worker died with an operation in flight, and Ollama may still be working on it.
         """
         at, host, pid = self._clock.time(), self._info.host, self._info.pid
         self._publisher.emit(WorkerStarted(at_unix_s=at, host=host, pid=pid))
@@ -95,7 +95,7 @@ class Worker:
         self.manager.start_in_background()
 
     def stop(self) -> None:
-        """End the encoders, and say so."""
+        """Stop the encoders, and emit `WorkerStopped`."""
         self.recorder.stop()
         self.manager.stop()
         self._publisher.stop()
@@ -103,7 +103,7 @@ class Worker:
         self._publisher.emit(WorkerStopped(at_unix_s=at, host=host, pid=pid))
 
     def _snapshot(self) -> GPUResourceStatus:
-        """Take a snapshot; what has to be seen to every now and then is seen to here."""
+        """Take a snapshot, and do the periodic work that is due."""
         now_s = time.monotonic()
         if now_s >= self._look_again_s:
             self._look_again_s = now_s + LOOK_EVERY_S
@@ -117,11 +117,11 @@ class Worker:
         try:
             self._clock.set(server_time_unix_s(self._redis))
         except redis.RedisError as error:
-            _log.warning("the clock was not set to that of Redis: %s", error)
+            _log.warning("could not set the clock to that of Redis: %s", error)
 
 
 def build_tenants(config: GPUResourceConfig, clock: Clock, vram: Vram) -> Tenants:
-    """Build the VLM and CLIP, real or simulated, for the GPU there is."""
+    """Build the VLM and CLIP, real or simulated, for this GPU."""
     vlm = _build_vlm(config, clock)
     clip = CLIPManager(
         config.clip_weights,
@@ -139,7 +139,7 @@ def build_tenants(config: GPUResourceConfig, clock: Clock, vram: Vram) -> Tenant
 
 
 def build_vram(config: GPUResourceConfig) -> Vram:
-    """Find the GPU that is configured."""
+    """Return the configured GPU."""
     match config.gpu:
         case "auto":
             return VRAMMonitor(config.gpu_index)

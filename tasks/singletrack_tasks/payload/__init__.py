@@ -1,1 +1,1 @@
-"""What is too large for a message: images, vectors."""
+"""Bulk data: images and vectors."""

@@ -1,4 +1,4 @@
-"""Payloads: images go to Redis by the hash of their content, vectors travel as bytes."""
+"""Payloads: images, stored in Redis under the hash of their content."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -10,11 +10,11 @@ from singletrack_tasks.errors import BlobMissing, QueueFull
 from singletrack_tasks.keys import BLOB_TTL_S, PAYLOAD_BYTES_MAX, PAYLOADS_TTL_S, Keys
 from singletrack_tasks.message import Message
 
-# Keeps payloads that are there and, where ARGV[4] is 1, reserves room for those that are not, all of them or none.
-# KEYS: the index, its sum, the limits, the payloads. ARGV: how long in ms a payload lives, and the index; how many
-# bytes there may be where the limits do not say; whether to reserve; a member of the index for each payload.
-# Returns {1, for each payload 0 if it is there, else when it has to go}, or {0, bytes there, bytes needed, limit}.
-# What is added comes before what is taken away: Redis, out of memory, refuses a script at its first write only.
+# Renews the payloads that are stored and, if ARGV[4] is 1, reserves room for the others, all or nothing.
+# KEYS: the index, its sum, the limits, the payloads. ARGV: how long in ms a payload lives, and the index; the most
+# bytes if the limits do not set them; whether to reserve; a member of the index for each payload.
+# Returns {1, for each payload 0 if it is stored, else its expiry time}, or {0, bytes stored, bytes needed, limit}.
+# Additions come before removals: a Redis that is out of memory rejects a script at its first write only.
 _KEEP = """
 local index, sum = KEYS[1], KEYS[2]
 local time = redis.call('TIME')
@@ -101,13 +101,13 @@ class BinaryRedis(Protocol):
         """Get several keys."""
 
     def register_script(self, script: Any) -> Any:
-        """Make a Lua script that can be called."""
+        """Return a Lua script as a callable."""
 
 
 class BlobStore:
-    """The payloads of a track in Redis, content-addressed, with a time to live that each use renews.
+    """A track's payloads in Redis, content-addressed, with a time to live that each use renews.
 
-    An index of all payloads, by the time they go, and its sum bound what they take together.
+    An index of all payloads by expiry time, and its sum, bound their total size.
     """
 
     def __init__(self, redis: BinaryRedis, keys: Keys) -> None:
@@ -116,9 +116,9 @@ class BlobStore:
         self._keep = redis.register_script(_KEEP)
 
     def put(self, payloads: Sequence[bytes], form: Literal["file", "pixels"], ttl_s: float) -> list[Blob]:
-        """Store payloads for at least `ttl_s` seconds; one that is there is not sent again.
+        """Store payloads for at least `ttl_s` seconds; one that is stored already is not sent again.
 
-        Raises `QueueFull`, before any of them is sent, where they would take more than the track's limit.
+        Raises `QueueFull`, before any of them is sent, if they would exceed the track's limit.
         """
         blobs = [Blob.of(data, form) for data in payloads]
         by_hash = {blob.sha256: (blob, data) for blob, data in zip(blobs, payloads, strict=True)}
@@ -128,13 +128,13 @@ class BlobStore:
         return blobs
 
     def renew(self, blobs: Iterable[Blob], ttl_s: float) -> None:
-        """Keep payloads for at least `ttl_s` seconds more; raises `BlobMissing` for one that is gone."""
+        """Keep payloads for at least `ttl_s` more seconds; raises `BlobMissing` if one is no longer stored."""
         distinct = {blob.sha256: blob for blob in blobs}
         for sha256 in self._missing(list(distinct.values()), ttl_s, reserve=False):
             _checked(distinct[sha256], None)
 
     def _missing(self, blobs: Sequence[Blob], ttl_s: float, *, reserve: bool) -> dict[str, int]:
-        """Renew what is there; give the hashes of the rest, and when (in Unix ms) each of them has to go."""
+        """Renew stored payloads; return the hashes of the others with their expiry times (Unix ms)."""
         if not blobs:
             return {}
         allowed, *figures = self._keep(*self._call(blobs, ttl_s, reserve))
@@ -143,17 +143,17 @@ class BlobStore:
         return {blob.sha256: goes_ms for blob, goes_ms in zip(blobs, figures, strict=True) if goes_ms}
 
     def _upload(self, payloads: Sequence[tuple[Blob, bytes, int]], ttl_s: float) -> None:
-        # Past the script: Lua would hold a second copy of all the bytes, beyond what `maxmemory` counts.
+        # Not through the script: Lua would hold a second copy of all the bytes, which `maxmemory` does not count.
         pipe = self._redis.pipeline(transaction=False)
         for blob, data, goes_ms in payloads:
             pipe.set(self._keys.blob(blob.sha256), data, pxat=goes_ms)
-        # Somebody else may have stored one meanwhile, to keep it for longer: the index knows.
+        # Another client may have stored one meanwhile, to keep it for longer: the index has its expiry time.
         keys, arguments = self._call([blob for blob, _, _ in payloads], ttl_s, reserve=False)
         pipe.eval(_KEEP, len(keys), *keys, *arguments)
         pipe.execute()
 
     def _call(self, blobs: Sequence[Blob], ttl_s: float, reserve: bool) -> tuple[list[str], list[str | int]]:
-        """Give the keys and the arguments of the script."""
+        """Return the keys and the arguments of the script."""
         keys = self._keys
         payloads = [keys.blob(blob.sha256) for blob in blobs]
         members = [f"{blob.sha256}:{blob.size_bytes}" for blob in blobs]
@@ -161,7 +161,7 @@ class BlobStore:
         return [keys.payloads, keys.payload_bytes, keys.limits, *payloads], [*limits, *members]
 
     def get(self, blobs: Sequence[Blob]) -> list[bytes]:
-        """Fetch payloads in order; raises `BlobMissing` for one that is gone, or is not what its name says."""
+        """Fetch payloads in order; raises `BlobMissing` if one is no longer stored or does not match its hash."""
         if not blobs:
             return []
         payloads = self._redis.mget([self._keys.blob(blob.sha256) for blob in blobs])
@@ -174,13 +174,13 @@ def _ttl(ttl_s: float) -> int:
 
 def _too_much(payload_bytes: int, needed_bytes: int, payload_bytes_max: int) -> QueueFull:
     advice = (
-        f"Try again later: a payload goes {BLOB_TTL_S // 60} minutes, or its job's time-out, after its last use."
+        f"Try again later: a payload expires {BLOB_TTL_S // 60} minutes, or its job's time-out, after its last use."
         if needed_bytes <= payload_bytes_max
         else "Send less in one request."
     )
     return QueueFull(
-        f"the images that wait take {payload_bytes:,} of the {payload_bytes_max:,} bytes that they may, and these need "
-        f"{needed_bytes:,} more. {advice} SINGLETRACK_PAYLOADS_MAX_MB of the worker is the limit.",
+        f"the stored images take {payload_bytes:,} of the {payload_bytes_max:,} bytes allowed, and these need "
+        f"{needed_bytes:,} more. {advice} The worker's SINGLETRACK_PAYLOADS_MAX_MB sets the limit.",
         {"payload_bytes": payload_bytes, "needed_bytes": needed_bytes, "payload_bytes_max": payload_bytes_max},
     )
 
@@ -188,7 +188,7 @@ def _too_much(payload_bytes: int, needed_bytes: int, payload_bytes_max: int) -> 
 def _checked(blob: Blob, data: bytes | None) -> bytes:
     if data is None:
         raise BlobMissing(
-            f"the payload {blob.sha256[:12]} is no longer in Redis: it outlived its time in the queue. Send it again."
+            f"the payload {blob.sha256[:12]} is no longer in Redis: it expired while queued. Send it again."
         )
     if hashlib.sha256(data).hexdigest() != blob.sha256:
         raise BlobMissing(f"the payload {blob.sha256[:12]} in Redis is not what was sent. Send it again.")

@@ -1,4 +1,4 @@
-"""Images: read safely, and prepared for CLIP the same way wherever that happens."""
+"""Reads images safely, and prepares them for CLIP identically on every machine."""
 
 import io
 import warnings
@@ -22,28 +22,28 @@ PREPARATION = "p1"
 Pixels = NDArray[np.uint8]
 ImageLike = str | Path | bytes | Image.Image | NDArray[Any]
 
-# What Pillow's decoders raise for bytes that are damaged.
+# Raised by Pillow's decoders for damaged data.
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError)
 
 
 def open_image(data: bytes) -> Image.Image:
     """Open an encoded image without decoding it.
 
-    Raises `InvalidImage` for what is not PNG, JPEG, WebP or BMP, and `ImageTooLarge` for more than `MAX_BYTES`
-    bytes or `MAX_PIXELS` pixels: the header tells, so a decompression bomb is never unpacked.
+    Raises `InvalidImage` for anything but PNG, JPEG, WebP or BMP, and `ImageTooLarge` for more than `MAX_BYTES`
+    bytes or `MAX_PIXELS` pixels: the header gives the size, so a decompression bomb is never unpacked.
     """
     if len(data) > MAX_BYTES:
-        raise ImageTooLarge(f"the image has {len(data)} bytes; {MAX_BYTES} are accepted")
+        raise ImageTooLarge(f"the image has {len(data)} bytes; the limit is {MAX_BYTES}")
     try:
         with warnings.catch_warnings():
-            # Pillow warns of large images at a limit of its own; ours is checked right below.
+            # Pillow warns about large images at a limit of its own; ours is checked below.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError as error:
-        raise ImageTooLarge(f"{error}; {MAX_PIXELS} pixels are accepted") from error
+        raise ImageTooLarge(f"{error}; the limit is {MAX_PIXELS} pixels") from error
     except UnidentifiedImageError as error:
         raise InvalidImage(
-            f"these {len(data)} bytes are no image of a kind that is read here ({', '.join(FORMATS)})"
+            f"these {len(data)} bytes are not an image in a supported format ({', '.join(FORMATS)})"
         ) from error
     except _DAMAGED as error:
         raise InvalidImage(f"the image is damaged: {error}") from error
@@ -52,9 +52,9 @@ def open_image(data: bytes) -> Image.Image:
 
 
 def check_image(data: bytes) -> None:
-    """Raise `InvalidImage` or `ImageTooLarge` unless the bytes are a whole image.
+    """Raise `InvalidImage` or `ImageTooLarge` unless the bytes are a complete image.
 
-    A PNG is checked by the checksums of its chunks, which costs a hundredth of decoding it; others are decoded.
+    A PNG is checked by the checksums of its chunks, at a hundredth of the cost of decoding; others are decoded.
     """
     image = open_image(data)
     try:
@@ -63,7 +63,7 @@ def check_image(data: bytes) -> None:
         else:
             image.load()
     except _DAMAGED as error:
-        raise InvalidImage(f"the image is damaged or cut short: {error}") from error
+        raise InvalidImage(f"the image is damaged or truncated: {error}") from error
 
 
 def decode_image(data: bytes) -> Image.Image:
@@ -72,17 +72,17 @@ def decode_image(data: bytes) -> Image.Image:
     try:
         return image.convert("RGB")
     except _DAMAGED as error:
-        raise InvalidImage(f"the image is damaged or cut short: {error}") from error
+        raise InvalidImage(f"the image is damaged or truncated: {error}") from error
 
 
 def array_to_image(array: NDArray[Any]) -> Image.Image:
-    """Make an RGB image of an array of H x W x 3 (RGB), H x W x 4 (BGRA, as screen grabbers give it) or H x W (grey).
+    """Make an RGB image from an array of H x W x 3 (RGB), H x W x 4 (BGRA, as from screen grabbers) or H x W (grey).
 
-    Raises `InvalidImage` for another shape or another type than uint8.
+    Raises `InvalidImage` for any other shape, and for any type but uint8.
     """
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or 0 in array.shape:
         raise InvalidImage(
-            f"an image array is uint8 of H x W x 3 (RGB), H x W x 4 (BGRA) or H x W (grey), "
+            f"an image array must be uint8 of H x W x 3 (RGB), H x W x 4 (BGRA) or H x W (grey), "
             f"not {array.dtype} of {' x '.join(map(str, array.shape))}"
         )
     if array.ndim == 2:
@@ -91,17 +91,17 @@ def array_to_image(array: NDArray[Any]) -> Image.Image:
         return Image.fromarray(np.ascontiguousarray(array))
     if array.shape[2] == 4:
         return Image.fromarray(np.ascontiguousarray(array[:, :, 2::-1]))
-    raise InvalidImage(f"an image array has 3 (RGB) or 4 (BGRA) channels, not {array.shape[2]}")
+    raise InvalidImage(f"an image array must have 3 (RGB) or 4 (BGRA) channels, not {array.shape[2]}")
 
 
 def to_rgb(image: ImageLike) -> Image.Image:
-    """Give any image that is accepted as RGB pixels; raises `InvalidImage` or `ImageTooLarge`."""
+    """Convert any accepted kind of image to RGB; raises `InvalidImage` or `ImageTooLarge`."""
     if isinstance(image, Image.Image):
         _check_pixels(image)
         try:
             return image.convert("RGB")
         except _DAMAGED as error:
-            raise InvalidImage(f"the image is damaged or cut short: {error}") from error
+            raise InvalidImage(f"the image is damaged or truncated: {error}") from error
     if isinstance(image, np.ndarray):
         return array_to_image(image)
     data = read_bytes(image)
@@ -110,10 +110,13 @@ def to_rgb(image: ImageLike) -> Image.Image:
 
 
 def to_file_bytes(image: ImageLike) -> bytes:
-    """Give any image that is accepted as the bytes of a checked image file, encoding it as PNG if it is pixels."""
+    """Return any accepted kind of image as the bytes of a checked image file; pixels are encoded as PNG.
+
+    Raises `InvalidImage` or `ImageTooLarge`.
+    """
     if isinstance(image, Image.Image | np.ndarray):
         buffer = io.BytesIO()
-        # Level 1 encodes a screenshot in two thirds of the time of the default, a fifth larger.
+        # Level 1 takes two thirds of the time of the default for a screenshot, and a fifth more space.
         to_rgb(image).save(buffer, "PNG", compress_level=1)
         return buffer.getvalue()
     data = read_bytes(image)
@@ -123,15 +126,15 @@ def to_file_bytes(image: ImageLike) -> bytes:
 
 
 def read_bytes(source: str | Path | bytes) -> bytes:
-    """Read the bytes of a path, or take bytes as they are; raises `InvalidImage` if the file cannot be read."""
+    """Read the file at a path, or return bytes unchanged; raises `InvalidImage` if the file cannot be read."""
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
     if not isinstance(source, str | Path):
-        raise InvalidImage(f"an image is a path, bytes, a PIL image or a numpy array, not {type(source).__name__}")
+        raise InvalidImage(f"an image must be a path, bytes, a PIL image or a numpy array, not {type(source).__name__}")
     path = Path(source)
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise ImageTooLarge(f"{path} has {path.stat().st_size} bytes; {MAX_BYTES} are accepted")
+            raise ImageTooLarge(f"{path} has {path.stat().st_size} bytes; the limit is {MAX_BYTES}")
         return path.read_bytes()
     except OSError as error:
         raise InvalidImage(f"cannot read the image {str(path)!r}: {error.strerror or error}") from error
@@ -139,7 +142,7 @@ def read_bytes(source: str | Path | bytes) -> bytes:
 
 @contextmanager
 def _named(source: str | Path | bytes) -> Iterator[None]:
-    """Say which file it is that something is wrong with, where it is one."""
+    """Add the path to an error about a file."""
     try:
         yield
     except InvalidImage as error:
@@ -149,10 +152,10 @@ def _named(source: str | Path | bytes) -> Iterator[None]:
 
 
 def prepare(image: Image.Image, model: ClipModel) -> bytes:
-    """Make an image what CLIP sees: size x size x 3 bytes, RGB, row by row.
+    """Turn an image into the input of CLIP: size x size x 3 bytes, RGB, row by row.
 
-    It is a pure function of the pixels and the model's description: client and worker get the same bytes. The
-    stock centre crop would throw away 37 % of a 16:10 screenshot and most of a wide button; here every pixel
+    It is a pure function of the pixels and the model's description, so client and worker get the same bytes. The
+    stock centre crop would discard 37 % of a 16:10 screenshot and most of a wide button; here every pixel
     counts. Resampling is Pillow's bicubic with antialiasing. A change here needs a new `PREPARATION`.
     """
     size = (model.image_size, model.image_size)
@@ -165,6 +168,6 @@ def prepare(image: Image.Image, model: ClipModel) -> bytes:
 def _check_pixels(image: Image.Image) -> None:
     pixels = image.width * image.height
     if pixels > MAX_PIXELS:
-        raise ImageTooLarge(f"the image has {image.width} x {image.height} pixels; {MAX_PIXELS} are accepted")
+        raise ImageTooLarge(f"the image has {image.width} x {image.height} pixels; the limit is {MAX_PIXELS}")
     if pixels == 0:
         raise InvalidImage("the image has no pixels")

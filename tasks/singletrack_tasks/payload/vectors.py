@@ -1,4 +1,4 @@
-"""Vectors travel as bytes."""
+"""Embedding vectors, packed as bytes."""
 
 import base64
 from typing import Self
@@ -13,16 +13,16 @@ Vector = NDArray[np.float32]
 
 
 class Vectors(Message):
-    """Embeddings, one a row: float32, little endian, in base64, which is a quarter of a list of numbers."""
+    """Embeddings, one per row: little-endian float32 in base64, a quarter of the size of a JSON list."""
 
     rows: int = Field(ge=0)
     dimension: int = Field(gt=0)
     data: str
 
     @model_validator(mode="after")
-    def _is_of_its_size(self) -> Self:
+    def _has_its_size(self) -> Self:
         if len(self.data) != _base64_length(self.rows * self.dimension * 4):
-            raise ValueError(f"{len(self.data)} characters are not {self.rows} x {self.dimension} numbers")
+            raise ValueError(f"{len(self.data)} base64 characters do not hold {self.rows} x {self.dimension} numbers")
         return self
 
     @classmethod

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 class Cancellation:
-    """Breaks off one operation from another thread: what is waiting registers how to wake it."""
+    """Breaks off one operation from another thread; an operation that waits registers how to wake it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -14,11 +14,11 @@ class Cancellation:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the operation was called off."""
+        """Whether the operation was cancelled."""
         return self._cancelled.is_set()
 
     def cancel(self) -> None:
-        """Call the operation off; safe from any thread, and more than once."""
+        """Cancel the operation; safe from any thread, and more than once."""
         with self._lock:
             self._cancelled.set()
             wake = self._wake
@@ -26,7 +26,7 @@ class Cancellation:
             wake()
 
     def on_cancel(self, wake: Callable[[], None] | None) -> None:
-        """Register what wakes the operation (None: nothing any more); called at once if it was called off already."""
+        """Register a callback that wakes the operation, or None to remove it; called at once if already cancelled."""
         with self._lock:
             self._wake = wake
             cancelled = self._cancelled.is_set()

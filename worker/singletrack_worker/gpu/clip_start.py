@@ -1,4 +1,4 @@
-"""CLIP's first start, which takes seconds and which embeddings wait for; and what becomes of its encoders later."""
+"""CLIP's first start, which takes seconds and which embeddings wait for, and later checks of its encoders."""
 
 import threading
 from collections.abc import Callable
@@ -14,7 +14,7 @@ _LOOK_S = 0.1
 
 
 class ClipStart:
-    """Starts CLIP, and keeps the reason for degraded mode where it cannot be had."""
+    """Starts CLIP, and maintains the reason for degraded mode while it is unavailable."""
 
     def __init__(self, clip: Clip, reasons: Reasons, clock: Clock) -> None:
         self._clip = clip
@@ -27,11 +27,11 @@ class ClipStart:
 
     @property
     def stopped(self) -> bool:
-        """Whether CLIP was stopped, for good."""
+        """Whether CLIP was stopped for good."""
         return self._stopped.is_set()
 
     def expect(self) -> None:
-        """Have embeddings wait from now on, until `run` has ended."""
+        """Make embeddings wait from now on, until `run` has ended."""
         self._started.clear()
 
     def run(self) -> None:
@@ -47,7 +47,7 @@ class ClipStart:
             self._attempt(self._clip.check)
 
     def wait(self, turn: Turn) -> None:
-        """Wait while CLIP is being started for the first time, as long as somebody waits for the result.
+        """Wait while CLIP is being started for the first time, as long as the caller waits for the result.
 
         Raises `JobCancelled` and `DeadlinePassed`.
         """
@@ -59,7 +59,7 @@ class ClipStart:
         turn.held_up_s += self._clock.monotonic() - began_s
 
     def stop(self) -> None:
-        """Note that CLIP is stopped: whatever fails from now on is no news."""
+        """Note that CLIP is stopped: failures from now on are expected and not reported."""
         self._stopped.set()
 
     def _attempt(self, action: Callable[[], None]) -> None:

@@ -11,17 +11,17 @@ class Clock(Protocol):
         """Return Unix time in seconds, by the clock that all machines share."""
 
     def monotonic(self) -> float:
-        """Return seconds since some moment; never goes back."""
+        """Return seconds since some fixed moment; never decreases."""
 
     def sleep(self, duration_s: float) -> None:
-        """Wait."""
+        """Wait for a duration in seconds."""
 
 
 class SystemClock:
     """This machine's clock, set to the one that all machines share.
 
-    Between two settings it runs with the monotonic clock: somebody who sets this machine's wall clock changes
-    neither deadlines nor the age of a status.
+    Between two settings it runs with the monotonic clock: changing this machine's wall clock affects neither
+    deadlines nor the age of a status.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class SystemClock:
         self.set(time.time())
 
     def set(self, unix_s: float) -> None:
-        """Say what Unix time it is now, in seconds."""
+        """Set the current Unix time, in seconds."""
         self._zero_unix_s = unix_s - time.monotonic()
 
     def time(self) -> float:
@@ -37,9 +37,9 @@ class SystemClock:
         return self._zero_unix_s + time.monotonic()
 
     def monotonic(self) -> float:
-        """Return seconds since some moment."""
+        """Return seconds since some fixed moment."""
         return time.monotonic()
 
     def sleep(self, duration_s: float) -> None:
-        """Wait."""
+        """Wait for a duration in seconds."""
         time.sleep(duration_s)

@@ -1,4 +1,4 @@
-"""Remembers the last minutes of the GPU, and has them written down when something fails."""
+"""Remembers the last minutes of the GPU, and has them saved when something fails."""
 
 import logging
 import threading
@@ -17,17 +17,17 @@ from singletrack_worker.gpu.stores import EndedOperation
 from singletrack_worker.gpu.tenants import Vram
 
 PERIOD_S = 1 / RATE_HZ
-# To list processes takes the driver much longer than to tell its memory.
+# Listing processes takes the driver much longer than reading its memory.
 PROCESSES_EVERY_S = 2.0
-# Failures that follow each other faster than this are written together.
+# Failures that follow each other faster than this share one recording.
 WRITE_EVERY_S = 30.0
 COMPLAIN_EVERY_S = 60.0
 ON_DEMAND = "on_demand"
 OUT_OF_MEMORY = "out_of_memory"
-# Recordings that may be asked for at the same time; who asks for more asks again.
+# Requests and failures that may be pending; the oldest is dropped, and its caller has to ask again.
 _ASKED_MAX = 8
 _SHOWN_CHARS = 300
-# A driver or a disk that hangs must not keep the worker from ending.
+# A driver or a disk that hangs must not keep the worker from stopping.
 _END_S = 2.0
 _log = logging.getLogger(__name__)
 
@@ -41,10 +41,10 @@ class _Failure:
 
 
 class FlightRecorder:
-    """A ring of samples, filled by a thread of its own, that ends with the worker.
+    """A ring of samples in memory, filled by a thread of its own.
 
-    It hears of failures as a `Telemetry` and has them written by `write`; recordings that are asked for go to
-    `deliver` under the id of the request. All of that happens in its thread, and nothing in that of an operation.
+    It learns of failures as a `Telemetry` and has `write` save them; requested recordings go to `deliver` under the
+    id of the request. All of this happens in its own thread, never in that of an operation.
     """
 
     def __init__(
@@ -76,12 +76,12 @@ class FlightRecorder:
         self._thread: threading.Thread | None = None
 
     def start(self, look: TakeSample) -> None:
-        """Start to sample; `look` takes a sample, given the processes on the GPU, and waits for nothing."""
+        """Start sampling; `look` takes a sample, given the processes on the GPU, and must not block."""
         self._thread = threading.Thread(target=self._run, args=(look,), name="flight-recorder", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, when what is owed is written; calling it again does nothing."""
+        """End the thread once a pending recording is saved; calling it again does nothing."""
         self._stopped.set()
         self._wake.set()
         if self._thread is not None:
@@ -89,13 +89,13 @@ class FlightRecorder:
             self._thread = None
 
     def ask(self, request_id: str) -> None:
-        """Have a recording delivered; returns at once."""
+        """Request the delivery of a recording; returns at once."""
         if request_id not in self._asked:
             self._asked.append(request_id)
         self._wake.set()
 
     def moved(self, receipt: StepReceipt, error: SingletrackError | None) -> None:
-        """Mark a step of a transition; one that failed is written down."""
+        """Mark a step of a transition; a failure triggers a recording."""
         self._mark(receipt.step, receipt.duration_s, "" if error is None else f"{type(error).__name__}: {error}")
         if is_out_of_memory(error):
             self._fail(OUT_OF_MEMORY, f"{receipt.step}: {error}")
@@ -103,7 +103,7 @@ class FlightRecorder:
             self._fail(f"{receipt.step}_failed", str(error))
 
     def ended(self, operation: EndedOperation) -> None:
-        """Mark an operation that failed; one in which memory ran out is written down."""
+        """Mark a failed operation; running out of memory triggers a recording."""
         if operation.out_of_memory:
             self._fail(OUT_OF_MEMORY, f"{operation.kind} of job {operation.job_id or 'none'}")
         if operation.out_of_memory or operation.outcome == "failed":
@@ -129,11 +129,11 @@ class FlightRecorder:
             self._wake.clear()
 
     def _step(self, look: TakeSample, *, last: bool = False) -> None:
-        """Do what is due, each part whatever becomes of the others."""
-        self._hear_failures()
+        """Do what is due; a part that fails does not stop the others."""
+        self._take_failures()
         now_s = self._clock.monotonic()
         if now_s >= self._sample_due_s:
-            # Set first: a sample that fails must not be tried again and again.
+            # Set first: a sample that fails must not be retried in a loop.
             self._sample_due_s = now_s + PERIOD_S
             self._survive(lambda: self._samples.append(look(self._list_processes(now_s))))
         if self._owed is not None and (last or now_s >= self._write_due_s):
@@ -147,16 +147,16 @@ class FlightRecorder:
         try:
             action()
         except Exception:
-            # A recorder that has a defect must end neither the worker nor itself.
+            # A defect in the recorder must stop neither the worker nor the recorder itself.
             now_s = self._clock.monotonic()
             if now_s >= self._complain_due_s:
                 self._complain_due_s = now_s + COMPLAIN_EVERY_S
-                _log.exception("the flight recorder failed; the worker goes on")
+                _log.exception("the flight recorder failed; the worker continues")
 
-    def _hear_failures(self) -> None:
-        """Owe a recording of what failed, sampled at once; where several did, memory that ran out tells most.
+    def _take_failures(self) -> None:
+        """Schedule a recording of what failed, with a sample at once; running out of memory takes precedence.
 
-        What is owed already brings no sample of its own: a storm of failures would push out the minutes before it.
+        A failure that does not change the schedule adds no sample: a storm would push out the minutes before it.
         """
         while self._failures:
             failure = self._failures.popleft()
@@ -167,7 +167,7 @@ class FlightRecorder:
         if now_s >= self._processes_due_s:
             self._processes_due_s = now_s + PROCESSES_EVERY_S
             listed = self._vram.processes()
-            # Samples share a list that has not changed.
+            # Samples share an unchanged list.
             self._processes = self._processes if listed == self._processes else listed
         return self._processes
 
@@ -181,6 +181,6 @@ class FlightRecorder:
             gpu=self._gpu,
             total_mb=self._total_mb,
             samples=tuple(self._samples),
-            # Copied in one go: operations go on marking meanwhile.
+            # Copied in one go: operations keep adding marks meanwhile.
             marks=tuple(mark for mark in self._marks.copy() if mark.at_unix_s >= at - KEPT_S),
         )

@@ -31,15 +31,16 @@ _log = logging.getLogger(__name__)
 
 # How long the thread that starts CLIP may take to notice that CLIP was stopped.
 START_ENDS_S = 10.0
-# How long an answer that nobody waits for any more may still keep the server busy.
+# How long to wait for a server that is still busy with an abandoned question.
 SETTLE_S = 20.0
-_NOBODYS = JobRef("")
+# The worker's own operations belong to no job.
+_NO_JOB = JobRef("")
 
 
 class GPUResourceManager:
     """Observes, plans, executes, verifies and records, one operation at a time.
 
-    Implements `singletrack_tasks.celery_tasks.Gpu`. Callers say what they need and never look first: every operation
+    Implements `singletrack_tasks.celery_tasks.Gpu`. Callers need no knowledge of the GPU's state: every operation
     makes the GPU ready for itself.
     """
 
@@ -59,9 +60,9 @@ class GPUResourceManager:
         self._starting: threading.Thread | None = None
 
     def run(self, request: Request[R], job: JobRef) -> R:
-        """Wait for the turn, and have the request's handler do what it asks for.
+        """Wait for the turn, then run the request's handler.
 
-        Raises `DeadlinePassed` and `JobCancelled` before anything is done, and what the handler raises.
+        Raises `DeadlinePassed` and `JobCancelled` before anything is done, and the handler's errors.
         """
         handler = self._handlers[type(request)]
         with self._turns.take(request, job, recorded=handler.recorded) as turn:
@@ -69,23 +70,23 @@ class GPUResourceManager:
             return result
 
     def start(self) -> None:
-        """Start CLIP's CPU encoder, find out what is there, and mend what differs from the saved mode's contract."""
+        """Start CLIP's CPU encoder, observe the GPU, and repair deviations from the saved mode's contract."""
         self._clip_start.expect()
         self._start()
 
     def start_in_background(self) -> None:
-        """Start without waiting for CLIP, which takes seconds: what needs no CLIP is done meanwhile."""
+        """Start without waiting for CLIP, which takes seconds: operations that do not need it run meanwhile."""
         self._clip_start.expect()
         self._starting = threading.Thread(target=self._start, name="start", daemon=True)
         self._starting.start()
 
     def settle(self) -> None:
-        """Wait until the server has done with what an earlier worker asked and did not live to hear.
+        """Wait until the server has finished the question of an earlier worker that died.
 
-        A short question is answered when all before it are. One that takes too long is given up: what comes next
-        waits at the server.
+        A short question is answered once all questions before it are. After `SETTLE_S` it is given up; the next
+        request then waits at the server.
         """
-        with self._turns.take(Tick(), _NOBODYS, kind=SETTLE) as turn:
+        with self._turns.take(Tick(), _NO_JOB, kind=SETTLE) as turn:
             patience = threading.Timer(SETTLE_S, turn.cancellation.cancel)
             patience.start()
             vlm = self._tenants.vlm
@@ -93,13 +94,13 @@ class GPUResourceManager:
                 if vlm.listing() is not None:
                     vlm.ask(" ", (), None, VlmOptions(max_tokens=1), turn.cancellation)
             except SingletrackError as error:
-                _log.warning("it is not known whether %s is still busy: %s", vlm.model, error)
+                _log.warning("could not tell whether %s is still busy: %s", vlm.model, error)
             finally:
                 patience.cancel()
 
     def stop(self) -> None:
-        """End the encoders and the connections; what Ollama holds goes by its keep-alive."""
-        # What is still in flight is the start's own, or a return's: nobody waits for it.
+        """Stop the encoders and close the connections; Ollama unloads its models by their keep-alive."""
+        # Anything still in flight is the worker's own, from `start` or `resume`: it has no caller.
         self.break_off()
         if self._starting is not None:
             self._starting.join(START_ENDS_S)
@@ -111,39 +112,39 @@ class GPUResourceManager:
         return self._turns.cancel(job_id)
 
     def look_for_cancellation(self) -> None:
-        """Break off the operation in flight if its caller gave it up: the call may have come while nobody listened."""
+        """Break off the operation in flight if its caller cancelled it while the worker could not hear of it."""
         self._turns.look_for_cancellation()
 
     def break_off(self) -> None:
-        """Break off the operation in flight for good, as at a worker's end: CLIP is stopped with it."""
+        """Break off the operation in flight for good, as when the worker ends: CLIP is stopped, too."""
         self._clip_start.stop()
         self._turns.break_off()
         self._tenants.clip.stop()
 
     def resume(self) -> None:
-        """Take over the state that another worker saved meanwhile, and make its mode's contract true."""
-        with self._turns.take(Tick(), _NOBODYS, kind=RESUME):
+        """Take over the state that another worker saved meanwhile, and enforce its mode's contract."""
+        with self._turns.take(Tick(), _NO_JOB, kind=RESUME):
             self._track.resume()
-        self.run(Tick(), _NOBODYS)
+        self.run(Tick(), _NO_JOB)
 
     def status(self) -> GPUResourceStatus:
         """Take a snapshot (P5) without waiting for the operation in flight; safe from any thread."""
         return self._snapshots.take()
 
     def glance(self) -> GPUResourceStatus:
-        """Take a snapshot likewise, without telling of what changed: whoever only looks waits for no Redis."""
-        return self._snapshots.take(tell=False)
+        """Take a snapshot likewise, without emitting events: a mere reader must not wait for Redis."""
+        return self._snapshots.take(emit=False)
 
     def sample(self, processes: tuple[GpuProcess, ...]) -> Sample:
-        """Take what the flight recorder keeps of a moment, likewise; `processes` are those on the GPU."""
+        """Take a sample for the flight recorder likewise; `processes` are those on the GPU."""
         return self._snapshots.sample(processes)
 
     def _start(self) -> None:
         self._clip_start.run()
         if not self._clip_start.stopped:
-            self.run(Tick(), _NOBODYS)
+            self.run(Tick(), _NO_JOB)
 
     def _record(self) -> None:
-        """Save what has to survive, and publish before the caller hears of the result."""
+        """Save the state, and publish the status before the caller gets the result."""
         self._track.save()
         self._publisher.publish(self.status)

@@ -1,4 +1,4 @@
-"""How what may well work at the next try is tried again (R6.2, R6.3)."""
+"""How transient errors are retried (R6.2, R6.3)."""
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
@@ -10,9 +10,9 @@ MAX_PAUSE_S = 30.0
 
 
 def retrying(clock: Clock, *, attempts: int, pause_s: float, cancellation: Cancellation) -> Retrying:
-    """Try up to `attempts` times while the error is transient and nobody called the operation off.
+    """Try up to `attempts` times while the error is transient and the operation is not cancelled.
 
-    The pause begins with `pause_s` and doubles; the last error is raised as itself.
+    The pause starts at `pause_s` and doubles, up to `MAX_PAUSE_S`; the last error is raised unchanged.
     """
     return Retrying(
         stop=stop_after_attempt(attempts),

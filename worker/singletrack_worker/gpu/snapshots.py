@@ -27,14 +27,14 @@ from singletrack_worker.settings import GPUResourceConfig
 
 @dataclass(frozen=True)
 class Identity:
-    """Which worker this is, and its lease on the track, None where it has none."""
+    """The worker behind the snapshots, and its lease on the track, None if it has none."""
 
     worker: WorkerInfo
     lease: Callable[[], LeaseInfo | None]
 
 
 class Snapshots:
-    """Puts a status together from what the driver says now and what the last operation knew (R2.1)."""
+    """Builds a status from the driver's current figures and the last operation's knowledge (R2.1)."""
 
     def __init__(
         self,
@@ -56,15 +56,15 @@ class Snapshots:
         self._changes = ChangeDetector()
         self._changes_lock = threading.Lock()
 
-    def take(self, *, tell: bool = True) -> GPUResourceStatus:
+    def take(self, *, emit: bool = True) -> GPUResourceStatus:
         """Take one, without waiting for the operation in flight.
 
-        To `tell` is to emit `resource_changed` if it is time to (R2.2), which waits for the store of the events.
+        With `emit` it emits `resource_changed` if VRAM changed enough (R2.2), which waits for the event store.
         """
         vram = self._vram.read()
         gpu = self._vram.gpu if vram is not None else None
-        if tell and vram is not None:
-            self._tell_change(vram)
+        if emit and vram is not None:
+            self._emit_change(vram)
         reasons = self._track.reasons.current()
         return GPUResourceStatus(
             track=self._config.track,
@@ -73,7 +73,7 @@ class Snapshots:
             lease=self._identity.lease(),
             mode=self._track.saved.mode,
             gpu=gpu,
-            # A GPU may be lost between the two readings.
+            # The GPU may be lost between the two readings.
             vram=vram if gpu is not None else None,
             vlm=self._vlm_status(),
             clip=self._clip_status(),
@@ -86,7 +86,7 @@ class Snapshots:
         )
 
     def sample(self, processes: tuple[GpuProcess, ...]) -> Sample:
-        """Take what the flight recorder keeps of a moment, given the processes on the GPU; emits nothing."""
+        """Take a sample for the flight recorder, given the processes on the GPU; emits nothing."""
         vram, operation = self._vram.read(), self._turns.operation
         return Sample(
             at_unix_s=round(self._clock.time(), 2),
@@ -107,11 +107,11 @@ class Snapshots:
         return listing.vram_mb if listing else 0
 
     def _listing(self, state: ModelState) -> VlmListing | None:
-        """A model that is gone has no size, also between the moment it went and the next look at the server."""
+        """Return the listing, None once the model is gone, even before the server is observed again."""
         return self._track.listing if state in RESIDENT else None
 
     def _clip_mb(self, processes: tuple[GpuProcess, ...]) -> int | None:
-        """What CLIP takes on the GPU: as the driver lists its process, or else as it was measured."""
+        """CLIP's VRAM: what the driver lists for its process, or else the measured footprint."""
         pid = self._clip.pids[1]
         listed = next((process.vram_mb for process in processes if process.pid == pid), None)
         if listed is not None:
@@ -141,7 +141,7 @@ class Snapshots:
             footprint_mb=self._track.footprints.clip_mb,
         )
 
-    def _tell_change(self, vram: VRAMInfo) -> None:
+    def _emit_change(self, vram: VRAMInfo) -> None:
         with self._changes_lock:
             before_mb = self._changes.changed_from(vram.used_mb)
         if before_mb is not None:

@@ -1,4 +1,4 @@
-"""Where things come from and go to: what the manager needs of the worker around it."""
+"""The ports through which the manager reaches the stores of the worker around it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,33 +20,33 @@ class Blobs(Protocol):
 
 
 class VectorCache(Protocol):
-    """Where embeddings are kept for those who ask again."""
+    """Where embeddings are cached for repeated requests."""
 
     def put(self, fingerprint: str, sha256s: Sequence[str], vectors: Vector) -> None:
-        """Keep embeddings under the hashes of their inputs."""
+        """Store embeddings under the hashes of their inputs."""
 
 
 class Publisher(Protocol):
-    """Where the status and the events go; a store that is away is logged and never stops an operation."""
+    """Where the status and the events go; an unreachable store is logged and never stops an operation."""
 
     def changed(self) -> None:
-        """Say that the status changed: it is published soon; returns at once."""
+        """Note that the status changed, so that it is published soon; returns at once."""
 
     def publish(self, snapshot: Callable[[], GPUResourceStatus]) -> None:
-        """Take a snapshot and make it the current status, before the caller of an operation hears of its result."""
+        """Take a snapshot and make it the current status, before the caller of an operation gets its result."""
 
     def emit(self, event: AnyEvent) -> None:
         """Add an event to the stream."""
 
 
 class Answers(Protocol):
-    """Where answers go while they are written; a store that is away is logged and never stops an operation."""
+    """Where answers go while they are generated; an unreachable store is logged and never stops an operation."""
 
     def tell(self, job_id: str, attempt: int, text: str) -> None:
-        """Add a piece of the answer to a job's question, which begins anew with each attempt."""
+        """Add a piece of the answer to a job's question; each attempt starts the answer over."""
 
     def flush(self, job_id: str) -> None:
-        """Write what was gathered of it: this answer has ended, and the job's next one, if any, begins anew."""
+        """Write the pieces buffered so far: the answer has ended, and the job's next one, if any, starts over."""
 
 
 Ending = Literal["ok", "failed", "cancelled", "expired"]
@@ -56,9 +56,9 @@ Ending = Literal["ok", "failed", "cancelled", "expired"]
 class EndedOperation:
     """One operation that had its turn: how it ended and what it took (seconds).
 
-    `work_s` leaves out a wait for CLIP to start and the steps that made the GPU ready, of which there were `moves`.
-    `waited_s` is None for a request that does not say when it was sent, `retries` counts the questions that were put
-    again, `answer_tokens` the tokens that were heard of their answers.
+    `work_s` excludes a wait for CLIP to start and the steps that made the GPU ready, of which there were `moves`.
+    `waited_s` is None for a request that does not say when it was sent, `retries` counts repeated questions,
+    `answer_tokens` the tokens received of the answers.
     """
 
     kind: str
@@ -75,17 +75,17 @@ class EndedOperation:
 
 
 class Telemetry(Protocol):
-    """Who counts what happens; called in the thread of the operation, and never fails."""
+    """Counts what happens; called in the thread of the operation, and never fails."""
 
     def moved(self, receipt: StepReceipt, error: SingletrackError | None) -> None:
-        """Hear of a step of a transition, and why it failed if it did."""
+        """Count a step of a transition, with its error if it failed."""
 
     def ended(self, operation: EndedOperation) -> None:
-        """Hear of an operation that ended."""
+        """Count an operation that ended."""
 
 
 class Cancellations(Protocol):
-    """Which jobs their callers gave up before they started."""
+    """Which jobs were cancelled by their callers."""
 
     def is_cancelled(self, job_id: str) -> bool:
         """Return whether the job was cancelled."""
@@ -93,9 +93,9 @@ class Cancellations(Protocol):
 
 @dataclass
 class SavedState:
-    """What survives a worker: the mode, the VLM's last use (Unix time), learned footprints (MiB) and durations (s).
+    """State that outlives a worker: the mode, the VLM's last use (Unix time), footprints (MiB) and durations (s).
 
-    A VLM that was unloaded for being idle, or on demand, has no last use: nobody wants it until it is asked.
+    A VLM that was unloaded for being idle, or on demand, has no last use: it is not wanted until it is used again.
     """
 
     mode: ExecutionMode = ExecutionMode.IDLE
@@ -104,7 +104,7 @@ class SavedState:
     durations_s: dict[str, float] = field(default_factory=dict)
 
     def adopt(self, other: "SavedState") -> None:
-        """Become what another state is, figures that only this one knows excepted."""
+        """Take over another state, but keep figures that only this one has."""
         self.mode = other.mode
         self.vlm_last_used_unix_s = other.vlm_last_used_unix_s
         self.footprints_mb = {**self.footprints_mb, **other.footprints_mb}
@@ -112,10 +112,10 @@ class SavedState:
 
 
 class Memory(Protocol):
-    """Where the saved state is."""
+    """Where the state is saved."""
 
     def load(self) -> SavedState:
-        """Read it; the default state if there is none."""
+        """Read it; the default state if none is saved."""
 
     def save(self, state: SavedState) -> None:
         """Write it."""

@@ -1,4 +1,4 @@
-"""The GPU and the two that share it: what the manager needs of them, whoever they are."""
+"""The ports of the GPU and its two tenants."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from singletrack_worker.gpu.cancellation import Cancellation
 
 @dataclass(frozen=True)
 class VlmListing:
-    """What the server lists of a loaded model: its size, and how much of it is on the GPU, MiB."""
+    """The server's listing of a loaded model: its size, and how much of it is on the GPU (MiB)."""
 
     size_mb: int
     vram_mb: int
@@ -23,7 +23,7 @@ class VlmListing:
 
 @dataclass(frozen=True)
 class OtherModel:
-    """A model that somebody else has loaded at the server: its size, and how much of it is on the GPU, MiB."""
+    """A model that another client has loaded on the server: its size, and how much of it is on the GPU (MiB)."""
 
     name: str
     size_mb: int
@@ -42,7 +42,7 @@ class VlmAnswer:
 
 
 def ignore_text(text: str) -> None:
-    """Hear of a piece of an answer that nobody waits for."""
+    """Ignore a piece of an answer that is not streamed."""
 
 
 class Vlm(Protocol):
@@ -53,11 +53,11 @@ class Vlm(Protocol):
         """Return the name of the model."""
 
     def listing(self) -> VlmListing | None:
-        """Return what the server lists of the model, None if it is not loaded; raises `OllamaUnreachable`."""
+        """Return the server's listing of the model, None if it is not loaded; raises `OllamaUnreachable`."""
 
     @property
     def others(self) -> tuple[OtherModel, ...]:
-        """Return the other models that the server listed when `listing` was last answered."""
+        """Return the other models that the server listed in its last answer to `listing`."""
 
     def load(self) -> None:
         """Load the model, one attempt; returns when it is listed.
@@ -68,13 +68,13 @@ class Vlm(Protocol):
     def unload(self) -> None:
         """Unload the model; returns when it is no longer listed.
 
-        A model that is still loading is waited for first. Raises `OllamaUnreachable`, `VlmUnloadFailed`.
+        Waits first for a model that is still loading. Raises `OllamaUnreachable`, `VlmUnloadFailed`.
         """
 
     def unload_other(self, name: str) -> None:
-        """Unload a model that is none of ours; returns when it is no longer listed, at once if it was not loaded.
+        """Unload another model than ours; returns when it is no longer listed, at once if it was not loaded.
 
-        One that is at work for somebody is waited for a moment only. Raises `OllamaUnreachable`, `OllamaFailure`,
+        Waits only briefly for one that is busy. Raises `OllamaUnreachable`, `OllamaFailure`,
         `VlmUnloadFailed`.
         """
 
@@ -87,26 +87,26 @@ class Vlm(Protocol):
         cancellation: Cancellation,
         on_text: Callable[[str], None] = ignore_text,
     ) -> VlmAnswer:
-        """Put a question, one attempt; `on_text` hears of each piece of the answer as it comes, about a token.
+        """Ask a question, one attempt; `on_text` is called with each piece of the answer as it arrives, about a token.
 
         Raises `OllamaUnreachable`, `OllamaFailure`, `ModelMissing`, `InvalidImage` for an image that the server
-        cannot read, and `JobCancelled` once `cancellation` is: the server then stops generating, too.
+        cannot read, and `JobCancelled` once `cancellation` is set: the server then stops generating, too.
         """
 
     def close(self) -> None:
-        """End connections."""
+        """Close the connections."""
 
 
 class Clip(Protocol):
-    """CLIP in encoder processes: one on the CPU that lives on, one on the GPU that comes and goes."""
+    """CLIP in encoder processes: one on the CPU that stays, one on the GPU that runs while CLIP is there."""
 
     @property
     def model(self) -> ClipModel | None:
-        """Return which CLIP this is, None until it was started with success."""
+        """Return the CLIP model, None until it was started successfully."""
 
     @property
     def device(self) -> str:
-        """Return the device of the encoder that serves: `cpu` or `cuda:n`."""
+        """Return the device of the active encoder: `cpu` or `cuda:n`."""
 
     @property
     def pids(self) -> tuple[int | None, int | None]:
@@ -114,15 +114,15 @@ class Clip(Protocol):
 
     @property
     def given_up(self) -> EncoderFailure | None:
-        """Return why the last encoder on the GPU was given up, None where it was not."""
+        """Return why the last encoder on the GPU was given up, None if it was not."""
 
     def start(self) -> None:
         """Start the CPU encoder; raises `ClipUnavailable` if there are no weights, `EncoderFailure`."""
 
     def check(self) -> None:
-        """Notice encoders that died: start the CPU's again, fall back to it from the GPU's.
+        """Detect encoders that died: restart the CPU's, fall back to it from the GPU's.
 
-        Raises `EncoderFailure` or `ClipUnavailable` if none can be had.
+        Raises `EncoderFailure` or `ClipUnavailable` if no encoder can be started.
         """
 
     def promote(self) -> None:
@@ -132,7 +132,7 @@ class Clip(Protocol):
         """Migrate to the CPU by ending the GPU's encoder; always succeeds."""
 
     def find(self) -> str:
-        """Ask the encoder that serves for the device of its weights; raises `EncoderFailure`."""
+        """Ask the active encoder for the device of its weights; raises `EncoderFailure`."""
 
     def embed_images(self, pixels: Sequence[bytes]) -> Vector:
         """Embed images made by `images.prepare`: unit rows, n x dimension; raises `EncoderFailure`."""
@@ -141,7 +141,7 @@ class Clip(Protocol):
         """Embed texts: unit rows, n x dimension; raises `EncoderFailure`."""
 
     def stop(self) -> None:
-        """End all encoder processes, for good."""
+        """End all encoder processes for good."""
 
 
 class Vram(Protocol):
@@ -149,25 +149,25 @@ class Vram(Protocol):
 
     @property
     def gpu(self) -> GpuInfo | None:
-        """Return which GPU this is, None where there is none."""
+        """Return the GPU's identity, None without a GPU."""
 
     @property
     def reason(self) -> str:
-        """Return why there is no GPU, and what to do; empty where there is one."""
+        """Return why there is no GPU, and what to do; empty if there is one."""
 
     def read(self) -> VRAMInfo | None:
-        """Read the memory now, None where there is no GPU."""
+        """Read the memory now, None without a GPU."""
 
     def processes(self) -> tuple[GpuProcess, ...]:
-        """List the processes that have memory on the GPU, by pid; empty where the driver does not say."""
+        """List the processes with memory on the GPU, by pid; empty if the driver does not list them."""
 
     def close(self) -> None:
-        """Let go of the driver."""
+        """Release the driver."""
 
 
 @dataclass(frozen=True)
 class Tenants:
-    """The GPU and the two that share it."""
+    """The GPU and its two tenants."""
 
     vram: Vram
     vlm: Vlm

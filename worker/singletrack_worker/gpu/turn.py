@@ -1,4 +1,4 @@
-"""One operation's turn at the GPU: alone, only while somebody waits for it, and breakable from outside."""
+"""One operation's turn at the GPU: exclusive, only while its caller waits, and interruptible from outside."""
 
 import math
 import threading
@@ -19,17 +19,17 @@ from singletrack_worker.gpu.known.receipts import Move
 from singletrack_worker.gpu.known.track import Track
 from singletrack_worker.gpu.stores import Cancellations, EndedOperation
 
-# A job that starts this soon was given up in that time only if this worker was told so: to ask Redis as well would
-# cost every job a round trip.
+# A cancellation of a job that starts this soon reaches this worker directly: asking Redis as well would cost every job
+# a round trip.
 GIVEN_UP_AFTER_S = 0.05
 GIVEN_UP_KEPT = 1000
-TOKENS_TOLD_EVERY_S = 0.25
-# What the worker does of itself, at its start and after a lease that was lost; everything else has a request.
+TOKENS_REPORTED_EVERY_S = 0.25
+# The worker's own operations, at its start and after a lost lease; all others have a request.
 SETTLE, RESUME = OWN_KINDS = ("settle", "resume")
 
 
 class ResultFields(TypedDict):
-    """The fields that every result has."""
+    """The fields of every result."""
 
     receipts: tuple[StepReceipt, ...]
     reasons: tuple[Degradation, ...]
@@ -38,7 +38,7 @@ class ResultFields(TypedDict):
 
 
 class Turn:
-    """The operation that has the GPU: its job, its times, and what breaks it off."""
+    """The operation that has the GPU: its job, its times, and its cancellation."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Turn:
         self.moves: tuple[Move, ...] = ()
         self.retries = 0
         self.out_of_memory = False
-        # Seconds in which it could not begin its work, its steps left out.
+        # Seconds for which it could not begin its work, not counting its steps.
         self.held_up_s = 0.0
         self._request = request
         self._clock = clock
@@ -68,23 +68,23 @@ class Turn:
         self._stage: Stage = "work"
         self._tokens: int | None = None
         self._all_tokens = 0
-        self._told_s = self._started_s
+        self._reported_s = self._started_s
 
     @property
     def remaining_s(self) -> float | None:
-        """Seconds until nobody waits any more, None without a deadline."""
+        """Seconds until the deadline, None without one."""
         deadline = self._request.deadline_unix_s
         return None if deadline is None else deadline - self._clock.time()
 
     @property
     def waited_s(self) -> float:
-        """Seconds in the queue, for ever for a request that does not say when it was sent."""
+        """Seconds in the queue, infinity for a request that does not say when it was sent."""
         sent = self._request.sent_unix_s
         return math.inf if sent is None else max(0.0, self._started_unix_s - sent)
 
     @property
     def operation(self) -> OperationInFlight:
-        """What the operation is at, as the status tells it; safe from any thread."""
+        """The operation as the status shows it; safe from any thread."""
         return OperationInFlight(
             job_id=self.job.id,
             kind=self.kind,
@@ -96,7 +96,7 @@ class Turn:
         )
 
     def enter(self, stage: Stage) -> None:
-        """Say what the operation is at now."""
+        """Enter the next stage."""
         now_unix_s = self._clock.time()
         if stage not in AT_WORK:
             self._work_unix_s = None
@@ -107,18 +107,18 @@ class Turn:
         self._changed()
 
     def heard_token(self) -> None:
-        """Count a token of the answer; the status tells of it now and then."""
+        """Count a token of the answer; the status is updated every so often."""
         if self._stage != "generate":
             self.enter("generate")
         self._tokens = (self._tokens or 0) + 1
         self._all_tokens += 1
         now_s = self._clock.monotonic()
-        if now_s - self._told_s >= TOKENS_TOLD_EVERY_S:
-            self._told_s = now_s
+        if now_s - self._reported_s >= TOKENS_REPORTED_EVERY_S:
+            self._reported_s = now_s
             self._changed()
 
     @property
-    def _told_waited_s(self) -> float | None:
+    def _known_waited_s(self) -> float | None:
         return None if self._request.sent_unix_s is None else self.waited_s
 
     @property
@@ -126,14 +126,14 @@ class Turn:
         return max(0.0, self._clock.monotonic() - self._started_s)
 
     def ended(self, error: BaseException | None) -> EndedOperation:
-        """Sum the operation up."""
+        """Return a summary of the operation."""
         duration_s = self._duration_s
         return EndedOperation(
             kind=self.kind,
             job_id=self.job.id,
             outcome=outcome_of(error),
             error=None if error is None else type(error).__name__,
-            waited_s=self._told_waited_s,
+            waited_s=self._known_waited_s,
             duration_s=duration_s,
             work_s=max(0.0, duration_s - self.held_up_s - sum(move.receipt.duration_s for move in self.moves)),
             moves=len(self.moves),
@@ -143,11 +143,11 @@ class Turn:
         )
 
     def outcome(self) -> ResultFields:
-        """Return the fields that every result has."""
+        """Return the fields of every result."""
         return ResultFields(
             receipts=tuple(move.receipt for move in self.moves),
             reasons=self._reasons.current(),
-            waited_s=self._told_waited_s,
+            waited_s=self._known_waited_s,
             duration_s=self._duration_s,
         )
 
@@ -162,8 +162,8 @@ class Turn:
         remaining = self.remaining_s
         if remaining is not None and remaining <= 0:
             raise DeadlinePassed(
-                f"job {self.job.id} was not started: its deadline passed {-remaining:.1f} s ago. Give it more time, or "
-                "see in the status what the GPU is busy with.",
+                f"job {self.job.id} was not started: its deadline passed {-remaining:.1f} s ago. Allow more time, or "
+                "check the status for what keeps the GPU busy.",
                 {"late_s": round(-remaining, 3)},
             )
 
@@ -172,7 +172,7 @@ class Turn:
         """Break the operation off when its deadline passes: `DeadlinePassed` instead of `JobCancelled`."""
         remaining = self.remaining_s
         timer = None
-        # Noted by the timer, and not asked of the clock: that may be set back meanwhile, by a little.
+        # Noted by the timer instead of read from the clock, which may be set back a little meanwhile.
         passed = threading.Event()
 
         def break_off() -> None:
@@ -199,7 +199,7 @@ class Turn:
 
 
 class Turns:
-    """The mutex around every GPU operation (R5.4), and who has it."""
+    """The mutex around every GPU operation (R5.4), and its holder."""
 
     def __init__(
         self,
@@ -209,7 +209,7 @@ class Turns:
         changed: Callable[[], None],
         record: Callable[[], None],
     ) -> None:
-        """Call `changed` where something did, and `record` after the end of an operation that asks for it."""
+        """Call `changed` when the status changed, and `record` after the end of a recorded operation."""
         self._mutex = threading.Lock()
         self._clock = clock
         self._track = track
@@ -217,7 +217,7 @@ class Turns:
         self._changed = changed
         self._record = record
         self._turn: Turn | None = None
-        # Jobs that were called off while this worker listened, the newest few: they may not have had their turn yet.
+        # The newest jobs whose cancellation this worker was notified of: their turn may still be to come.
         self._given_up: dict[str, None] = {}
 
     @property
@@ -230,10 +230,10 @@ class Turns:
     def take(
         self, request: Request[Any], job: JobRef, *, kind: str | None = None, recorded: bool = False
     ) -> Iterator[Turn]:
-        """Wait for the turn and have it; raises `DeadlinePassed` and `JobCancelled` before anything is done.
+        """Wait for the turn and hold it; raises `DeadlinePassed` and `JobCancelled` before anything is done.
 
         The worker's own operations have a `kind` other than their request's, one of `OWN_KINDS`.
-        The end of one that is `recorded`, and its failure, is in the status before its caller hears of it.
+        The end of a `recorded` operation, or its failure, is in the status before its caller gets the result.
         """
         with self._mutex:
             turn = Turn(job, request, self._clock, self._track.reasons, self._changed, kind=kind)
@@ -242,7 +242,7 @@ class Turns:
                 turn.refuse_if_stale()
                 self._turn = turn
                 self._refuse_if_given_up(turn)
-                # Redis may have taken its time to tell.
+                # Redis may have been slow to answer.
                 turn.refuse_if_stale()
                 self._changed()
                 yield turn
@@ -259,8 +259,8 @@ class Turns:
                     self._changed()
 
     def cancel(self, job_id: str) -> bool:
-        """Break off the operation of a job if it has the turn; returns whether it had."""
-        # Noted first, looked for second; `take` does it the other way round: one of the two sees the other.
+        """Break off the operation of a job if it has the turn; returns whether it did."""
+        # Noted first, compared second; `take` does it in reverse order, so one of the two sees the other.
         self._given_up[job_id] = None
         if len(self._given_up) > GIVEN_UP_KEPT:
             del self._given_up[next(iter(self._given_up))]
@@ -271,19 +271,19 @@ class Turns:
         return True
 
     def look_for_cancellation(self) -> None:
-        """Break off an operation that its caller gave up while nobody here could hear of it; safe from any thread."""
+        """Break off an operation that was cancelled while this worker could not be notified; safe from any thread."""
         turn = self._turn
         if turn is not None and turn.job.id and self._cancellations.is_cancelled(turn.job.id):
             turn.cancellation.cancel()
 
     def break_off(self) -> None:
-        """Break off the operation that has the turn, whose ever it is; safe from any thread."""
+        """Break off whatever operation has the turn; safe from any thread."""
         turn = self._turn
         if turn is not None:
             turn.cancellation.cancel()
 
     def _refuse_if_given_up(self, turn: Turn) -> None:
         job_id = turn.job.id
-        told = job_id in self._given_up
-        if told or (turn.waited_s > GIVEN_UP_AFTER_S and self._cancellations.is_cancelled(job_id)):
+        notified = job_id in self._given_up
+        if notified or (turn.waited_s > GIVEN_UP_AFTER_S and self._cancellations.is_cancelled(job_id)):
             raise JobCancelled(f"job {job_id} was cancelled before it started")

@@ -182,7 +182,7 @@ class TestCommandLine:
     def test_a_file_that_is_none_is_bad_input(self, lonely_shell: Shell, tmp_path: Path) -> None:
         wrong = tmp_path / "wrong"
         wrong.write_text("{}")
-        assert "no recording of singletrack" in lonely_shell("record", "--file", str(wrong), status=2).stderr
+        assert "not a singletrack recording" in lonely_shell("record", "--file", str(wrong), status=2).stderr
         assert "cannot be read" in lonely_shell("record", "--file", str(tmp_path), status=2).stderr
 
     def test_a_place_that_cannot_be_written_is_bad_input(

@@ -1,1 +1,1 @@
-"""What is remembered between operations."""
+"""The memory of a track between operations."""

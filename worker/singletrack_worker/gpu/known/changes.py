@@ -1,8 +1,8 @@
-"""Which readings of VRAM are far enough from the last one reported to be reported, too (R2.2)."""
+"""Finds the VRAM readings that differ enough from the last reported one to be reported (R2.2)."""
 
 
 class ChangeDetector:
-    """Finds changes of VRAM in use that are worth an event: 100 MB or more since the last one reported."""
+    """Finds changes of VRAM in use that deserve an event: 100 MB or more since the last reported one."""
 
     THRESHOLD_MB = 100
 
@@ -10,7 +10,7 @@ class ChangeDetector:
         self._last_mb: int | None = None
 
     def changed_from(self, used_mb: int) -> int | None:
-        """Return what was in use at the last change reported (MiB) if this reading is a change, else None."""
+        """Return the last reported reading (MiB) if this one is a change from it, else None."""
         last = self._last_mb
         if last is None or abs(used_mb - last) >= self.THRESHOLD_MB:
             self._last_mb = used_mb

@@ -1,21 +1,21 @@
-"""What the tenants take on this GPU, learned from the driver's figures."""
+"""The tenants' VRAM footprints on this GPU, learned from the driver's figures."""
 
 from singletrack_worker.gpu.stores import SavedState
 from singletrack_worker.settings import GPUResourceConfig
 
 
 class Footprints:
-    """The VRAM that each tenant took when it was last seen whole on the GPU (MiB), None until then."""
+    """The VRAM that each tenant took when it was last entirely on the GPU (MiB), None until then."""
 
     def __init__(self, saved: SavedState, config: GPUResourceConfig) -> None:
         self._saved = saved
-        # By name: another model, or other weights, have a footprint of their own.
+        # Keyed by name: another model, or other weights, have their own footprint.
         self._vlm_key = f"vlm:{config.vlm_model}:{config.vlm_num_ctx or 'default'}"
         self._clip_key = f"clip:{config.clip_weights}"
 
     @property
     def vlm_mb(self) -> int | None:
-        """What the VLM took."""
+        """The VLM's footprint."""
         return self._saved.footprints_mb.get(self._vlm_key)
 
     @vlm_mb.setter
@@ -24,7 +24,7 @@ class Footprints:
 
     @property
     def clip_mb(self) -> int | None:
-        """What CLIP's encoder took, its CUDA context included."""
+        """The footprint of CLIP's encoder, including its CUDA context."""
         return self._saved.footprints_mb.get(self._clip_key)
 
     @clip_mb.setter

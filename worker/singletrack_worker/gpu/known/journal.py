@@ -1,4 +1,4 @@
-"""What operations took and how they ended, for the status and for whoever counts them."""
+"""Durations and outcomes of operations, for the status and for telemetry."""
 
 from singletrack_tasks.errors import DeadlinePassed, JobCancelled, SingletrackError
 from singletrack_tasks.result import StepReceipt
@@ -8,13 +8,13 @@ from singletrack_tasks.text import cut_line
 from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.stores import EndedOperation, Ending, SavedState, Telemetry
 
-# How much the newest of a kind counts in its mean.
+# The weight of the newest duration in its mean.
 NEWEST_PART = 0.3
 _SHOWN_CHARS = 300
 
 
 class Journal:
-    """Learns durations, keeps the last error, and passes on what it is told."""
+    """Learns durations, keeps the last error, and passes everything on to the telemetry."""
 
     def __init__(self, saved: SavedState, clock: Clock, telemetry: Telemetry) -> None:
         self._saved = saved
@@ -24,19 +24,19 @@ class Journal:
 
     @property
     def durations_s(self) -> dict[str, float]:
-        """Mean durations of operations, their steps excepted, and of steps, by name."""
+        """Mean durations of operations, without their steps, and of steps, by name."""
         return self._saved.durations_s
 
     def moved(self, receipt: StepReceipt, error: SingletrackError | None) -> None:
-        """Note a step of a transition."""
+        """Record a step of a transition, and the error if it failed."""
         if error is None:
             self._learn(receipt.step, receipt.duration_s)
         self._telemetry.moved(receipt, error)
 
     def ended(self, operation: EndedOperation, error: BaseException | None) -> None:
-        """Note an operation, and the error that it ended with."""
+        """Record an operation, and the error if it failed."""
         if error is None and operation.kind not in STEPS:
-            # An operation that is called after its one step is that step: what it took is learned there.
+            # An operation named after its only step is that step: its duration is learned there.
             self._learn(operation.kind, operation.work_s)
         elif operation.outcome == "failed":
             self.last_error = LastError(
@@ -56,7 +56,7 @@ class Journal:
 
 
 def outcome_of(error: BaseException | None) -> Ending:
-    """Say how an operation ended."""
+    """Classify how an operation ended."""
     match error:
         case None:
             return "ok"

@@ -1,15 +1,15 @@
-"""Tells memory that ran out on the GPU from other failures."""
+"""Distinguishes running out of GPU memory from other failures."""
 
 from singletrack_tasks.errors import EncoderFailure, MigrationFailed, OllamaFailure, VlmLoadFailed
 
-# What CUDA, torch and llama.cpp write. A model that Ollama refuses to load ran out of nothing.
+# The words of CUDA, torch and llama.cpp. Ollama's refusal to load a model is not one of them: nothing ran out.
 _WORDS = ("out of memory", "alloc_failed", "failed to allocate", "unable to allocate")
-# Others, like Redis, run out of memory of their own.
+# Other parts, such as Redis, can run out of their own memory.
 _OF_THE_GPU = (EncoderFailure, MigrationFailed, OllamaFailure, VlmLoadFailed)
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
-    """Return whether an encoder or Ollama failed for want of memory."""
+    """Return whether an encoder or Ollama failed because GPU memory ran out."""
     if not isinstance(error, _OF_THE_GPU):
         return False
     text = error.message.lower()

@@ -1,4 +1,4 @@
-"""Why the system is degraded: reasons that appear, and end by themselves once what they say is no longer so."""
+"""The reasons for degraded mode, which appear, and clear themselves once they no longer apply."""
 
 import threading
 from collections.abc import Callable
@@ -7,21 +7,21 @@ from singletrack_tasks.result import Degradation, DegradedCode
 
 
 class Reasons:
-    """The reasons that hold now, at most one of a code; `on_change` hears of each that appears or ends."""
+    """The current reasons, at most one per code; `on_change` is called when one appears (True) or clears (False)."""
 
     def __init__(self, time: Callable[[], float], on_change: Callable[[Degradation, bool], None]) -> None:
         self._time = time
         self._on_change = on_change
         self._reasons: dict[DegradedCode, Degradation] = {}
-        # The thread that starts CLIP adds and clears as well.
+        # The thread that starts CLIP adds and clears reasons, too.
         self._lock = threading.Lock()
 
     def current(self) -> tuple[Degradation, ...]:
-        """The reasons that hold, oldest first."""
+        """The current reasons, oldest first."""
         return tuple(self._reasons.values())
 
     def add(self, code: DegradedCode, message: str) -> None:
-        """Let a reason hold; one that holds already keeps its time and takes the new text."""
+        """Add a reason; one that is current already keeps its time and takes the new text."""
         with self._lock:
             held = self._reasons.get(code)
             since = held.since_unix_s if held else self._time()
@@ -32,7 +32,7 @@ class Reasons:
             self._on_change(reason, True)
 
     def clear(self, *codes: DegradedCode) -> None:
-        """End reasons; those that do not hold are passed over."""
+        """Clear reasons; those that are not current are ignored."""
         for code in codes:
             with self._lock:
                 held = self._reasons.get(code)

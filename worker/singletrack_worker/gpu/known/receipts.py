@@ -1,4 +1,4 @@
-"""Steps that were made, with their receipts."""
+"""Executed steps, with their receipts."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from singletrack_tasks.result import StepReceipt
 
 @dataclass(frozen=True)
 class Move:
-    """A step that was made: its receipt, and the error if it failed."""
+    """An executed step: its receipt, and the error if it failed."""
 
     receipt: StepReceipt
     error: SingletrackError | None = None

@@ -1,4 +1,4 @@
-"""The states of the VLM, and the table of what may follow what."""
+"""The states of the VLM, and the table of allowed transitions."""
 
 from collections.abc import Mapping
 
@@ -51,22 +51,22 @@ RESIDENT = frozenset({ModelState.LOADED, ModelState.LOADING, ModelState.UNLOADIN
 
 
 class IllegalTransition(RuntimeError):
-    """A change of state that the table does not have: a defect in the caller."""
+    """A change of state that the table does not allow: a defect in the caller."""
 
 
 class VlmLife:
-    """The one place where the VLM's state is kept and assigned."""
+    """The only place where the VLM's state is kept and assigned."""
 
     def __init__(self) -> None:
         self._state = ModelState.UNKNOWN
 
     @property
     def state(self) -> ModelState:
-        """The state now."""
+        """The current state."""
         return self._state
 
     def to(self, state: ModelState) -> None:
-        """Change the state; staying is allowed, and `IllegalTransition` names what is not."""
+        """Change the state, or keep it; raises `IllegalTransition` for a change that the table does not allow."""
         if state is self._state:
             return
         if state not in TRANSITIONS[self._state]:
@@ -74,7 +74,7 @@ class VlmLife:
         self._state = state
 
     def saw(self, *, listed: bool) -> None:
-        """Take in whether the server lists the model; a load that failed stays known until the next one."""
+        """Record whether the server lists the model; if it does not, a failed load stays FAILED."""
         if listed:
             self.to(ModelState.LOADED)
         elif self._state is not ModelState.FAILED:

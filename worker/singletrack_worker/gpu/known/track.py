@@ -1,4 +1,4 @@
-"""What is known of a track between its operations."""
+"""The memory of a track between its operations."""
 
 from singletrack_tasks.errors import SingletrackError
 from singletrack_tasks.events import AnyEvent, Degraded, Recovered
@@ -16,9 +16,9 @@ from singletrack_worker.settings import GPUResourceConfig
 
 
 class Track:
-    """The memory of one track, in one place: what survives its worker, and what was seen since it started.
+    """The memory of one track: the state that outlives its worker, and everything observed since the worker started.
 
-    `listing` is what the server last listed of the model, `server_error` why it did not answer when it was last asked.
+    `listing` is the server's last listing of the model, `server_error` why the server did not answer last time.
     """
 
     def __init__(self, config: GPUResourceConfig, clock: Clock, stores: Stores) -> None:
@@ -35,7 +35,7 @@ class Track:
         self.server_error: SingletrackError | None = None
 
     def save(self) -> None:
-        """Save what has to survive."""
+        """Save the state that outlives the worker."""
         self._memory.save(self.saved)
 
     def resume(self) -> None:
@@ -44,7 +44,7 @@ class Track:
         self.use.resume()
 
     def emit(self, event: AnyEvent) -> None:
-        """Tell of something that happened."""
+        """Emit an event."""
         self._publisher.emit(event)
 
     def _reason_changed(self, reason: Degradation, holds: bool) -> None:

@@ -1,4 +1,4 @@
-"""When the VLM was last used, and so whether anybody still wants it on the GPU (R4)."""
+"""When the VLM was last used, and so whether it is still wanted on the GPU (R4)."""
 
 from singletrack_tasks.status import ExecutionMode
 from singletrack_worker.gpu.clock import Clock
@@ -8,8 +8,8 @@ from singletrack_worker.gpu.stores import SavedState
 class VlmUse:
     """The idle clock of the VLM.
 
-    It runs on the monotonic clock, so that a step of the wall clock unloads nothing early; the Unix time of the
-    last use is kept for the status, and for the next worker, which takes over the time already idle.
+    It runs on the monotonic clock, so that a step of the wall clock unloads nothing early. The Unix time of the
+    last use is kept for the status, and for the next worker, which counts the time already idle.
     """
 
     def __init__(self, saved: SavedState, clock: Clock, idle_timeout_s: float) -> None:
@@ -20,38 +20,37 @@ class VlmUse:
         self.resume()
 
     def resume(self) -> None:
-        """Go on from what was saved."""
+        """Continue from the saved state."""
         last_unix_s = self._saved.vlm_last_used_unix_s
         already_idle_s = 0.0 if last_unix_s is None else max(0.0, self._clock.time() - last_unix_s)
         self._last_used_s = None if last_unix_s is None else self._clock.monotonic() - already_idle_s
 
     def touch(self) -> None:
-        """Somebody uses the VLM, or a mode wants it there."""
+        """Note that the VLM is used, or that a mode wants it loaded."""
         self._last_used_s = self._clock.monotonic()
         self._saved.vlm_last_used_unix_s = self._clock.time()
 
     def adopt(self) -> None:
-        """Take in a VLM that is loaded and that nobody is known to have used: from now on it may grow idle.
+        """Start the idle time of a loaded VLM without a known use: another client or an earlier worker loaded it.
 
-        Somebody else loaded it, or a worker that is gone. In AUTOPILOT nobody wants it: an unload that failed is
-        made up for, whatever the timeout.
+        In AUTOPILOT it is not wanted: upkeep unloads it whatever the timeout, as it does after a failed unload.
         """
         if self._last_used_s is None and self._saved.mode is not ExecutionMode.AUTOPILOT:
             self.touch()
 
     def forget(self) -> None:
-        """Nobody wants the VLM until it is asked again."""
+        """Note that the VLM is not wanted until it is used again."""
         self._last_used_s = None
         self._saved.vlm_last_used_unix_s = None
 
     @property
     def known(self) -> bool:
-        """Whether there was a use that still counts."""
+        """Whether there is a last use that still counts."""
         return self._last_used_s is not None
 
     @property
     def idle_s(self) -> float:
-        """Seconds since the last use, 0 if there was none."""
+        """Seconds since the last use, 0 without one."""
         return 0.0 if self._last_used_s is None else self._clock.monotonic() - self._last_used_s
 
     @property

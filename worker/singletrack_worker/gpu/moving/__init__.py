@@ -1,1 +1,1 @@
-"""From a demand to receipts: plan the steps, make them, verify them."""
+"""From a demand to receipts: plans steps, executes them, verifies them."""

@@ -1,4 +1,4 @@
-"""The four steps that move a tenant, each verified with the driver and written down as a receipt."""
+"""The four steps that move a tenant, each verified against the driver and recorded as a receipt."""
 
 import logging
 from collections.abc import Callable
@@ -18,32 +18,32 @@ from singletrack_worker.settings import GPUResourceConfig
 
 _log = logging.getLogger(__name__)
 
-# The driver gives memory back in pieces: this part of what a tenant took has to be free for 'unloaded'.
+# The driver frees memory in pieces: a tenant counts as unloaded when this part of what it took is free.
 RELEASED_PART = 0.8
 _POLL_S = 0.05
 
 
 @dataclass
 class _Tally:
-    """What came of a step so far: how often it was tried, and what VRAM in use did not come down to in time (MiB)."""
+    """The progress of a step: the attempts so far, and the limit that VRAM in use did not drop to in time (MiB)."""
 
     attempts: int = 1
     limit_mb: int | None = None
 
 
 class Mover:
-    """Makes steps; the only one that loads, unloads, promotes and demotes."""
+    """Executes steps; nothing else loads, unloads, promotes or demotes."""
 
     def __init__(self, config: GPUResourceConfig, tenants: Tenants, track: Track, clock: Clock) -> None:
         self._config = config
         self._vram, self._vlm, self._clip = tenants.vram, tenants.vlm, tenants.clip
         self._track = track
         self._clock = clock
-        # What our last load took of this GPU by the driver (MiB): the server's figure may be of several GPUs.
+        # VRAM that our last load took by the driver's figures (MiB): the server's figure may cover several GPUs.
         self._took_mb: int | None = None
 
     def make(self, step: StepName, demand: Demand, cancellation: Cancellation) -> Move:
-        """Make one step; a step that fails returns its error beside the receipt instead of raising it."""
+        """Execute one step; a step that fails returns its error with the receipt instead of raising it."""
         tally = _Tally()
         actions: dict[StepName, Callable[[], None]] = {
             "unload_vlm": lambda: self._unload_vlm(tally),
@@ -95,7 +95,7 @@ class Mover:
         self._vlm.load()
         if self._vlm.listing() is None:
             raise VlmLoadFailed(
-                f"the server loaded {self._vlm.model} and no longer lists it: it did not fit, or was evicted"
+                f"the server loaded {self._vlm.model} but no longer lists it: it did not fit, or was evicted"
             )
 
     def _unload_vlm(self, tally: _Tally) -> None:
@@ -112,9 +112,9 @@ class Mover:
         self._track.life.to(ModelState.UNLOADED)
 
     def _releasable_mb(self, listing: VlmListing) -> int:
-        """What the driver can be expected to see come back: never more than it saw the model take.
+        """The VRAM that the driver should report as freed: never more than it saw the model take.
 
-        A load beside which somebody else gave memory back seems to take little or nothing: the footprint tells.
+        A load during which others freed memory seems to take little or nothing, so the footprint counts as well.
         """
         seen_mb = max(self._took_mb or 0, self._track.footprints.vlm_mb or 0)
         return min(listing.vram_mb, seen_mb) if seen_mb else listing.vram_mb
@@ -125,9 +125,9 @@ class Mover:
         self._wait_until_released("CLIP", before_mb, self._track.footprints.clip_mb or 0, tally)
 
     def _wait_until_released(self, tenant: str, before_mb: int | None, taken_mb: int, tally: _Tally) -> None:
-        """Read the driver until the memory is free, two readings in a row (R1.4, R5.2).
+        """Poll the driver until two readings in a row show the memory as free (R1.4, R5.2).
 
-        `taken_mb` is what the tenant is known to have taken; where that is nothing there is nothing to wait for.
+        `taken_mb` is the VRAM that the tenant is known to have taken; if that is 0, there is nothing to wait for.
         """
         if before_mb is None or taken_mb <= 0:
             return
@@ -141,7 +141,7 @@ class Mover:
                 tally.limit_mb = limit_mb
                 raise VramNotReleased(
                     f"{tenant} is gone, but {used_mb} MB of VRAM are in use where at most {limit_mb} MB were expected "
-                    f"({before_mb} MB before, {taken_mb} MB of them its own). See `nvidia-smi` for who holds it.",
+                    f"({before_mb} MB before, {taken_mb} MB of them its own). Run `nvidia-smi` to see what holds it.",
                     {"used_mb": used_mb, "expected_mb": limit_mb, "before_mb": before_mb, "taken_mb": taken_mb},
                 )
             if in_a_row < 2:

@@ -1,4 +1,4 @@
-"""Growing pauses between the attempts that upkeep makes at a step that failed."""
+"""Growing pauses between upkeep's attempts at a failed step."""
 
 from singletrack_tasks.result import StepName
 from singletrack_tasks.steps import STEPS
@@ -9,7 +9,7 @@ MAX_PAUSE_S = 300.0
 
 
 class Pauses:
-    """Growing pauses between the attempts that upkeep makes at a step that failed."""
+    """Growing pauses between upkeep's attempts at a failed step."""
 
     def __init__(self, clock: Clock, first_s: float) -> None:
         self._clock = clock
@@ -17,17 +17,17 @@ class Pauses:
         self._pauses: dict[StepName, tuple[float, float]] = {}
 
     def begin(self, step: StepName) -> None:
-        """Let a step rest, twice as long as the last time."""
+        """Pause a step, for twice as long as the last time."""
         last_s = self._pauses[step][1] if step in self._pauses else self._first_s / 2
         pause_s = min(MAX_PAUSE_S, last_s * 2)
         self._pauses[step] = (self._clock.monotonic() + pause_s, pause_s)
 
     def end(self, step: StepName) -> None:
-        """Forget the failures of a step."""
+        """End a step's pause, and reset its length."""
         self._pauses.pop(step, None)
 
     def leave_out(self, steps: Plan) -> Plan:
-        """Return the steps without those that rest, and without those that rely on one that rests."""
+        """Return the steps without paused ones, and without those that rely on a paused one."""
         now = self._clock.monotonic()
         left: list[StepName] = []
         for step in steps:

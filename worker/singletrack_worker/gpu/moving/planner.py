@@ -1,8 +1,8 @@
-"""What has to move, and in which order: pure functions of the mode, the demand and what was observed.
+"""Plans the steps and their order: pure functions of the mode, the demand and the observation.
 
-The rules, in words: AUTOPILOT wants the VLM gone and CLIP on the GPU if it fits. RECORDING wants CLIP gone from
-the GPU, then the VLM loaded. IDLE moves nothing. A VLM that is asked outside RECORDING comes as a visitor: beside
-CLIP if both fit by the figures, else CLIP steps aside; when it has been idle for long enough it leaves again.
+The rules: AUTOPILOT wants the VLM unloaded and CLIP on the GPU if it fits. RECORDING wants CLIP off the
+GPU, then the VLM loaded. IDLE moves nothing. A VLM that is needed outside RECORDING is loaded as a visitor: beside
+CLIP if both fit by the figures, else CLIP is moved to the CPU first. It is unloaded once it has been idle long enough.
 """
 
 from enum import Enum
@@ -15,15 +15,15 @@ from singletrack_worker.gpu.observing.observed import Observed
 
 Plan = tuple[StepName, ...]
 
-# Ollama keeps some memory free beside a model before it puts all of it on the GPU (MiB): a visitor that fits by a
-# hair would end up in part on the CPU, visit after visit.
+# Ollama wants some memory to spare before it puts all of a model on the GPU (MiB): a visitor that only just fits
+# would end up partly on the CPU, every time.
 HEADROOM_MB = 512
-# A server that does not answer may hold the model, and may be back by now.
+# An unreachable server may hold the model, and may answer again by now.
 _PERHAPS_THERE = RESIDENT | {ModelState.UNAVAILABLE}
 
 
 class Demand(Enum):
-    """What the caller needs."""
+    """The caller's need."""
 
     MODE = "the mode's contract"
     VLM = "the VLM loaded"
@@ -32,14 +32,14 @@ class Demand(Enum):
 
     @property
     def retried(self) -> bool:
-        """Whether a load is tried again: somebody waits for it. Upkeep comes round again by itself."""
+        """Whether a failed load is retried: only if a caller waits for it; upkeep runs again anyway."""
         return self in (Demand.MODE, Demand.VLM)
 
 
 def plan(mode: ExecutionMode, demand: Demand, observed: Observed) -> Plan:
     """Return the steps that satisfy a demand in a mode, in order.
 
-    Raises `NotEnoughVram` (R6.4) if the VLM has to be loaded and cannot fit whatever is moved.
+    Raises `NotEnoughVram` (R6.4) if the VLM has to be loaded and cannot fit, whatever is moved.
     """
     match demand:
         case Demand.MODE:
@@ -56,7 +56,7 @@ def plan(mode: ExecutionMode, demand: Demand, observed: Observed) -> Plan:
 def _contract(mode: ExecutionMode, observed: Observed) -> Plan:
     match mode:
         case ExecutionMode.AUTOPILOT:
-            return (*_send_vlm_away(observed), *_promote(observed, _free_without_vlm(observed)))
+            return (*_unload(observed), *_promote(observed, _free_without_vlm(observed)))
         case ExecutionMode.RECORDING:
             return (*_demote(observed), *_load(observed))
         case ExecutionMode.IDLE:
@@ -73,10 +73,10 @@ def _bring_vlm(mode: ExecutionMode, observed: Observed) -> Plan:
 
 def _upkeep(mode: ExecutionMode, observed: Observed) -> Plan:
     if observed.vlm is ModelState.LOADED and not observed.vlm_wanted:
-        away = _send_vlm_away(observed)
+        unload = _unload(observed)
         if mode is ExecutionMode.AUTOPILOT:
-            return (*away, *_promote(observed, _free_without_vlm(observed)))
-        return away
+            return (*unload, *_promote(observed, _free_without_vlm(observed)))
+        return unload
     if mode is ExecutionMode.AUTOPILOT:
         return _promote(observed, _free(observed))
     if mode is ExecutionMode.RECORDING:
@@ -84,14 +84,14 @@ def _upkeep(mode: ExecutionMode, observed: Observed) -> Plan:
     return ()
 
 
-def _send_vlm_away(observed: Observed) -> Plan:
+def _unload(observed: Observed) -> Plan:
     return ("unload_vlm",) if observed.vlm in _PERHAPS_THERE else ()
 
 
 def _load(observed: Observed) -> Plan:
     if observed.vlm is ModelState.LOADED:
         return ()
-    _refuse_what_cannot_fit(observed)
+    _refuse_if_too_large(observed)
     return ("load_vlm",)
 
 
@@ -108,9 +108,9 @@ def _fits_beside_clip(observed: Observed) -> bool:
     return observed.vlm_needs_mb is not None and observed.vlm_needs_mb + HEADROOM_MB <= _free(observed)
 
 
-def _refuse_what_cannot_fit(observed: Observed) -> None:
+def _refuse_if_too_large(observed: Observed) -> None:
     if observed.vram is None or observed.vlm_needs_mb is None or observed.vlm is ModelState.UNAVAILABLE:
-        # Of a server that does not answer nobody knows what it holds: it may be this very model.
+        # The holdings of an unreachable server are unknown: it may have this very model loaded.
         return
     freeable_mb = observed.clip_needs_mb if observed.clip_on_gpu else 0
     if observed.vlm_needs_mb > observed.vram.free_mb + freeable_mb:
@@ -128,7 +128,7 @@ def _free(observed: Observed) -> int:
 
 
 def _free_without_vlm(observed: Observed) -> int:
-    """At most this much: what an unload frees is more than the server lists, and is looked at when it is done."""
+    """Return an upper bound: an unload frees more than the server lists, and room is checked again after it."""
     if observed.vram is None or observed.vlm not in _PERHAPS_THERE:
         return _free(observed)
     return observed.vram.total_mb

@@ -1,4 +1,4 @@
-"""From a demand to receipts: observe, plan, make the steps, record what came of them."""
+"""From a demand to receipts: observes, plans, executes the steps and records their outcome."""
 
 from collections.abc import Sequence
 
@@ -28,8 +28,8 @@ from singletrack_worker.gpu.tenants import Tenants
 from singletrack_worker.gpu.turn import Turn
 from singletrack_worker.settings import GPUResourceConfig
 
-# Memory in use that did not change for this long is at rest.
-REST_S = 0.5
+# VRAM in use that did not change for this long counts as settled.
+SETTLED_S = 0.5
 _NOT_LOADED = (ModelState.UNLOADED, ModelState.FAILED)
 
 
@@ -47,28 +47,28 @@ class Transitions:
         self._mover = Mover(config, tenants, track, clock)
         self.drift = DriftWatch(config, tenants, track, clock, observer)
         self._pauses = Pauses(clock, config.tick_interval_s)
-        # Where the last move left CLIP.
+        # CLIP's device after the last move.
         self._clip_device = tenants.clip.device
 
     def look(self) -> Observed:
-        """See what is there now, and have the status say so."""
+        """Observe the GPU now, and update the status."""
         return self._observer.observe()
 
     def prepare(self, mode: ExecutionMode, demand: Demand, turn: Turn) -> Plan:
         """Observe and plan.
 
-        Raises `NotEnoughVram`, and `OllamaUnreachable` for a VLM that is needed, before anything was moved.
+        Raises `NotEnoughVram`, and `OllamaUnreachable` if the VLM is needed, before anything is moved.
         """
-        was_away = self._track.life.state is ModelState.UNAVAILABLE
+        was_unreachable = self._track.life.state is ModelState.UNAVAILABLE
         observed = self._observer.observe()
         if demand is Demand.VLM and observed.vlm is ModelState.UNAVAILABLE:
             observed = self._reach_server(turn)
-        if was_away and observed.vlm is not ModelState.UNAVAILABLE:
+        if was_unreachable and observed.vlm is not ModelState.UNAVAILABLE:
             self._pauses.end("load_vlm")
         if demand is not Demand.UPKEEP:
             return self._plan(mode, demand, observed)
         observed = self.drift.look(observed, mode)
-        self._forget_what_nobody_misses(mode, observed)
+        self._clear_stale_reasons(mode, observed)
         try:
             return self._pauses.leave_out(plan(mode, demand, observed))
         except NotEnoughVram as error:
@@ -76,7 +76,7 @@ class Transitions:
             return ()
 
     def execute(self, steps: Plan, demand: Demand, turn: Turn) -> tuple[Move, ...]:
-        """Make steps in order and stop at the first that fails if what follows relies on it."""
+        """Execute steps in order; stop at a failed one that the following steps rely on."""
         moves: list[Move] = []
         for step in steps:
             if step == "promote_clip" and not self._has_room():
@@ -87,7 +87,7 @@ class Transitions:
                 break
         if moves:
             self._observer.observe()
-            self._judge_silence(moves)
+            self._report_unreached(moves)
         return tuple(moves)
 
     def run(self, mode: ExecutionMode, demand: Demand, turn: Turn) -> tuple[Move, ...]:
@@ -95,16 +95,16 @@ class Transitions:
         return self.execute(self.prepare(mode, demand, turn), demand, turn)
 
     def note_fallback(self, turn: Turn) -> None:
-        """Report CLIP that is back on the CPU although nobody moved it: its encoder on the GPU failed."""
+        """Report that CLIP fell back to the CPU without a move: its encoder on the GPU failed."""
         before, self._clip_device = self._clip_device, self._clip.device
         if self._clip_device == before:
             return
         why = self._clip.given_up
         turn.out_of_memory |= is_out_of_memory(why)
-        what = f"CLIP's encoder on {before} failed: CLIP works on {self._clip_device} until it migrates again"
-        what = what if why is None else f"{what}. {why.message}"
-        self._track.reasons.add(DegradedCode.CLIP_MIGRATION_FAILED, what)
-        receipt = StepReceipt(step="demote_clip", ok=True, duration_s=0, detail=what)
+        detail = f"CLIP's encoder on {before} failed: CLIP runs on {self._clip_device} until it migrates again"
+        detail = detail if why is None else f"{detail}. {why.message}"
+        self._track.reasons.add(DegradedCode.CLIP_MIGRATION_FAILED, detail)
+        receipt = StepReceipt(step="demote_clip", ok=True, duration_s=0, detail=detail)
         self._track.emit(
             ClipMigrated(
                 at_unix_s=self._clock.time(),
@@ -119,40 +119,40 @@ class Transitions:
         try:
             return plan(mode, demand, observed)
         except NotEnoughVram:
-            # A server may drop a model from its list before the memory is free: refused is what does not fit at rest.
-            return plan(mode, demand, self._observe_at_rest())
+            # A server may drop a model from its list before the memory is free, so decide once VRAM has settled.
+            return plan(mode, demand, self._observe_settled())
 
-    def _observe_at_rest(self) -> Observed:
+    def _observe_settled(self) -> Observed:
         deadline_s = self._clock.monotonic() + self._config.vram_release_timeout_s
         before, now = None, self._observer.observe()
         while now.vram != before and self._clock.monotonic() < deadline_s:
-            self._clock.sleep(REST_S)
+            self._clock.sleep(SETTLED_S)
             before, now = now.vram, self._observer.observe()
         return now
 
     def _reach_server(self, turn: Turn) -> Observed:
-        """Look again for a server that does not answer (R6.3), before CLIP is moved out of its way for nothing."""
+        """Retry an unreachable server (R6.3) before CLIP is moved out of the way in vain."""
         pause_s = self._config.retry_pause_s
         for _ in range(self._config.retry_attempts - 1):
             if turn.cancellation.cancelled:
-                raise JobCancelled(f"job {turn.job.id} was cancelled while Ollama was away")
+                raise JobCancelled(f"job {turn.job.id} was cancelled while Ollama was unreachable")
             self._clock.sleep(pause_s)
             pause_s *= 2
             observed = self._observer.observe()
             if observed.vlm is not ModelState.UNAVAILABLE:
                 return observed
         error = self._track.server_error
-        raise OllamaUnreachable(f"{self._vlm.model} cannot be reached" if error is None else error.message)
+        raise OllamaUnreachable(f"{self._vlm.model} is unreachable" if error is None else error.message)
 
-    def _forget_what_nobody_misses(self, mode: ExecutionMode, observed: Observed) -> None:
-        """End what is said of a load that failed once nobody wants the VLM, and of a promotion outside AUTOPILOT."""
+    def _clear_stale_reasons(self, mode: ExecutionMode, observed: Observed) -> None:
+        """Clear the reasons of a failed load once the VLM is not wanted, of a failed promotion outside AUTOPILOT."""
         if not observed.vlm_wanted:
             self._track.reasons.clear(DegradedCode.VLM_LOAD_FAILED, DegradedCode.VLM_MODEL_MISSING)
         if mode is not ExecutionMode.AUTOPILOT:
             self._track.reasons.clear(DegradedCode.CLIP_MIGRATION_FAILED)
 
     def without_silence(self, moves: tuple[Move, ...]) -> tuple[Move, ...]:
-        """Leave out the attempt to unload at a server that is away: nothing was moved, and the reason says so."""
+        """Drop unloads that failed on an unreachable server: nothing was moved, and a reason says so already."""
         if self._track.life.state is not ModelState.UNAVAILABLE:
             return moves
         return tuple(
@@ -161,16 +161,16 @@ class Transitions:
             if not (move.receipt.step == "unload_vlm" and isinstance(move.error, OllamaUnreachable))
         )
 
-    def _judge_silence(self, moves: Sequence[Move]) -> None:
-        """Say of a step that met a silent server that it failed, if the server is back and the step is still owed."""
+    def _report_unreached(self, moves: Sequence[Move]) -> None:
+        """Report a step that failed on an unreachable server, if the server answers again and the step is still due."""
         for move in moves:
             step = STEPS[move.receipt.step]
-            still_owed = _NOT_LOADED if step.onto_gpu else (ModelState.LOADED,)
-            if isinstance(move.error, OllamaUnreachable) and self._track.life.state in still_owed:
+            still_due = _NOT_LOADED if step.onto_gpu else (ModelState.LOADED,)
+            if isinstance(move.error, OllamaUnreachable) and self._track.life.state in still_due:
                 self._track.reasons.add(step.failure, move.error.message)
 
     def _has_room(self) -> bool:
-        """Look again: what a step before was to free may have been taken by somebody else."""
+        """Check for room again: another process may have taken the memory that an earlier step freed."""
         vram = self._observer.observe().vram
         return vram is not None and vram.free_mb >= self._observer.clip_needs_mb
 
@@ -210,7 +210,7 @@ class Transitions:
 
     def _record_failure(self, step: StepName, error: SingletrackError) -> None:
         if isinstance(error, OllamaUnreachable):
-            # Whether the server is away is said, and taken back, by each look at it.
+            # Each observation sets or clears the reason for an unreachable server.
             return
         if isinstance(error, ModelMissing):
             code = DegradedCode.VLM_MODEL_MISSING
