@@ -14,7 +14,7 @@ from singletrack.client import Client
 from singletrack_ops.local.child_process import Child
 from singletrack_ops.services import read_status
 from singletrack_ops.stack import Stack
-from singletrack_tasks.ping import Ping
+from singletrack_tasks.requests.ping import Ping
 
 ROUNDS = 15
 BURST = 400

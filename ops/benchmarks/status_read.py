@@ -8,7 +8,7 @@ from benchmarks import figures
 from singletrack.client import Client
 from singletrack.job import JobState
 from singletrack_ops.stack import Stack
-from singletrack_tasks.ping import Ping
+from singletrack_tasks.requests.ping import Ping
 
 READINGS = 2000
 QUEUED = 1000

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from singletrack.reading.progress import Progress
     from singletrack_tasks import errors
     from singletrack_tasks.dead_letter import DeadLetter
+    from singletrack_tasks.requests.vlm import VlmOptions
     from singletrack_tasks.status import ExecutionMode
-    from singletrack_tasks.vlm import VlmOptions
 
     __version__: str
 
@@ -54,7 +54,7 @@ _HOMES = {
     "ExecutionMode": "singletrack_tasks.status",
     "Job": "singletrack.job",
     "JobState": "singletrack.job",
-    "VlmOptions": "singletrack_tasks.vlm",
+    "VlmOptions": "singletrack_tasks.requests.vlm",
 }
 
 

@@ -11,7 +11,7 @@ from singletrack.answers import Answer
 from singletrack.job import Job
 from singletrack.wire.link import RedisLink, stream_entries
 from singletrack_tasks.errors import RedisUnavailable
-from singletrack_tasks.vlm import AskResult
+from singletrack_tasks.requests.vlm import AskResult
 
 T = TypeVar("T")
 

@@ -8,12 +8,12 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from singletrack_tasks.embedding import EmbeddingResult
 from singletrack_tasks.errors import AnswerOutsideSchema
 from singletrack_tasks.message import describe_problems
 from singletrack_tasks.payload.vectors import Vector
+from singletrack_tasks.requests.embedding import EmbeddingResult
+from singletrack_tasks.requests.vlm import AskResult
 from singletrack_tasks.schema import JsonSchema
-from singletrack_tasks.vlm import AskResult
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)

@@ -22,16 +22,16 @@ from singletrack.wire.link import RedisLink
 from singletrack.wire.sender import Sender
 from singletrack.wire.settings import load_settings
 from singletrack_tasks.dead_letter import DeadLetter
-from singletrack_tasks.embedding import MAX_INPUTS, EmbeddingResult, EmbedImages, EmbedTexts, FindClip
 from singletrack_tasks.events import AnyEvent
-from singletrack_tasks.mode import ModeResult, SetMode
-from singletrack_tasks.ping import Ping, PingResult
 from singletrack_tasks.recording import Recording
-from singletrack_tasks.request import Request
-from singletrack_tasks.requests import checked
+from singletrack_tasks.requests.catalogue import checked
+from singletrack_tasks.requests.embedding import MAX_INPUTS, EmbeddingResult, EmbedImages, EmbedTexts, FindClip
+from singletrack_tasks.requests.mode import ModeResult, SetMode
+from singletrack_tasks.requests.ping import Ping, PingResult
+from singletrack_tasks.requests.request import Request
+from singletrack_tasks.requests.vlm import MAX_IMAGES, AskResult, LoadVlm, UnloadVlm, VlmResult
 from singletrack_tasks.result import OperationResult
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus
-from singletrack_tasks.vlm import MAX_IMAGES, AskResult, LoadVlm, UnloadVlm, VlmResult
 
 M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R", bound=OperationResult)

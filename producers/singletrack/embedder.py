@@ -11,11 +11,11 @@ from singletrack.answers import Embeddings
 from singletrack.questions import file_payloads
 from singletrack.reading.snapshots import ClipModels
 from singletrack.wire.link import RedisLink
-from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts
 from singletrack_tasks.errors import DeadlinePassed, InvalidRequest, WorkerFailure
 from singletrack_tasks.payload.blobs import Blob
 from singletrack_tasks.payload.images import ImageLike, prepare, to_rgb
 from singletrack_tasks.payload.vectors import Vector
+from singletrack_tasks.requests.embedding import EmbeddingResult, EmbedImages, EmbedTexts
 from singletrack_tasks.status import ClipModel
 
 Embed = EmbedImages | EmbedTexts

@@ -10,8 +10,8 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 from singletrack.wire.limits import DEFAULT_TIMEOUT_S
 from singletrack_tasks.errors import ImageTooLarge, InvalidSchema
 from singletrack_tasks.payload.images import ImageLike, to_file_bytes
+from singletrack_tasks.requests.vlm import Ask, VlmOptions
 from singletrack_tasks.schema import JsonSchema, check_schema
-from singletrack_tasks.vlm import Ask, VlmOptions
 
 MAX_TOTAL_BYTES = 256 * 1024 * 1024
 

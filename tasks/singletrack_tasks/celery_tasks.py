@@ -7,8 +7,8 @@ from typing import Any, Protocol, TypeVar
 from celery import Celery, Task
 
 from singletrack_tasks.errors import InvalidRequest, NotInWorker, SingletrackError, WorkerFailure
-from singletrack_tasks.request import JobRef, Request
-from singletrack_tasks.requests import REQUESTS
+from singletrack_tasks.requests.catalogue import REQUESTS
+from singletrack_tasks.requests.request import JobRef, Request
 from singletrack_tasks.result import OperationResult
 
 R = TypeVar("R", bound=OperationResult)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from singletrack_tasks.mode import VLM_IN_MODE
-from singletrack_tasks.requests import kind_of, needs_vlm
+from singletrack_tasks.requests.catalogue import kind_of, needs_vlm
+from singletrack_tasks.requests.mode import VLM_IN_MODE
 from singletrack_tasks.result import StepName
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus, ModelState, QueueStatus
 from singletrack_tasks.steps import STEPS

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from singletrack_tasks.errors import JobCancelled, ModelMissing, OllamaFailure, OllamaUnreachable, VlmUnloadFailed
+from singletrack_tasks.requests.vlm import VlmOptions
 from singletrack_tasks.schema import JsonSchema
-from singletrack_tasks.vlm import VlmOptions
 from singletrack_worker.gpu.cancellation import Cancellation
 from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.tenants import OtherModel, VlmAnswer, VlmListing, Vram, ignore_text

@@ -5,14 +5,14 @@ import random
 from typing import Any
 
 from singletrack import Client, Job
-from singletrack_tasks.embedding import EmbedTexts, FindClip
 from singletrack_tasks.errors import QueueFull, RedisUnavailable, SingletrackError
-from singletrack_tasks.mode import SetMode
-from singletrack_tasks.ping import Ping
-from singletrack_tasks.request import Request
+from singletrack_tasks.requests.embedding import EmbedTexts, FindClip
+from singletrack_tasks.requests.mode import SetMode
+from singletrack_tasks.requests.ping import Ping
+from singletrack_tasks.requests.request import Request
+from singletrack_tasks.requests.vlm import Ask, LoadVlm, UnloadVlm, VlmOptions
 from singletrack_tasks.schema import JsonSchema
 from singletrack_tasks.status import ExecutionMode
-from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm, VlmOptions
 from tests.faults import places
 from tests.faults.errands import PATIENT_S, Errand
 from tests.faults.player import Handle, NotTaken, Told

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from singletrack_tasks.request import JobRef, Request
-from singletrack_tasks.vlm import Ask
+from singletrack_tasks.requests.request import JobRef, Request
+from singletrack_tasks.requests.vlm import Ask
 from singletrack_worker import assembly
 from singletrack_worker.app import app
 from singletrack_worker.gpu.clip.manager import CLIPManager

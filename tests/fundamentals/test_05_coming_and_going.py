@@ -3,7 +3,7 @@
 import pytest
 
 from singletrack import Client
-from singletrack_tasks.upkeep import Tick
+from singletrack_tasks.requests.upkeep import Tick
 from tests.integration.ops.waiting import wait_for
 
 pytestmark = pytest.mark.ollama

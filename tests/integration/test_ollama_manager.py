@@ -22,7 +22,7 @@ from singletrack_tasks.errors import (
     OllamaUnreachable,
     VlmUnloadFailed,
 )
-from singletrack_tasks.vlm import VlmOptions
+from singletrack_tasks.requests.vlm import VlmOptions
 from singletrack_worker.gpu.cancellation import Cancellation
 from singletrack_worker.gpu.clock import SystemClock
 from singletrack_worker.gpu.ollama.manager import OllamaManager, OllamaTimeouts

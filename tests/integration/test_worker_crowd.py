@@ -9,12 +9,12 @@ import pytest
 
 from singletrack import Client, Job
 from singletrack_ops.stack import Stack
-from singletrack_tasks.embedding import EmbedTexts, FindClip
-from singletrack_tasks.mode import SetMode
-from singletrack_tasks.ping import Ping
-from singletrack_tasks.request import Request
+from singletrack_tasks.requests.embedding import EmbedTexts, FindClip
+from singletrack_tasks.requests.mode import SetMode
+from singletrack_tasks.requests.ping import Ping
+from singletrack_tasks.requests.request import Request
+from singletrack_tasks.requests.vlm import Ask, LoadVlm, UnloadVlm, VlmOptions
 from singletrack_tasks.status import ExecutionMode
-from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm, VlmOptions
 from tests.integration.ops.waiting import wait_for
 from tests.integration.worker_tools import foreign_producer, inspected, submit_endless
 

@@ -8,9 +8,9 @@ import pytest
 from singletrack import Client
 from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_tasks.errors import ClipUnavailable, ModelMissing
+from singletrack_tasks.requests.upkeep import Tick
 from singletrack_tasks.result import DegradedCode
 from singletrack_tasks.status import ExecutionMode
-from singletrack_tasks.upkeep import Tick
 from tests.integration.worker_tools import is_loaded, reason_codes, running_worker, worker_environ
 
 pytestmark = pytest.mark.ollama

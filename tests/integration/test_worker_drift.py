@@ -8,8 +8,8 @@ import pytest
 from singletrack import Client
 from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_tasks.events import DriftChanged
+from singletrack_tasks.requests.upkeep import Tick
 from singletrack_tasks.status import ModelState
-from singletrack_tasks.upkeep import Tick
 from tests.integration.worker_tools import (
     alias_of_ours,
     another_model,

@@ -20,7 +20,7 @@ from singletrack_ops.local.child_process import Child
 from singletrack_ops.services import start_worker
 from singletrack_tasks import errors
 from singletrack_tasks.keys import Keys
-from singletrack_tasks.ping import Ping, PingResult
+from singletrack_tasks.requests.ping import Ping, PingResult
 from singletrack_tasks.status import ExecutionMode
 from tests.faults.malformed import by_chance
 from tests.integration.ops.waiting import runs, wait_for

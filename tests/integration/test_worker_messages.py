@@ -12,7 +12,7 @@ from singletrack_ops.stack import Stack
 from singletrack_tasks import errors
 from singletrack_tasks.keys import Keys
 from singletrack_tasks.payload.blobs import Blob, BlobStore
-from singletrack_tasks.vlm import Ask
+from singletrack_tasks.requests.vlm import Ask
 from tests.integration.worker_tools import foreign_producer
 
 pytestmark = pytest.mark.ollama

@@ -11,10 +11,10 @@ from singletrack import Client, Embeddings
 from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_ops.stack import Stack
 from singletrack_tasks.events import AnyEvent, ClipMigrated, ModeChanged, ResourceChanged, VlmLoaded, VlmUnloaded
-from singletrack_tasks.mode import ModeResult
+from singletrack_tasks.requests.mode import ModeResult
+from singletrack_tasks.requests.upkeep import Tick, TickResult
+from singletrack_tasks.requests.vlm import AskResult
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus, ModelState
-from singletrack_tasks.upkeep import Tick, TickResult
-from singletrack_tasks.vlm import AskResult
 from tests.integration.conftest import CLIP_MB, IDLE_TIMEOUT_S, TOTAL_MB, VLM_MB
 from tests.integration.worker_tools import (
     BASE_MB,

@@ -9,9 +9,9 @@ from singletrack import Client
 from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_ops.local.child_process import Child
 from singletrack_tasks.errors import DeadlinePassed, NotEnoughVram, SingletrackError
+from singletrack_tasks.requests.upkeep import Tick
 from singletrack_tasks.result import DegradedCode
 from singletrack_tasks.status import ExecutionMode, ModelState
-from singletrack_tasks.upkeep import Tick
 from tests.integration.ops.waiting import runs, wait_for
 from tests.integration.worker_tools import (
     events_since,

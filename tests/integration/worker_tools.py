@@ -26,9 +26,9 @@ from singletrack_ops.services import start_worker, wait_for_clip
 from singletrack_ops.stack import Stack
 from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.keys import QUEUE, Keys
+from singletrack_tasks.requests.vlm import AskResult
 from singletrack_tasks.result import DegradedCode
 from singletrack_tasks.schema import JsonSchema
-from singletrack_tasks.vlm import AskResult
 from tests.addresses import SILENT_OLLAMA
 from tests.integration.ops.waiting import wait_for
 

@@ -11,7 +11,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts, FindClip, FindClipResult
 from singletrack_tasks.errors import (
     AnswerOutsideSchema,
     ClipUnavailable,
@@ -22,12 +21,13 @@ from singletrack_tasks.errors import (
     SingletrackError,
     VramNotReleased,
 )
-from singletrack_tasks.mode import SetMode
+from singletrack_tasks.requests.embedding import EmbeddingResult, EmbedImages, EmbedTexts, FindClip, FindClipResult
+from singletrack_tasks.requests.mode import SetMode
+from singletrack_tasks.requests.upkeep import Tick
+from singletrack_tasks.requests.vlm import Ask, AskResult, LoadVlm, UnloadVlm
 from singletrack_tasks.result import DegradedCode
 from singletrack_tasks.schema import read_answer
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus, ModelState
-from singletrack_tasks.upkeep import Tick
-from singletrack_tasks.vlm import Ask, AskResult, LoadVlm, UnloadVlm
 from singletrack_worker.gpu.moving.pauses import MAX_PAUSE_S
 from tests.fakes import CLIP_MODEL, Deed, reference_embedding
 from tests.property.world import SKEW, Done, World

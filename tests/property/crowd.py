@@ -3,12 +3,12 @@
 import threading
 from typing import Any
 
-from singletrack_tasks.embedding import EmbedTexts, FindClip
-from singletrack_tasks.mode import SetMode
-from singletrack_tasks.request import JobRef, Request
+from singletrack_tasks.requests.embedding import EmbedTexts, FindClip
+from singletrack_tasks.requests.mode import SetMode
+from singletrack_tasks.requests.request import JobRef, Request
+from singletrack_tasks.requests.upkeep import Tick
+from singletrack_tasks.requests.vlm import Ask, LoadVlm, UnloadVlm
 from singletrack_tasks.status import ExecutionMode
-from singletrack_tasks.upkeep import Tick
-from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm
 from tests.property.world import Alter, Setup, World, call
 
 WORK: tuple[tuple[Request[Any], ...], ...] = (

@@ -4,9 +4,9 @@ Two checks count as two if they lie half an interval apart; the oracle knows the
 """
 
 from singletrack_tasks.events import DriftChanged
+from singletrack_tasks.requests.upkeep import Tick
 from singletrack_tasks.result import DegradedCode
 from singletrack_tasks.status import Drift
-from singletrack_tasks.upkeep import Tick
 from singletrack_worker.gpu.observing.drift import DESKTOP_MB, THRESHOLD_MB, key_of
 from singletrack_worker.gpu.observing.shares import GROWTH_MB
 from tests.property.world import TICK_INTERVAL_S, Done, World

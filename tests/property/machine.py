@@ -5,14 +5,14 @@ from typing import Any
 import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from singletrack_tasks.embedding import EmbedImages, EmbedTexts, FindClip
-from singletrack_tasks.mode import SetMode
 from singletrack_tasks.payload.blobs import Blob
-from singletrack_tasks.ping import Ping
-from singletrack_tasks.request import Request
+from singletrack_tasks.requests.embedding import EmbedImages, EmbedTexts, FindClip
+from singletrack_tasks.requests.mode import SetMode
+from singletrack_tasks.requests.ping import Ping
+from singletrack_tasks.requests.request import Request
+from singletrack_tasks.requests.upkeep import Tick
+from singletrack_tasks.requests.vlm import Ask, LoadVlm, UnloadVlm
 from singletrack_tasks.status import ExecutionMode
-from singletrack_tasks.upkeep import Tick
-from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm
 from tests.fakes import IMAGE_SIZE
 from tests.property.checks import Check
 from tests.property.world import TICK_INTERVAL_S, Alter, Setup, World

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
-from singletrack_tasks.embedding import EmbedTexts
 from singletrack_tasks.errors import VlmLoadFailed
 from singletrack_tasks.payload.vectors import Vector
+from singletrack_tasks.requests.embedding import EmbedTexts
+from singletrack_tasks.requests.vlm import Ask, LoadVlm
 from singletrack_tasks.result import StepName
 from singletrack_tasks.status import GPUResourceStatus, ModelState
-from singletrack_tasks.vlm import Ask, LoadVlm
 from singletrack_worker.gpu.manager import GPUResourceManager
 from singletrack_worker.gpu.moving.planner import Plan
 from singletrack_worker.gpu.observing.shares import Share

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from singletrack_tasks.errors import SingletrackError
-from singletrack_tasks.mode import SetMode
-from singletrack_tasks.request import JobRef, Request
+from singletrack_tasks.requests.mode import SetMode
+from singletrack_tasks.requests.request import JobRef, Request
+from singletrack_tasks.requests.upkeep import Tick
+from singletrack_tasks.requests.vlm import Ask, LoadVlm, UnloadVlm
 from singletrack_tasks.result import DegradedCode, OperationResult
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus, WorkerInfo
-from singletrack_tasks.upkeep import Tick
-from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm
 from singletrack_worker.gpu.manager import GPUResourceManager
 from singletrack_worker.gpu.snapshots import Identity
 from singletrack_worker.gpu.tenants import Tenants

@@ -11,18 +11,18 @@ from celery.utils.saferepr import saferepr
 from kombu.utils.json import dumps
 
 from singletrack_tasks.celery_tasks import TaskReturn, register_one
-from singletrack_tasks.embedding import EmbeddingResult, FindClipResult
 from singletrack_tasks.errors import AnswerOutsideSchema, InvalidRequest, NotEnoughVram, SingletrackError
-from singletrack_tasks.mode import ModeResult
 from singletrack_tasks.payload.vectors import Vectors
-from singletrack_tasks.ping import Ping, PingResult
-from singletrack_tasks.request import JobRef, Request
-from singletrack_tasks.requests import outline
+from singletrack_tasks.requests.catalogue import outline
+from singletrack_tasks.requests.embedding import EmbeddingResult, FindClipResult
+from singletrack_tasks.requests.mode import ModeResult
+from singletrack_tasks.requests.ping import Ping, PingResult
+from singletrack_tasks.requests.request import JobRef, Request
+from singletrack_tasks.requests.upkeep import TickResult
+from singletrack_tasks.requests.vlm import Ask, AskResult, VlmResult
 from singletrack_tasks.result import Degradation, DegradedCode, OperationResult, StepReceipt
 from singletrack_tasks.schema import read_answer
 from singletrack_tasks.status import ExecutionMode, ModelState
-from singletrack_tasks.upkeep import TickResult
-from singletrack_tasks.vlm import Ask, AskResult, VlmResult
 
 SECRET = "what-nobody-may-read"
 UNLOAD = StepReceipt(step="unload_vlm", ok=True, duration_s=1)

@@ -9,7 +9,7 @@ from kombu.transport import TRANSPORT_ALIASES
 from singletrack_tasks.celery_tasks import Gpu, register
 from singletrack_tasks.errors import InvalidConfiguration
 from singletrack_tasks.keys import QUEUE, RESULT_TTL_S
-from singletrack_tasks.upkeep import Tick
+from singletrack_tasks.requests.upkeep import Tick
 from singletrack_worker import logs
 from singletrack_worker.bootsteps import BOOTSTEPS
 from singletrack_worker.settings import GPUResourceConfig

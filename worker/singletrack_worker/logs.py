@@ -14,7 +14,7 @@ from typing import Any
 
 from celery import signals
 
-from singletrack_tasks.requests import kind_of
+from singletrack_tasks.requests.catalogue import kind_of
 from singletrack_worker.settings import LogFormat
 
 

@@ -8,7 +8,7 @@ from singletrack_ops.demo.diary import Diary
 from singletrack_ops.local.http_probe import get_text
 from singletrack_ops.services import flower_page
 from singletrack_ops.stack import Stack
-from singletrack_tasks.upkeep import Tick
+from singletrack_tasks.requests.upkeep import Tick
 
 # Operations that the worker does by itself or because beat asks for them.
 _UNASKED = ("tick", "settle", "resume")

@@ -12,7 +12,6 @@ from singletrack import Client, ExecutionMode
 from singletrack_ops.demo.diary import Diary
 from singletrack_ops.demo.samples import Element, load_scene
 from singletrack_ops.errors import OpsError
-from singletrack_tasks.embedding import FindClip
 from singletrack_tasks.errors import (
     DeadlinePassed,
     InvalidImage,
@@ -21,8 +20,9 @@ from singletrack_tasks.errors import (
     UnknownModel,
 )
 from singletrack_tasks.events import ClipMigrated, IdleUnload
-from singletrack_tasks.mode import ModeResult
 from singletrack_tasks.payload.vectors import Vector
+from singletrack_tasks.requests.embedding import FindClip
+from singletrack_tasks.requests.mode import ModeResult
 from singletrack_tasks.result import DegradedCode, StepReceipt
 from singletrack_tasks.status import GPUResourceStatus
 

@@ -10,11 +10,11 @@ from rich.padding import Padding
 from rich.text import Text
 
 from singletrack import Answer, Embeddings
-from singletrack_tasks.embedding import FindClipResult
 from singletrack_tasks.errors import SingletrackError
+from singletrack_tasks.requests.embedding import FindClipResult
+from singletrack_tasks.requests.vlm import AskResult
 from singletrack_tasks.result import OperationResult, StepReceipt
 from singletrack_tasks.status import GPUResourceStatus
-from singletrack_tasks.vlm import AskResult
 
 R = TypeVar("R")
 

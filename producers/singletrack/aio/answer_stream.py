@@ -7,7 +7,7 @@ from typing import Generic, Self, TypeVar
 from singletrack.aio.job import AsyncJob, RunInThread
 from singletrack.answer_stream import AnswerStream, Piece
 from singletrack.answers import Answer
-from singletrack_tasks.vlm import AskResult
+from singletrack_tasks.requests.vlm import AskResult
 
 T = TypeVar("T")
 

@@ -23,13 +23,13 @@ from singletrack.wire.limits import DEFAULT_TIMEOUT_S
 from singletrack_tasks.dead_letter import DeadLetter
 from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable
 from singletrack_tasks.events import AnyEvent
-from singletrack_tasks.mode import ModeResult
-from singletrack_tasks.ping import PingResult
 from singletrack_tasks.recording import Recording
-from singletrack_tasks.request import Request
+from singletrack_tasks.requests.mode import ModeResult
+from singletrack_tasks.requests.ping import PingResult
+from singletrack_tasks.requests.request import Request
+from singletrack_tasks.requests.vlm import AskResult, VlmResult
 from singletrack_tasks.result import OperationResult
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus
-from singletrack_tasks.vlm import AskResult, VlmResult
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")

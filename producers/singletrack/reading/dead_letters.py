@@ -11,8 +11,8 @@ from singletrack.wire.limits import check_job_id
 from singletrack.wire.link import RedisLink
 from singletrack_tasks.dead_letter import DeadLetter
 from singletrack_tasks.errors import InvalidRequest, UnsupportedVersion
-from singletrack_tasks.request import Request
-from singletrack_tasks.requests import request_of
+from singletrack_tasks.requests.catalogue import request_of
+from singletrack_tasks.requests.request import Request
 
 _ENTRY_ID = re.compile(r"\d{1,19}-\d{1,19}")
 # A letter may have 64 KiB and more.

@@ -22,7 +22,7 @@ from singletrack.wire.settings import ClientSettings
 from singletrack.wire.transport import LIMITS_KEY
 from singletrack_tasks.errors import JobCancelled, QueueFull, SingletrackError, WorkerFailure
 from singletrack_tasks.keys import QUEUE, RESULT_TTL_S, Keys
-from singletrack_tasks.request import Request
+from singletrack_tasks.requests.request import Request
 
 _log = logging.getLogger(__name__)
 _MOST_CONNECTIONS = 32

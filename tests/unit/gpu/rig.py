@@ -3,11 +3,11 @@
 from typing import Any
 
 from singletrack_tasks.errors import SingletrackError
-from singletrack_tasks.mode import ModeResult, SetMode
-from singletrack_tasks.request import JobRef
+from singletrack_tasks.requests.mode import ModeResult, SetMode
+from singletrack_tasks.requests.request import JobRef
+from singletrack_tasks.requests.upkeep import Tick, TickResult
 from singletrack_tasks.result import DegradedCode, StepName
 from singletrack_tasks.status import ExecutionMode, WorkerInfo
-from singletrack_tasks.upkeep import Tick, TickResult
 from singletrack_worker.gpu.cancellation import Cancellation
 from singletrack_worker.gpu.known.receipts import Move
 from singletrack_worker.gpu.manager import GPUResourceManager

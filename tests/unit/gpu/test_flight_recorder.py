@@ -7,14 +7,14 @@ from itertools import pairwise
 
 import pytest
 
-from singletrack_tasks.embedding import EmbedTexts
 from singletrack_tasks.errors import EncoderFailure, MigrationFailed, OllamaUnreachable
-from singletrack_tasks.ping import Ping
 from singletrack_tasks.recording import KEPT_S, MARKS_MAX, SAMPLES_MAX, GpuProcess, Recording, Sample
-from singletrack_tasks.request import JobRef
+from singletrack_tasks.requests.embedding import EmbedTexts
+from singletrack_tasks.requests.ping import Ping
+from singletrack_tasks.requests.request import JobRef
+from singletrack_tasks.requests.vlm import Ask
 from singletrack_tasks.result import StepReceipt
 from singletrack_tasks.status import ExecutionMode, ModelState
-from singletrack_tasks.vlm import Ask
 from singletrack_worker.gpu.clock import Clock, SystemClock
 from singletrack_worker.gpu.flight_recorder import PERIOD_S, WRITE_EVERY_S, FlightRecorder
 from singletrack_worker.gpu.stores import EndedOperation, Ending

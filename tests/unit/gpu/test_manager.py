@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from singletrack_tasks.embedding import EmbedImages, EmbedTexts, FindClip
 from singletrack_tasks.errors import (
     BlobMissing,
     ClipUnavailable,
@@ -18,14 +17,15 @@ from singletrack_tasks.errors import (
     VramNotReleased,
 )
 from singletrack_tasks.events import ClipMigrated, IdleUnload, ModeChanged, ResourceChanged
-from singletrack_tasks.mode import SetMode
 from singletrack_tasks.payload.blobs import Blob
-from singletrack_tasks.ping import Ping
-from singletrack_tasks.request import JobRef
+from singletrack_tasks.requests.embedding import EmbedImages, EmbedTexts, FindClip
+from singletrack_tasks.requests.mode import SetMode
+from singletrack_tasks.requests.ping import Ping
+from singletrack_tasks.requests.request import JobRef
+from singletrack_tasks.requests.upkeep import Tick
+from singletrack_tasks.requests.vlm import Ask, LoadVlm, UnloadVlm
 from singletrack_tasks.result import DegradedCode
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus, ModelState
-from singletrack_tasks.upkeep import Tick
-from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm
 from singletrack_worker.gpu.manager import GPUResourceManager
 from tests.fakes import CLIP_MODEL, IMAGE_SIZE, reference_embedding
 from tests.unit.gpu.rig import CLIP_MB, DESKTOP_MB, VLM_MB, Rig

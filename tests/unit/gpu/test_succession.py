@@ -5,9 +5,9 @@ import threading
 import pytest
 
 from singletrack_tasks.errors import JobCancelled
-from singletrack_tasks.request import JobRef
+from singletrack_tasks.requests.request import JobRef
+from singletrack_tasks.requests.vlm import Ask
 from singletrack_tasks.status import ExecutionMode
-from singletrack_tasks.vlm import Ask
 from tests.integration.ops.waiting import wait_for
 from tests.unit.gpu.rig import Rig
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from singletrack_tasks.errors import DeadlinePassed, JobCancelled
-from singletrack_tasks.ping import Ping
-from singletrack_tasks.request import JobRef, Request
-from singletrack_tasks.vlm import Ask
+from singletrack_tasks.requests.ping import Ping
+from singletrack_tasks.requests.request import JobRef, Request
+from singletrack_tasks.requests.vlm import Ask
 from singletrack_worker.gpu.clock import Clock, SystemClock
 from singletrack_worker.gpu.known.track import Track
 from singletrack_worker.gpu.turn import Turn, Turns

@@ -30,6 +30,7 @@ from tests.unit.house.import_rules import (
 
 LAYERED = {
     "singletrack_tasks",
+    "singletrack_tasks.requests",
     "singletrack",
     "singletrack.cli",
     "singletrack_worker",

@@ -8,16 +8,16 @@ from typing import Any, get_args
 import pytest
 
 import singletrack_tasks
-from singletrack_tasks.embedding import EmbeddingResult, FindClipResult
-from singletrack_tasks.mode import ModeResult
 from singletrack_tasks.payload.blobs import Blob
-from singletrack_tasks.ping import PingResult
-from singletrack_tasks.request import Request
-from singletrack_tasks.requests import REQUESTS
+from singletrack_tasks.requests.catalogue import REQUESTS
+from singletrack_tasks.requests.embedding import EmbeddingResult, FindClipResult
+from singletrack_tasks.requests.mode import ModeResult
+from singletrack_tasks.requests.ping import PingResult
+from singletrack_tasks.requests.request import Request
+from singletrack_tasks.requests.upkeep import TickResult
+from singletrack_tasks.requests.vlm import AskResult, VlmResult
 from singletrack_tasks.result import OperationResult, StepName
 from singletrack_tasks.steps import STEPS
-from singletrack_tasks.upkeep import TickResult
-from singletrack_tasks.vlm import AskResult, VlmResult
 from singletrack_worker.gpu.operations.handlers import HANDLERS
 
 # Clients and workers of different releases agree by these: they never change.

@@ -21,16 +21,18 @@ from celery import Celery
 from celery.worker.control import control_command
 
 from singletrack_tasks.celery_tasks import register
-from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts, FindClip, FindClipResult
 from singletrack_tasks.errors import InvalidRequest, JobCancelled, NotEnoughVram
 from singletrack_tasks.keys import QUEUE, RECORDING_TTL_S, STATUS_TTL_S, Keys
-from singletrack_tasks.mode import ModeResult, SetMode
 from singletrack_tasks.payload.blobs import BlobStore
 from singletrack_tasks.payload.images import decode_image, prepare
 from singletrack_tasks.payload.vectors import Vector, Vectors
-from singletrack_tasks.ping import Ping, PingResult
 from singletrack_tasks.recording import Recording
-from singletrack_tasks.request import JobRef, Request
+from singletrack_tasks.requests.embedding import EmbeddingResult, EmbedImages, EmbedTexts, FindClip, FindClipResult
+from singletrack_tasks.requests.mode import ModeResult, SetMode
+from singletrack_tasks.requests.ping import Ping, PingResult
+from singletrack_tasks.requests.request import JobRef, Request
+from singletrack_tasks.requests.upkeep import Tick, TickResult
+from singletrack_tasks.requests.vlm import Ask, AskResult, LoadVlm, UnloadVlm, VlmResult
 from singletrack_tasks.result import OperationResult, StepReceipt
 from singletrack_tasks.status import (
     ClipModel,
@@ -41,8 +43,6 @@ from singletrack_tasks.status import (
     VlmStatus,
     WorkerInfo,
 )
-from singletrack_tasks.upkeep import Tick, TickResult
-from singletrack_tasks.vlm import Ask, AskResult, LoadVlm, UnloadVlm, VlmResult
 
 R = TypeVar("R", bound=OperationResult)
 

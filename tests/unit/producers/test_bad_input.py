@@ -18,8 +18,8 @@ from singletrack_tasks.errors import (
     InvalidSchema,
     SingletrackError,
 )
-from singletrack_tasks.ping import Ping
-from singletrack_tasks.vlm import Ask
+from singletrack_tasks.requests.ping import Ping
+from singletrack_tasks.requests.vlm import Ask
 from tests.unit.producers.conftest import Backstage
 from tests.unit.producers.sample_images import bomb, png
 

@@ -21,10 +21,10 @@ from singletrack_tasks.errors import (
     NoWorker,
     WorkerFailure,
 )
-from singletrack_tasks.ping import Ping
+from singletrack_tasks.requests.ping import Ping
+from singletrack_tasks.requests.upkeep import Tick
+from singletrack_tasks.requests.vlm import VlmOptions
 from singletrack_tasks.status import ExecutionMode, ModelState
-from singletrack_tasks.upkeep import Tick
-from singletrack_tasks.vlm import VlmOptions
 from tests.unit.producers.conftest import LONELY_TRACK, TRACK, Backstage, start_worker, stop, wait_until
 from tests.unit.producers.sample_images import noise, png
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from singletrack import Answer, AnswerStream, AsyncAnswerStream, AsyncClient, AsyncJob, Client, Job
-from singletrack_tasks.mode import ModeResult, SetMode
+from singletrack_tasks.requests.mode import ModeResult, SetMode
 from singletrack_tasks.status import ExecutionMode
 from tests.unit.producers.conftest import LONELY_TRACK, Backstage
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from singletrack_tasks.upkeep import Tick
+from singletrack_tasks.requests.upkeep import Tick
 
 PROGRAM = """
 import json

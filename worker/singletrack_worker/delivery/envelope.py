@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from singletrack_tasks.keys import QUEUE
 from singletrack_tasks.message import describe_problems
-from singletrack_tasks.requests import outline
+from singletrack_tasks.requests.catalogue import outline
 from singletrack_tasks.text import writable
 
 # Images travel as keys, and 256 texts of a request are a few MB at most.

@@ -6,12 +6,12 @@ from typing import TypeVar
 
 from singletrack_tasks.errors import SingletrackError
 from singletrack_tasks.recording import GpuProcess, Sample
-from singletrack_tasks.request import JobRef, Request
-from singletrack_tasks.requests import REQUESTS
+from singletrack_tasks.requests.catalogue import REQUESTS
+from singletrack_tasks.requests.request import JobRef, Request
+from singletrack_tasks.requests.upkeep import Tick
+from singletrack_tasks.requests.vlm import VlmOptions
 from singletrack_tasks.result import OperationResult
 from singletrack_tasks.status import GPUResourceStatus
-from singletrack_tasks.upkeep import Tick
-from singletrack_tasks.vlm import VlmOptions
 from singletrack_worker.gpu.clip_start import ClipStart
 from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.known.track import Track

@@ -7,9 +7,9 @@ from typing import Protocol
 from singletrack_tasks.errors import EncoderFailure
 from singletrack_tasks.payload.vectors import Vector
 from singletrack_tasks.recording import GpuProcess
+from singletrack_tasks.requests.vlm import VlmOptions
 from singletrack_tasks.schema import JsonSchema
 from singletrack_tasks.status import ClipModel, GpuInfo, VRAMInfo
-from singletrack_tasks.vlm import VlmOptions
 from singletrack_worker.gpu.cancellation import Cancellation
 
 

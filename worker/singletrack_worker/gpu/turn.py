@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypedDict
 
 from singletrack_tasks.errors import DeadlinePassed, JobCancelled
-from singletrack_tasks.request import JobRef, Request
+from singletrack_tasks.requests.request import JobRef, Request
 from singletrack_tasks.result import Degradation, StepReceipt
 from singletrack_tasks.status import AT_WORK, OperationInFlight, Stage
 from singletrack_worker.gpu.cancellation import Cancellation

@@ -12,7 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from singletrack_tasks.errors import SingletrackError
-from singletrack_tasks.requests import REQUESTS
+from singletrack_tasks.requests.catalogue import REQUESTS
 from singletrack_tasks.result import DegradedCode, StepReceipt
 from singletrack_tasks.status import Drift, ExecutionMode, GPUResourceStatus, ModelState, share_out
 from singletrack_tasks.steps import STEPS

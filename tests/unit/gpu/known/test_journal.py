@@ -2,13 +2,13 @@
 
 import pytest
 
-from singletrack_tasks.embedding import EmbedTexts
 from singletrack_tasks.errors import DeadlinePassed, InvalidImage, JobCancelled, NotEnoughVram, UnknownModel
-from singletrack_tasks.mode import SetMode
-from singletrack_tasks.ping import Ping
-from singletrack_tasks.request import JobRef
+from singletrack_tasks.requests.embedding import EmbedTexts
+from singletrack_tasks.requests.mode import SetMode
+from singletrack_tasks.requests.ping import Ping
+from singletrack_tasks.requests.request import JobRef
+from singletrack_tasks.requests.vlm import Ask, LoadVlm, UnloadVlm
 from singletrack_tasks.status import ExecutionMode
-from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm
 from singletrack_worker.gpu.stores import EndedOperation
 from tests.unit.gpu.rig import Rig
 

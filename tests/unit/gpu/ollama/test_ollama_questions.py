@@ -13,7 +13,7 @@ from singletrack_tasks.errors import (
     OllamaFailure,
     OllamaUnreachable,
 )
-from singletrack_tasks.vlm import VlmOptions
+from singletrack_tasks.requests.vlm import VlmOptions
 from singletrack_worker.gpu.cancellation import Cancellation
 from singletrack_worker.gpu.ollama.manager import OllamaManager
 from tests.unit.gpu.ollama.ollama_script import (

@@ -3,8 +3,8 @@
 import pytest
 
 from singletrack_tasks.errors import AnswerOutsideSchema, JobCancelled, ModelMissing, OllamaFailure, OllamaUnreachable
-from singletrack_tasks.request import JobRef
-from singletrack_tasks.vlm import Ask
+from singletrack_tasks.requests.request import JobRef
+from singletrack_tasks.requests.vlm import Ask
 from singletrack_worker.gpu.known.reasons import Reasons
 from singletrack_worker.gpu.operations.questions import Answered, Questions
 from singletrack_worker.gpu.turn import Turn

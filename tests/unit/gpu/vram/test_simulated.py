@@ -4,7 +4,7 @@ import pytest
 
 from singletrack_tasks.errors import OllamaUnreachable
 from singletrack_tasks.recording import GpuProcess
-from singletrack_tasks.vlm import VlmOptions
+from singletrack_tasks.requests.vlm import VlmOptions
 from singletrack_worker.gpu.cancellation import Cancellation
 from singletrack_worker.gpu.tenants import OtherModel, Vlm, VlmListing
 from singletrack_worker.gpu.vram.simulated import SimulatedGpu, SimulatedVlm

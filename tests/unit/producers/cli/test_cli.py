@@ -18,7 +18,7 @@ from singletrack.cli.app import app
 from singletrack.cli.commands.up_demo import HOMES
 from singletrack.client import Client
 from singletrack_tasks.events import Degraded, IdleUnload, WorkerStarted
-from singletrack_tasks.ping import Ping
+from singletrack_tasks.requests.ping import Ping
 from singletrack_tasks.result import Degradation, DegradedCode
 from singletrack_tasks.status import ExecutionMode
 from tests.addresses import SILENT_OLLAMA, SILENT_REDIS

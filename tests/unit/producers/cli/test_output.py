@@ -11,7 +11,7 @@ import pytest
 from singletrack.cli import output
 from singletrack.cli.commands.embed import _similarities
 from singletrack.cli.failure import show_error
-from singletrack_tasks.mode import ModeResult
+from singletrack_tasks.requests.mode import ModeResult
 from singletrack_tasks.result import Degradation, DegradedCode, StepReceipt
 from singletrack_tasks.status import ExecutionMode
 from tests.unit.producers.conftest import TRACK

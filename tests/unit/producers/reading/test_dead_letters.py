@@ -22,7 +22,7 @@ from singletrack_tasks.errors import (
     UnsupportedVersion,
 )
 from singletrack_tasks.payload.blobs import Blob
-from singletrack_tasks.ping import Ping
+from singletrack_tasks.requests.ping import Ping
 from singletrack_tasks.status import ExecutionMode
 from tests.unit.producers.conftest import LONELY_TRACK, TRACK, Backstage
 from tests.unit.producers.sample_images import png

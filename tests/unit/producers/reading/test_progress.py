@@ -4,10 +4,10 @@ import pytest
 
 from singletrack.client import Client
 from singletrack.reading.progress import Progress
-from singletrack_tasks.ping import Ping
 from singletrack_tasks.queue_survey import LOOKED_AT, LOOKED_FOR, Waiting, forecast
+from singletrack_tasks.requests.ping import Ping
+from singletrack_tasks.requests.vlm import LoadVlm
 from singletrack_tasks.status import ExecutionMode, ModelState, OperationInFlight, VlmStatus
-from singletrack_tasks.vlm import LoadVlm
 from tests.unit.producers.conftest import Backstage
 from tests.unit.producers.statuses import operation, publish, push_raw, status
 

@@ -9,7 +9,7 @@ import pytest
 from singletrack.client import Client
 from singletrack_tasks.errors import DeadlinePassed, EventsLost, NoWorker, UnsupportedVersion, WorkerFailure
 from singletrack_tasks.events import Event, ModeChanged, WorkerStarted
-from singletrack_tasks.ping import Ping
+from singletrack_tasks.requests.ping import Ping
 from singletrack_tasks.status import ExecutionMode
 from tests.unit.producers.conftest import TRACK, Backstage, wait_until
 from tests.unit.producers.statuses import publish

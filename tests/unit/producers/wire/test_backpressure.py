@@ -13,7 +13,7 @@ from singletrack_ops.embedded.redis_server import EmbeddedRedis
 from singletrack_tasks.errors import QueueFull, RedisUnavailable
 from singletrack_tasks.keys import BLOB_TTL_S, PAYLOADS_TTL_S
 from singletrack_tasks.payload.blobs import Blob, BlobStore
-from singletrack_tasks.ping import Ping
+from singletrack_tasks.requests.ping import Ping
 from tests.unit.producers.conftest import LONELY_TRACK, Backstage, wait_until
 from tests.unit.producers.sample_images import png
 

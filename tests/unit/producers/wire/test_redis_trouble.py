@@ -11,7 +11,7 @@ from singletrack.wire.redis_errors import unavailable
 from singletrack.wire.settings import address
 from singletrack_ops.embedded.redis_server import EmbeddedRedis
 from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable
-from singletrack_tasks.ping import Ping
+from singletrack_tasks.requests.ping import Ping
 from tests.addresses import SILENT_PORT
 from tests.unit.producers.sample_images import png
 

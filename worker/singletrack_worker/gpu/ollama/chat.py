@@ -14,8 +14,8 @@ from singletrack_tasks.errors import (
     OllamaFailure,
     SingletrackError,
 )
+from singletrack_tasks.requests.vlm import VlmOptions
 from singletrack_tasks.schema import JsonSchema
-from singletrack_tasks.vlm import VlmOptions
 from singletrack_worker.gpu.cancellation import Cancellation
 from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.ollama.connections import Hangup

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from singletrack_tasks.errors import InvalidConfiguration, ModelMissing, OllamaFailure, VlmUnloadFailed
+from singletrack_tasks.requests.vlm import VlmOptions
 from singletrack_tasks.schema import JsonSchema
-from singletrack_tasks.vlm import VlmOptions
 from singletrack_worker.gpu.cancellation import Cancellation
 from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.ollama.chat import Chat

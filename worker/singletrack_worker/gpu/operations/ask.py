@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from singletrack_tasks.errors import OllamaUnreachable, UnknownModel
-from singletrack_tasks.vlm import Ask, AskResult
+from singletrack_tasks.requests.vlm import Ask, AskResult
 from singletrack_worker.gpu.operations.handler import Handler, Workbench
 from singletrack_worker.gpu.operations.questions import Answered, Questions
 from singletrack_worker.gpu.operations.vlm_on_demand import VlmOnDemand

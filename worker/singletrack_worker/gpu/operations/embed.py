@@ -1,7 +1,7 @@
 """Embeddings on CLIP's current device, and the lookup of that device."""
 
-from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts, FindClip, FindClipResult
 from singletrack_tasks.payload.vectors import Vector, Vectors
+from singletrack_tasks.requests.embedding import EmbeddingResult, EmbedImages, EmbedTexts, FindClip, FindClipResult
 from singletrack_worker.gpu.operations.handler import Handler, Workbench
 from singletrack_worker.gpu.operations.vectorizer import Vectorizer
 from singletrack_worker.gpu.turn import Turn

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
-from singletrack_tasks.request import Request
+from singletrack_tasks.requests.request import Request
 from singletrack_tasks.result import OperationResult
 from singletrack_worker.gpu.clip_start import ClipStart
 from singletrack_worker.gpu.clock import Clock

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from singletrack_tasks.embedding import EmbedImages, EmbedTexts, FindClip
-from singletrack_tasks.mode import SetMode
-from singletrack_tasks.ping import Ping
-from singletrack_tasks.request import Request
-from singletrack_tasks.upkeep import Tick
-from singletrack_tasks.vlm import Ask, LoadVlm, UnloadVlm
+from singletrack_tasks.requests.embedding import EmbedImages, EmbedTexts, FindClip
+from singletrack_tasks.requests.mode import SetMode
+from singletrack_tasks.requests.ping import Ping
+from singletrack_tasks.requests.request import Request
+from singletrack_tasks.requests.upkeep import Tick
+from singletrack_tasks.requests.vlm import Ask, LoadVlm, UnloadVlm
 from singletrack_worker.gpu.operations.ask import AskHandler
 from singletrack_worker.gpu.operations.embed import EmbedImagesHandler, EmbedTextsHandler, FindClipHandler
 from singletrack_worker.gpu.operations.handler import Handler

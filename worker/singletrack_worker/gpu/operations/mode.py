@@ -1,7 +1,7 @@
 """Changes of the mode."""
 
 from singletrack_tasks.events import ModeChanged
-from singletrack_tasks.mode import ModeResult, SetMode
+from singletrack_tasks.requests.mode import ModeResult, SetMode
 from singletrack_tasks.status import ExecutionMode, VRAMInfo
 from singletrack_worker.gpu.moving.planner import Demand
 from singletrack_worker.gpu.operations.handler import Handler, Workbench

@@ -1,6 +1,6 @@
 """A turn at the GPU, and nothing else."""
 
-from singletrack_tasks.ping import Ping, PingResult
+from singletrack_tasks.requests.ping import Ping, PingResult
 from singletrack_worker.gpu.operations.handler import Handler
 from singletrack_worker.gpu.turn import Turn
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from singletrack_tasks.errors import AnswerOutsideSchema, InvalidSchema, JobCancelled
+from singletrack_tasks.requests.vlm import Ask
 from singletrack_tasks.schema import read_answer
-from singletrack_tasks.vlm import Ask
 from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.retries import retrying
 from singletrack_worker.gpu.stores import Answers

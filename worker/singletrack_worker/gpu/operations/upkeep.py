@@ -1,8 +1,8 @@
 """The check that keeps the GPU in order."""
 
 from singletrack_tasks.events import IdleUnload
+from singletrack_tasks.requests.upkeep import Tick, TickResult
 from singletrack_tasks.result import StepReceipt
-from singletrack_tasks.upkeep import Tick, TickResult
 from singletrack_worker.gpu.moving.planner import Demand
 from singletrack_worker.gpu.operations.handler import Handler
 from singletrack_worker.gpu.turn import Turn

@@ -1,6 +1,6 @@
 """Loads and unloads the VLM on demand."""
 
-from singletrack_tasks.vlm import LoadVlm, UnloadVlm, VlmResult
+from singletrack_tasks.requests.vlm import LoadVlm, UnloadVlm, VlmResult
 from singletrack_worker.gpu.moving.planner import Demand
 from singletrack_worker.gpu.operations.handler import Handler, Workbench
 from singletrack_worker.gpu.operations.vlm_on_demand import VlmOnDemand

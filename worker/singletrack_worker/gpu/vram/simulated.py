@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from singletrack_tasks.errors import SingletrackError
 from singletrack_tasks.recording import GpuProcess
+from singletrack_tasks.requests.vlm import VlmOptions
 from singletrack_tasks.schema import JsonSchema
 from singletrack_tasks.status import GpuInfo, VRAMInfo
-from singletrack_tasks.vlm import VlmOptions
 from singletrack_worker.gpu.cancellation import Cancellation
 from singletrack_worker.gpu.tenants import OtherModel, Vlm, VlmAnswer, VlmListing, ignore_text
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from singletrack_tasks.payload.blobs import Blob
 from singletrack_tasks.payload.vectors import Vectors
-from singletrack_tasks.request import Request, size_of
+from singletrack_tasks.requests.request import Request, size_of
 from singletrack_tasks.result import OperationResult
 
 MAX_INPUTS = 256

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from singletrack_tasks.request import Request
+from singletrack_tasks.requests.request import Request
 from singletrack_tasks.result import OperationResult
 from singletrack_tasks.status import ExecutionMode
 

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from singletrack_tasks.message import Message
 from singletrack_tasks.payload.blobs import Blob
-from singletrack_tasks.request import Request, size_of
+from singletrack_tasks.requests.request import Request, size_of
 from singletrack_tasks.result import OperationResult
 from singletrack_tasks.schema import JsonSchema, check_schema
 from singletrack_tasks.status import ModelState

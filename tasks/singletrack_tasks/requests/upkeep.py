@@ -1,6 +1,6 @@
 """The check that keeps the GPU in order."""
 
-from singletrack_tasks.request import Request
+from singletrack_tasks.requests.request import Request
 from singletrack_tasks.result import OperationResult
 
 

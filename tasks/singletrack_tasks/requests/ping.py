@@ -1,6 +1,6 @@
 """A turn at the GPU, and nothing else."""
 
-from singletrack_tasks.request import Request
+from singletrack_tasks.requests.request import Request
 from singletrack_tasks.result import OperationResult
 
 

@@ -1,0 +1,1 @@
+"""What can be asked for: one family of requests and their results in each module."""
