@@ -80,11 +80,11 @@ def megabytes(value: int | None) -> str:
 def print_receipts(result: OperationResult) -> None:
     """Print what an operation moved, and why the system is degraded."""
     if result.receipts:
-        console().print(receipt_table(result.receipts))
+        console().print(_receipt_table(result.receipts))
     print_reasons(result.reasons)
 
 
-def receipt_table(receipts: Iterable[StepReceipt]) -> Table:
+def _receipt_table(receipts: Iterable[StepReceipt]) -> Table:
     """Show steps with VRAM before and after."""
     table = Table("step", "ok", "VRAM before", "VRAM after", "took")
     for receipt in receipts:
