@@ -35,18 +35,20 @@ class Request(Message, Generic[R]):
 
     def __init_subclass__(cls, *, task: str = "", kind: str = "", needs_vlm: bool | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if not task:
-            # `Request[R]` itself: pydantic creates a class for it.
-            return
-        cls.TASK, cls.KIND, cls.NEEDS_VLM = task, kind, needs_vlm
-        (cls.RESULT,) = cls.__base__.__pydantic_generic_metadata__["args"]  # type: ignore[union-attr] # it is a Request
+        if task:
+            cls.TASK, cls.KIND, cls.NEEDS_VLM = task, kind, needs_vlm
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Reject a request class that has fields but no `outline`."""
+        """Refuse a request that does not say what it is; the class that pydantic makes of `Request[R]` need not."""
         super().__pydantic_init_subclass__(**kwargs)
-        if cls.TASK and cls.model_fields.keys() > Request.model_fields.keys() and "outline" not in vars(cls):
-            raise TypeError(f"{cls.__name__} needs an `outline` that says what logs and Flower may show of its fields")
+        if cls.__pydantic_generic_metadata__["origin"] is not None:
+            return
+        (cls.RESULT,) = _result_types(cls) or (OperationResult,)
+        if not cls.TASK or not cls.KIND or cls.RESULT is OperationResult:
+            raise TypeError(f'write `class {cls.__name__}(Request[ItsResult], task="gpu...", kind="...")`')
+        if cls.model_fields.keys() > Request.model_fields.keys() and "outline" not in vars(cls):
+            raise TypeError(f"{cls.__name__} needs an `outline`: what logs and Flower may show of its fields")
 
     @classmethod
     def outline(cls, data: Mapping[str, Any]) -> str:
@@ -82,6 +84,12 @@ def size_of(data: Mapping[str, Any], name: str) -> int:
     """How many characters or items a field of an unvalidated request has; 0 if it has no size."""
     value = data.get(name)
     return len(value) if isinstance(value, Sized) else 0
+
+
+def _result_types(kind: type[Request[Any]]) -> tuple[type[OperationResult], ...]:
+    """The type argument of the `Request[R]` that a request class is made of."""
+    bases = (base.__pydantic_generic_metadata__ for base in kind.__mro__ if issubclass(base, Request))
+    return next((base["args"] for base in bases if base["origin"] is Request), ())
 
 
 def _blobs(values: Iterator[object]) -> Iterator[Blob]:

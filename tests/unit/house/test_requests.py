@@ -80,6 +80,23 @@ def test_a_request_with_fields_has_to_say_what_may_be_shown_of_them() -> None:
             prompt: str
 
 
+def test_a_request_has_to_say_what_it_is_called_and_what_it_results_in() -> None:
+    with pytest.raises(TypeError, match=r"write `class Nameless\(Request\[ItsResult\]"):
+
+        class Nameless(Request[PingResult]):
+            """Has no task."""
+
+    with pytest.raises(TypeError, match="write `class Kindless"):
+
+        class Kindless(Request[PingResult], task="test.kindless"):
+            """Has no kind."""
+
+    with pytest.raises(TypeError, match="write `class Fruitless"):
+
+        class Fruitless(Request, task="test.fruitless", kind="fruitless"):  # type: ignore[type-arg] # on purpose
+            """Does not say what it results in."""
+
+
 def test_payloads_are_found_in_whatever_field_they_are() -> None:
     class Bearer(Request[PingResult], task="test.bearer", kind="bearer"):
         name: str

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from singletrack.client import Client
-from singletrack_tasks.ping import Ping
+from singletrack_tasks.requests.ping import Ping
 from tests.unit.producers.conftest import TRACK, Backstage, wait_until
 
 
