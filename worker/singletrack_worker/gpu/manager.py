@@ -100,7 +100,7 @@ class GPUResourceManager:
                 patience.cancel()
 
     def stop(self) -> None:
-        """Stop the encoders and close the connections; Ollama unloads its models by their keep-alive."""
+        """Stop the encoders and close the connections; Ollama unloads its models when their keep-alive ends."""
         # Anything still in flight is the worker's own, from `start` or `resume`: it has no caller.
         self.break_off()
         if self._starting is not None:
@@ -134,7 +134,7 @@ class GPUResourceManager:
 
     def glance(self) -> GPUResourceStatus:
         """Take a snapshot likewise, without emitting events: a mere reader must not wait for Redis."""
-        return self._snapshots.take(tell=False)
+        return self._snapshots.take(emit=False)
 
     def sample(self, processes: tuple[GpuProcess, ...]) -> Sample:
         """Take a sample for the flight recorder likewise; `processes` are those on the GPU."""

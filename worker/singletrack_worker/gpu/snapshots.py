@@ -56,14 +56,14 @@ class Snapshots:
         self._changes = ChangeDetector()
         self._changes_lock = threading.Lock()
 
-    def take(self, *, tell: bool = True) -> GPUResourceStatus:
+    def take(self, *, emit: bool = True) -> GPUResourceStatus:
         """Take one, without waiting for the operation in flight.
 
-        With `tell` it emits `resource_changed` if VRAM changed enough (R2.2), which waits for the event store.
+        With `emit` it emits `resource_changed` if VRAM changed enough (R2.2), which waits for the event store.
         """
         vram = self._vram.read()
         gpu = self._vram.gpu if vram is not None else None
-        if tell and vram is not None:
+        if emit and vram is not None:
             self._emit_change(vram)
         reasons = self._track.reasons.current()
         return GPUResourceStatus(

@@ -156,7 +156,7 @@ class TestUnload:
         assert told(rig) == [("their:1b", False), ("their:1b", True)]
         assert drift_of(rig) == []
         assert rig.clip.device == "cuda:0", "it took its place at once"
-        assert "their:1b was sent away: 3800 -> 300 MB in use" in caplog.text
+        assert "their:1b was unloaded: 3800 -> 300 MB in use" in caplog.text
 
     def test_ours_is_never_sent_away(self) -> None:
         rig = Rig(foreign_models="unload").started()
@@ -171,7 +171,7 @@ class TestUnload:
         rig.vlm.guest_comes("their:1b")
         rig.vlm.faults.guest_stays = 1
         rig.tick(INTERVAL_S)
-        assert "their:1b was not sent away: their:1b is still listed" in caplog.text
+        assert "their:1b was not unloaded: their:1b is still listed" in caplog.text
         assert [drift[1] for drift in drift_of(rig)] == ["their:1b"]
         rig.tick(INTERVAL_S)
         assert drift_of(rig) == []
@@ -206,7 +206,7 @@ class TestRoomForClip:
         ticks(rig, 4)
         needs = f"CLIP stays on the CPU: it needs {CLIP_MB} MB of VRAM and 796 are free; "
         assert self.room(caplog) == [
-            f"{needs}nobody known has the rest",
+            f"{needs}the rest has no known owner",
             f"{needs}comfyui (pid {PID}) with 3000 MB of VRAM",
         ]
         assert drift_of(rig) == [("foreign_vram", "comfyui", 3000, PID)]

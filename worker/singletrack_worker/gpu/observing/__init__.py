@@ -1,1 +1,1 @@
-"""What is really there, and what is there although nobody here put it there."""
+"""The actual state of the GPU, including anything on it that is not ours."""

@@ -1,8 +1,8 @@
-"""What is on the GPU that is none of ours, judged from one look after the other: no I/O and no clock in here.
+"""Judges from successive looks what is on the GPU that is not ours; does no I/O and reads no clock.
 
-A model that somebody else loaded is certain at once. VRAM is reported when it is there at two looks that lie
-`confirm_s` apart: what comes and goes meanwhile (a tenant's late release, a program that starts) is none of it. What
-was in use when the worker first looked passes for the desktop's, and counts once it has grown.
+A model that another client loaded is certain at once. VRAM is reported once looks `confirm_s` apart have found it:
+anything transient (a tenant's late release, a program that starts) does not count. VRAM in use at the worker's first
+look counts as the desktop's, and is reported once it has grown.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,9 +15,9 @@ from singletrack_worker.gpu.observing.shares import Share
 from singletrack_worker.gpu.tenants import OtherModel
 
 THRESHOLD_MB = ChangeDetector.THRESHOLD_MB
-# What is reported stays so until it has shrunk below this: figures that waver are no news.
+# Reported VRAM stays reported until it has shrunk below this: fluctuating figures are not news.
 OVER_MB = THRESHOLD_MB // 2
-# What one process may have had at the first look and still pass for a part of the desktop (MiB).
+# The most that one process may hold at the first look and still count as part of the desktop (MiB).
 DESKTOP_MB = 1024
 UNKNOWN = "unknown"
 
@@ -27,10 +27,10 @@ _REST: Key = ("foreign_vram", UNKNOWN, None)
 
 @dataclass(frozen=True)
 class Sighting:
-    """What one look found, at `at_s` of the monotonic clock: `used_mb` is VRAM in use, None without a GPU.
+    """The findings of one look, at `at_s` of the monotonic clock: `used_mb` is VRAM in use, None without a GPU.
 
-    `models` are others' models at the server, None if it did not answer. `share` is what our tenants and those
-    models have, None if that is not known or not settled. `strangers` are processes that are neither's, with memory.
+    `models` are other clients' models on the server, None if it did not answer. `share` is the part that our tenants
+    and those models hold, None if it is unknown or not settled. `strangers` are all other processes with memory.
     """
 
     at_s: float
@@ -49,7 +49,7 @@ class _Suspect:
 
 
 class DriftJudge:
-    """Remembers what is suspected, and what was there from the beginning."""
+    """Remembers the suspects, and the VRAM that was in use from the beginning."""
 
     def __init__(self, confirm_s: float) -> None:
         self._confirm_s = confirm_s
@@ -59,17 +59,17 @@ class DriftJudge:
 
     @property
     def baseline_mb(self) -> int | None:
-        """What nobody known has of the VRAM in use, as little of it as was ever seen (MiB)."""
+        """The VRAM in use without a known owner, at its lowest so far (MiB)."""
         return self._baseline_mb
 
     def forget_processes(self) -> None:
-        """From now on nobody names processes: what passed for the desktop's by name passes for it without."""
+        """Note that processes can no longer be identified: the desktop's processes become part of the baseline."""
         if self._baseline_mb is not None and self._desktop_mb:
             self._baseline_mb += sum(self._desktop_mb.values())
             self._desktop_mb = {}
 
     def judge(self, sighting: Sighting) -> tuple[Drift, ...]:
-        """Take in a look, and say what there is that is none of ours, oldest first."""
+        """Take in a look, and return what is not ours, oldest first."""
         self._learn(sighting)
         found = [*self._models(sighting), *self._processes(sighting), *self._rest(sighting)]
         self._suspects = {key_of(drift): self._suspect(drift, sighting.at_s) for drift in found}
@@ -82,7 +82,7 @@ class DriftJudge:
         now_mb = {process.pid: process.vram_mb or 0 for process in sighting.strangers}
         if self._desktop_mb is None:
             self._desktop_mb = {pid: min(mb, DESKTOP_MB) for pid, mb in now_mb.items()}
-        # A pid that is free may soon be another program's.
+        # A free pid may soon belong to another program.
         self._desktop_mb = {pid: mb for pid, mb in self._desktop_mb.items() if pid in now_mb}
         if sighting.share is not None:
             rest_mb = max(0, sighting.used_mb - sighting.share.least_mb - sum(now_mb.values()))
@@ -110,7 +110,7 @@ class DriftJudge:
                 yield drift
 
     def _rest(self, sighting: Sighting) -> Iterator[Drift]:
-        """What nobody known explains: of the two bounds, the careful one to report it and the likely one to keep it."""
+        """Yield VRAM without a known owner: reported by the cautious estimate, kept by the likely one."""
         share, baseline_mb = sighting.share, self._baseline_mb
         if sighting.used_mb is None:
             return
@@ -138,5 +138,5 @@ class DriftJudge:
 
 
 def key_of(drift: Drift) -> Key:
-    """What makes it the same thing at the next look."""
+    """Return the identity of a drift from one look to the next."""
     return drift.what, drift.name, drift.pid

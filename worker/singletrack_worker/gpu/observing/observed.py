@@ -1,4 +1,4 @@
-"""What was found when somebody looked."""
+"""The result of one look at the GPU."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ from singletrack_tasks.status import ModelState, VRAMInfo
 
 @dataclass(frozen=True)
 class Observed:
-    """What was found: memory (MiB), the tenants, and what is known of their size.
+    """One observation: memory (MiB), the tenants, and their known sizes.
 
     `vlm_needs_mb` is None for a VLM that was never seen on this GPU; `vlm_wanted` is false for one that has been
-    idle for the timeout, or that was unloaded for it.
+    idle for the time-out, or has no last use.
     """
 
     vram: VRAMInfo | None

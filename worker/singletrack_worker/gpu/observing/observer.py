@@ -1,4 +1,4 @@
-"""What is really there, read anew before every decision."""
+"""The actual state of the GPU, read anew before every decision."""
 
 from singletrack_tasks.errors import SingletrackError
 from singletrack_tasks.result import DegradedCode
@@ -8,16 +8,16 @@ from singletrack_worker.gpu.observing.observed import Observed
 from singletrack_worker.gpu.tenants import Tenants
 from singletrack_worker.settings import GPUResourceConfig
 
-# Less than this part of what a model took before means that a part of it went elsewhere.
+# A model that takes less than this part of its footprint is partly elsewhere.
 SHORT_PART = 0.8
-# The same for a model that was never seen whole, against what the server says that it put on the GPU.
+# The same for a model without a footprint, relative to the server's figure for its VRAM.
 SHORT_OF_LISTED_PART = 0.5
-# What CUDA may take for itself beside a model, libraries and all (MiB).
+# VRAM that CUDA may take for itself beside a model, libraries included (MiB).
 CONTEXT_MB = 1024
 
 
 class Observer:
-    """Reads the driver, the server and the encoders, and keeps the reasons that follow from what it reads."""
+    """Reads the driver, the server and the encoders, and maintains the reasons that follow from the readings."""
 
     def __init__(self, config: GPUResourceConfig, tenants: Tenants, track: Track) -> None:
         self._config = config
@@ -45,11 +45,11 @@ class Observer:
 
     @property
     def clip_needs_mb(self) -> int:
-        """What CLIP takes on the GPU: measured, or else as configured (MiB)."""
+        """CLIP's VRAM on the GPU: measured, or else as configured (MiB)."""
         return self._track.footprints.clip_mb or self._config.clip_mb
 
     def judge_gpu(self, vram: VRAMInfo | None) -> None:
-        """Say whether there is a GPU."""
+        """Set or clear the reason for a missing GPU."""
         if vram is None:
             self._track.reasons.add(
                 DegradedCode.NO_GPU, self._vram.reason or "there is no GPU: everything runs on the CPU"
@@ -75,7 +75,7 @@ class Observer:
             track.use.adopt()
 
     def _judge_placement(self, vram: VRAMInfo | None) -> None:
-        """Find a model that is partly on the CPU although there is a GPU."""
+        """Set or clear the reason for a model that is partly on the CPU although there is a GPU."""
         listing = self._track.listing
         if vram is None or listing is None or listing.vram_mb >= listing.size_mb:
             self._track.reasons.clear(DegradedCode.VLM_PARTLY_ON_CPU)
@@ -87,7 +87,7 @@ class Observer:
         )
 
     def _judge_release(self, vram: VRAMInfo | None) -> None:
-        """End what was said of memory that was not released, once it is; and of a model, once it is gone."""
+        """Clear the reason for unreleased VRAM once late memory is free or, if none is late, the model is gone."""
         release = self._track.release
         if not release.is_back(None if vram is None else vram.used_mb):
             return
@@ -96,7 +96,7 @@ class Observer:
             self._track.reasons.clear(DegradedCode.VRAM_NOT_RELEASED)
 
     def learn_vlm(self, before_mb: int | None, after_mb: int | None) -> None:
-        """Compare what a load took by the driver (MiB) with what it took before, and remember a full one."""
+        """Compare the VRAM that a load took (MiB) with the footprint, and learn the footprint of a complete load."""
         listing = self._track.listing
         if before_mb is None or after_mb is None or listing is None:
             return
@@ -111,13 +111,13 @@ class Observer:
             )
             return
         self._track.reasons.clear(DegradedCode.VLM_VRAM_SHORT)
-        # More than that was taken by somebody else meanwhile, and would be held against the model for ever.
+        # Anything above this was taken by another process meanwhile, and would distort the footprint for good.
         plausible_mb = listing.vram_mb * 1.25 + CONTEXT_MB
         if listing.vram_mb >= listing.size_mb and 0 < taken_mb <= plausible_mb:
             self._track.footprints.vlm_mb = taken_mb
 
     def learn_clip(self, before_mb: int | None, after_mb: int | None) -> None:
-        """Remember what a migration to the GPU took by the driver (MiB)."""
+        """Learn CLIP's footprint from a migration to the GPU (MiB)."""
         if before_mb is None or after_mb is None:
             return
         if 0 < after_mb - before_mb <= self._config.clip_mb * 3:

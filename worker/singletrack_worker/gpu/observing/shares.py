@@ -1,4 +1,4 @@
-"""Who has how much of the VRAM in use: measured where the driver lists processes, else estimated with care."""
+"""Who holds how much of the VRAM in use: measured where the driver lists processes, else estimated cautiously."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,37 +7,37 @@ from singletrack_tasks.recording import GpuProcess
 from singletrack_worker.gpu.observing.observer import CONTEXT_MB
 from singletrack_worker.gpu.tenants import OtherModel, VlmListing
 
-# What a tenant may take beyond its footprint once it works: pools and caches that grow (MiB).
+# VRAM that a tenant at work may take beyond its footprint: growing pools and caches (MiB).
 GROWTH_MB = 512
 _NAMELESS = "unknown"
 
 
 @dataclass(frozen=True)
 class Share:
-    """What somebody has of the VRAM in use, about, at least and at most (MiB)."""
+    """A part of the VRAM in use: about, at least and at most this much (MiB)."""
 
     about_mb: int = 0
     least_mb: int = 0
     most_mb: int = 0
 
     def __add__(self, other: "Share") -> "Share":
-        """Add up."""
+        """Add two shares."""
         return Share(self.about_mb + other.about_mb, self.least_mb + other.least_mb, self.most_mb + other.most_mb)
 
 
 def measured(taken_mb: int) -> Share:
-    """Give the share of processes that the driver lists."""
+    """Return the share of processes that the driver lists."""
     return Share(taken_mb, taken_mb, taken_mb + GROWTH_MB)
 
 
 def of_clip(footprint_mb: int | None, configured_mb: int) -> Share:
-    """Estimate CLIP's share while it is on the GPU; a footprint may have been measured amid somebody else's doings."""
+    """Estimate CLIP's share while it is on the GPU; its footprint may include other processes' changes."""
     about_mb = footprint_mb or configured_mb
     return Share(about_mb, min(about_mb, configured_mb) // 2, max(about_mb, configured_mb) + GROWTH_MB)
 
 
 def of_vlm(listing: VlmListing, footprint_mb: int | None) -> Share:
-    """Estimate the share of our model; what the server lists leaves out CUDA's part, and more for some models."""
+    """Estimate the share of our model; the server's figure excludes CUDA's part, and more for some models."""
     if footprint_mb is None or listing.vram_mb < listing.size_mb:
         return _of_listed(listing.vram_mb)
     least_mb = min(footprint_mb, listing.vram_mb) // 2
@@ -45,7 +45,7 @@ def of_vlm(listing: VlmListing, footprint_mb: int | None) -> Share:
 
 
 def of_others(others: Sequence[OtherModel]) -> Share:
-    """Estimate the share of models that others have loaded."""
+    """Estimate the share of other clients' models."""
     return sum((_of_listed(other.vram_mb) for other in others), Share())
 
 
@@ -55,7 +55,7 @@ def _of_listed(vram_mb: int) -> Share:
 
 @dataclass(frozen=True)
 class Sorted:
-    """Whose the processes on the GPU are: what CLIP's and Ollama's have (MiB, None where that is not told)."""
+    """Processes on the GPU by owner: the VRAM of CLIP's and Ollama's (MiB, None if unknown), and the strangers."""
 
     clip_mb: int | None = None
     ollama_mb: int | None = None
@@ -63,51 +63,51 @@ class Sorted:
 
 
 class ProcessSorter:
-    """Tells processes apart, by pid and by name, as long as the driver's pids can be ours.
+    """Sorts processes by pid and name, as long as the driver's pids can be ours.
 
-    In a container with pids of its own the driver lists those of the host. It shows when CLIP is on the GPU and its
-    process is not listed; from then on the list tells nothing.
+    In a container with its own pid namespace the driver lists the host's pids. This shows when CLIP is on the GPU
+    and its process is not listed; from then on the list is ignored.
     """
 
     def __init__(self) -> None:
-        self._tells = True
+        self._reliable = True
 
     @property
-    def tells(self) -> bool:
-        """Whether the list tells who has what, as far as was seen."""
-        return self._tells
+    def reliable(self) -> bool:
+        """Whether the list identifies our processes, as far as is known."""
+        return self._reliable
 
     def sort(
         self, processes: Sequence[GpuProcess], clip_pids: tuple[int | None, int | None], *, ollama_is_idle: bool
     ) -> Sorted:
-        """Sort them; with no model loaded at our server (`ollama_is_idle`), an Ollama with memory is a stranger.
+        """Sort processes; while our server has no model loaded (`ollama_is_idle`), an Ollama with memory is a stranger.
 
-        A process without a name, or whose memory the driver does not tell, is left out.
+        Strangers without a name, or whose memory the driver does not report, are left out.
         """
         gpu_pid = clip_pids[1]
         if processes and gpu_pid is not None and all(process.pid != gpu_pid for process in processes):
-            self._tells = False
-        if not self._tells:
+            self._reliable = False
+        if not self._reliable:
             return Sorted()
         clips = [process for process in processes if process.pid in clip_pids]
         ollamas = [] if ollama_is_idle else [it for it in processes if it not in clips and is_ollama(it.name)]
         return Sorted(
             clip_mb=_sum_mb(clips),
             ollama_mb=_sum_mb(ollamas),
-            strangers=tuple(it for it in processes if it not in (*clips, *ollamas) and _is_told(it)),
+            strangers=tuple(it for it in processes if it not in (*clips, *ollamas) and _is_identified(it)),
         )
 
 
 def is_ollama(name: str) -> bool:
-    """Tell a process of an Ollama server by its name: the server's own and the runners of its models."""
+    """Recognize a process of an Ollama server by its name: the server itself or a runner of its models."""
     return name.casefold().startswith(("ollama", "llama-server"))
 
 
-def _is_told(process: GpuProcess) -> bool:
+def _is_identified(process: GpuProcess) -> bool:
     return process.vram_mb is not None and process.name != _NAMELESS
 
 
 def _sum_mb(processes: Sequence[GpuProcess]) -> int | None:
-    """Add up; None if there are none, or if the memory of one is not told."""
+    """Add up their memory; None without processes, or if the memory of one is unknown."""
     taken_mb = [process.vram_mb for process in processes if process.vram_mb is not None]
     return sum(taken_mb) if taken_mb and len(taken_mb) == len(processes) else None

@@ -1,1 +1,1 @@
-"""What a request asks for: one handler for each."""
+"""The handlers of requests, one for each."""

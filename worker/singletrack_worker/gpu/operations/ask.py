@@ -12,7 +12,7 @@ from singletrack_worker.gpu.turn import Turn
 
 
 class AskHandler(Handler[Ask, AskResult]):
-    """Puts a question, loading the VLM first if need be (P9), as a visitor where the mode does not want it."""
+    """Asks a question, loading the VLM first if necessary (P9), as a visitor if the mode does not want it."""
 
     recorded = True
 
@@ -22,12 +22,12 @@ class AskHandler(Handler[Ask, AskResult]):
         self._questions = Questions(bench.config, bench.tenants.vlm, bench.clock, bench.stores.answers)
 
     def run(self, request: Ask, turn: Turn) -> AskResult:
-        """Ask; raises what loading the VLM and asking it raise."""
+        """Ask; raises `UnknownModel`, `BlobMissing`, and the errors of loading and asking the VLM."""
         self._refuse_other_model(request)
         images = self.bench.stores.blobs.get(request.images)
         with turn.broken_off_at_deadline():
             self._vlm.bring(turn)
-            answered = self._put(request, images, turn)
+            answered = self._ask(request, images, turn)
         self.bench.track.use.touch()
         answer = answered.answer
         return AskResult(
@@ -48,15 +48,15 @@ class AskHandler(Handler[Ask, AskResult]):
         if request.model is not None and request.model != serves:
             raise UnknownModel(
                 f"track {self.bench.config.track} serves the VLM {serves}, not {request.model}. Leave the "
-                "model out, or set SINGLETRACK_VLM_MODEL at the worker.",
+                "model out, or set SINGLETRACK_VLM_MODEL on the worker.",
                 {"serves": serves},
             )
 
-    def _put(self, request: Ask, images: Sequence[bytes], turn: Turn) -> Answered:
+    def _ask(self, request: Ask, images: Sequence[bytes], turn: Turn) -> Answered:
         try:
             return self._questions.ask(request, images, turn)
         except OllamaUnreachable:
-            # The status is to say so at once, and not at the next tick.
+            # The status should say so at once, not only after the next tick.
             self.bench.transitions.look()
             raise
 

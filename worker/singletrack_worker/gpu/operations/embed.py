@@ -1,4 +1,4 @@
-"""Embeddings, where CLIP is; and where that is."""
+"""Embeddings on CLIP's current device, and the lookup of that device."""
 
 from singletrack_tasks.embedding import EmbeddingResult, EmbedImages, EmbedTexts, FindClip, FindClipResult
 from singletrack_tasks.payload.vectors import Vector, Vectors
@@ -8,7 +8,7 @@ from singletrack_worker.gpu.turn import Turn
 
 
 class EmbedImagesHandler(Handler[EmbedImages, EmbeddingResult]):
-    """Embeds images where CLIP is."""
+    """Embeds images on CLIP's current device."""
 
     def __init__(self, bench: Workbench) -> None:
         super().__init__(bench)
@@ -22,7 +22,7 @@ class EmbedImagesHandler(Handler[EmbedImages, EmbeddingResult]):
 
 
 class EmbedTextsHandler(Handler[EmbedTexts, EmbeddingResult]):
-    """Embeds texts where CLIP is."""
+    """Embeds texts on CLIP's current device."""
 
     def __init__(self, bench: Workbench) -> None:
         super().__init__(bench)
@@ -38,7 +38,7 @@ class FindClipHandler(Handler[FindClip, FindClipResult]):
     """Asks the encoder for the device of its weights (P12)."""
 
     def run(self, request: FindClip, turn: Turn) -> FindClipResult:
-        """Ask; raises `ClipUnavailable` where there is none."""
+        """Ask; raises `ClipUnavailable` if CLIP is not loaded."""
         self.bench.clip_start.wait(turn)
         _vectorizer(self.bench).model()
         return FindClipResult(device=self.bench.tenants.clip.find(), **turn.outcome())

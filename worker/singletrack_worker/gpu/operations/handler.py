@@ -1,4 +1,4 @@
-"""What all handlers have in common: what they are given, and what they are asked."""
+"""The base of all handlers, and the dependencies that they share."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -33,9 +33,9 @@ class Workbench:
 
 
 class Handler(ABC, Generic[Q, R]):
-    """Does what one kind of request asks for, while it has its turn at the GPU.
+    """Runs one kind of request while it has its turn at the GPU.
 
-    The end of an operation that is `recorded`, and its failure, is in the status before its caller hears of it.
+    The end of a `recorded` operation, or its failure, is in the status before its caller gets the result.
     """
 
     recorded: ClassVar[bool] = False
@@ -45,4 +45,4 @@ class Handler(ABC, Generic[Q, R]):
 
     @abstractmethod
     def run(self, request: Q, turn: Turn) -> R:
-        """Do it; errors of the tree in `singletrack_tasks.errors` are answers to the caller."""
+        """Run the request; errors from `singletrack_tasks.errors` are answers to the caller."""

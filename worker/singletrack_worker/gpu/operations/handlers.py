@@ -1,4 +1,4 @@
-"""Which handler does what which request asks for."""
+"""The handler of each request."""
 
 from collections.abc import Mapping
 from typing import Any

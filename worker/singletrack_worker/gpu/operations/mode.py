@@ -10,7 +10,7 @@ from singletrack_worker.gpu.turn import Turn
 
 
 class SetModeHandler(Handler[SetMode, ModeResult]):
-    """Changes the mode and makes its contract true (P1, P2); what cannot be made so is a reason in the result."""
+    """Changes the mode and enforces its contract (P1, P2); whatever fails is a reason in the result."""
 
     recorded = True
 
@@ -19,7 +19,7 @@ class SetModeHandler(Handler[SetMode, ModeResult]):
         self._vlm = VlmOnDemand(bench)
 
     def run(self, request: SetMode, turn: Turn) -> ModeResult:
-        """Change it; raises `NotEnoughVram` before anything is moved, and the mode stays."""
+        """Change the mode; raises `NotEnoughVram` before anything is moved, and the mode is unchanged."""
         track, transitions, vram = self.bench.track, self.bench.transitions, self.bench.tenants.vram
         if request.mode is ExecutionMode.AUTOPILOT:
             self.bench.clip_start.wait(turn)
@@ -29,11 +29,11 @@ class SetModeHandler(Handler[SetMode, ModeResult]):
         turn.moves = transitions.without_silence(transitions.execute(steps, Demand.MODE, turn))
         if request.mode is ExecutionMode.RECORDING:
             self._vlm.renew_keep_alive(turn)
-            # Its idle time begins when it is there: loading may have taken longer than that.
+            # Its idle time starts once it is loaded: loading may have taken longer than the time-out.
             track.use.touch()
         outcome = turn.outcome()
         if before is not request.mode:
-            self._tell(before, request.mode, turn)
+            self._emit(before, request.mode, turn)
         return ModeResult(
             before=before,
             after=request.mode,
@@ -43,7 +43,7 @@ class SetModeHandler(Handler[SetMode, ModeResult]):
         )
 
     def _enter(self, mode: ExecutionMode) -> None:
-        """Make the mode the contract, before anything moves: a worker that dies on the way knows where to go on."""
+        """Save the mode as the contract before anything moves: if the worker dies halfway, the next one continues."""
         track = self.bench.track
         track.saved.mode = mode
         if mode is ExecutionMode.RECORDING:
@@ -52,7 +52,7 @@ class SetModeHandler(Handler[SetMode, ModeResult]):
             track.use.forget()
         track.save()
 
-    def _tell(self, before: ExecutionMode, after: ExecutionMode, turn: Turn) -> None:
+    def _emit(self, before: ExecutionMode, after: ExecutionMode, turn: Turn) -> None:
         at = self.bench.clock.time()
         receipts = tuple(move.receipt for move in turn.moves)
         self.bench.track.emit(

@@ -1,4 +1,4 @@
-"""Questions to a VLM that is loaded: lost connections are retried, answers are held to their schema."""
+"""Questions to a loaded VLM: transient errors are retried, answers are checked against their schema."""
 
 import logging
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class Answered:
 
 @dataclass
 class _Asked:
-    """A question on its way, and how often it was put so far."""
+    """A question in progress, and the number of attempts so far."""
 
     request: Ask
     images: Sequence[bytes]
@@ -47,9 +47,9 @@ class Questions:
         self._answers = answers
 
     def ask(self, request: Ask, images: Sequence[bytes], turn: Turn) -> Answered:
-        """Ask, and once more if the answer does not fit the schema; a request to stream hears of it as it comes.
+        """Ask, and once more if the answer does not fit the schema; a streamed answer is published as it arrives.
 
-        Raises what `Vlm.ask` raises after the retries, and `AnswerOutsideSchema` with the last raw answer.
+        Raises the errors of `Vlm.ask` after the retries, and `AnswerOutsideSchema` with the last raw answer.
         """
         asked = _Asked(request, images, turn)
         try:
@@ -70,7 +70,7 @@ class Questions:
             raise
         except ValueError as error:
             again = _prompt_after(request.prompt, error)
-            # Not how: that tells of the schema, and of names in the answer.
+            # Without the details: they reveal the schema, and names from the answer.
             _log.info("the answer did not fit its schema: asking again")
         answer = self._ask_once(asked, again)
         try:
@@ -88,7 +88,7 @@ class Questions:
         request, turn = asked.request, asked.turn
         cancellation = turn.cancellation
 
-        def hear(text: str) -> None:
+        def receive(text: str) -> None:
             if not text:
                 return
             turn.heard_token()
@@ -100,7 +100,7 @@ class Questions:
                 raise JobCancelled("the job was cancelled")
             asked.attempts += 1
             turn.enter("read")
-            return self._vlm.ask(prompt, asked.images, request.json_schema, request.options, cancellation, hear)
+            return self._vlm.ask(prompt, asked.images, request.json_schema, request.options, cancellation, receive)
 
         tries = retrying(
             self._clock,

@@ -9,15 +9,15 @@ from singletrack_worker.gpu.turn import Turn
 
 
 class TickHandler(Handler[Tick, TickResult]):
-    """Unloads an idle VLM (P8), replaces encoders that died, and mends what differs from the mode's contract.
+    """Unloads an idle VLM (P8), replaces encoders that died, and repairs deviations from the mode's contract.
 
-    Models and memory of others are looked for before anything moves.
+    It looks for foreign models and memory before anything moves.
     """
 
     recorded = True
 
     def run(self, request: Tick, turn: Turn) -> TickResult:
-        """Check, and mend."""
+        """Check, and repair."""
         track, transitions = self.bench.track, self.bench.transitions
         self.bench.clip_start.check()
         transitions.note_fallback(turn)
@@ -28,10 +28,10 @@ class TickHandler(Handler[Tick, TickResult]):
         if unloaded:
             track.use.forget()
         if unload is not None and unloaded and was_used:
-            self._tell(unload, idle_s, turn)
+            self._emit(unload, idle_s, turn)
         return TickResult(idle_unloaded=unloaded, **turn.outcome())
 
-    def _tell(self, unload: StepReceipt, idle_s: float, turn: Turn) -> None:
+    def _emit(self, unload: StepReceipt, idle_s: float, turn: Turn) -> None:
         at, model = self.bench.clock.time(), self.bench.tenants.vlm.model
         self.bench.track.emit(
             IdleUnload(at_unix_s=at, job_id=turn.job.id or None, model=model, idle_s=idle_s, receipt=unload)

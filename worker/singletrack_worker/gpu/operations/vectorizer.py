@@ -1,4 +1,4 @@
-"""Embeddings: payloads in, unit vectors out, kept for those who ask again."""
+"""Embeddings: payloads in, unit vectors out, cached for repeated requests."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from singletrack_worker.gpu.tenants import Clip
 
 
 class Vectorizer:
-    """Feeds CLIP."""
+    """Prepares and embeds inputs with CLIP, and caches the vectors."""
 
     def __init__(self, clip: Clip, blobs: Blobs, cache: VectorCache) -> None:
         self._clip = clip
@@ -24,7 +24,7 @@ class Vectorizer:
         """Fetch payloads and prepare those that are files; needs no GPU.
 
         Raises `BlobMissing`, `InvalidImage`, `ClipUnavailable`, and `InvalidRequest` (with `fingerprint` in the
-        details) for pixels that were prepared for another CLIP than this.
+        details) for pixels that were prepared for another CLIP model.
         """
         model = self.model()
         size_bytes = model.image_size**2 * 3
@@ -32,7 +32,7 @@ class Vectorizer:
             made_here = image.form == "file" or (fingerprint == model.fingerprint and image.size_bytes == size_bytes)
             if not made_here:
                 raise InvalidRequest(
-                    f"these pixels were prepared for the CLIP {fingerprint}; here it is {model.fingerprint}. "
+                    f"these pixels were prepared for CLIP {fingerprint}, and this worker has {model.fingerprint}. "
                     "Prepare them again.",
                     {"fingerprint": model.fingerprint},
                 )
@@ -56,7 +56,7 @@ class Vectorizer:
         return vectors
 
     def model(self) -> ClipModel:
-        """Return which CLIP this is; raises `ClipUnavailable`."""
+        """Return the CLIP model; raises `ClipUnavailable` if CLIP is not loaded."""
         model = self._clip.model
         if model is None:
             raise ClipUnavailable(

@@ -1,4 +1,4 @@
-"""The VLM loaded, and unloaded, on demand."""
+"""Loads and unloads the VLM on demand."""
 
 from singletrack_tasks.vlm import LoadVlm, UnloadVlm, VlmResult
 from singletrack_worker.gpu.moving.planner import Demand
@@ -17,7 +17,7 @@ class LoadVlmHandler(Handler[LoadVlm, VlmResult]):
         self._vlm = VlmOnDemand(bench)
 
     def run(self, request: LoadVlm, turn: Turn) -> VlmResult:
-        """Load it; raises the reason if it cannot be."""
+        """Load it; raises the error if that fails."""
         with turn.broken_off_at_deadline():
             self._vlm.bring(turn)
         self._vlm.renew_keep_alive(turn)
@@ -26,12 +26,12 @@ class LoadVlmHandler(Handler[LoadVlm, VlmResult]):
 
 
 class UnloadVlmHandler(Handler[UnloadVlm, VlmResult]):
-    """Unloads the VLM and sees its memory free (P4, P11)."""
+    """Unloads the VLM and verifies that its memory is free (P4, P11)."""
 
     recorded = True
 
     def run(self, request: UnloadVlm, turn: Turn) -> VlmResult:
-        """Unload it; raises the reason if it does not go."""
+        """Unload it; raises the error if that fails."""
         track = self.bench.track
         turn.moves = self.bench.transitions.run(track.saved.mode, Demand.NO_VLM, turn)
         turn.raise_first_error()

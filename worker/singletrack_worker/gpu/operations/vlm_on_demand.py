@@ -1,4 +1,4 @@
-"""The VLM where an operation needs it: loaded first if need be, and kept there."""
+"""Provides the VLM to operations: loads it if necessary, and keeps it loaded."""
 
 import logging
 
@@ -19,11 +19,11 @@ class VlmOnDemand:
         self._bench = bench
 
     def bring(self, turn: Turn) -> None:
-        """Load the VLM if it is not loaded, as a visitor where the mode does not want it; raises why it cannot be."""
+        """Load the VLM unless it is loaded, as a visitor if the mode does not want it; raises if that fails."""
         track = self._bench.track
         turn.moves = self._bench.transitions.run(track.saved.mode, Demand.VLM, turn)
         if turn.cancellation.cancelled:
-            raise JobCancelled(f"job {turn.job.id} was cancelled before its question was put to the VLM")
+            raise JobCancelled(f"job {turn.job.id} was cancelled before its question was sent to the VLM")
         turn.raise_first_error()
         self.refuse_what_is_not_loaded()
         turn.refuse_if_stale()
@@ -35,10 +35,10 @@ class VlmOnDemand:
         state = self._bench.track.life.state
         if state is not ModelState.LOADED:
             model = self._bench.tenants.vlm.model
-            raise VlmLoadFailed(f"{model} is {state} right after it was loaded: see Ollama's log")
+            raise VlmLoadFailed(f"{model} is {state} right after it was loaded: check Ollama's log")
 
     def renew_keep_alive(self, turn: Turn) -> None:
-        """Have the server count anew for a VLM that was loaded already: it would let go before our idle check does."""
+        """Restart the keep-alive of a VLM that was loaded already: it would expire before our idle time-out."""
         track, vlm = self._bench.track, self._bench.tenants.vlm
         loaded_now = any(move.receipt.step == "load_vlm" for move in turn.moves)
         if loaded_now or track.life.state is not ModelState.LOADED:
@@ -46,6 +46,8 @@ class VlmOnDemand:
         try:
             vlm.load()
         except SingletrackError as error:
-            _log.warning("the keep-alive of %s was not renewed: %s", vlm.model, error)
+            _log.warning("could not renew the keep-alive of %s: %s", vlm.model, error)
         if self._bench.transitions.look().vlm is ModelState.UNLOADED:
-            track.reasons.add(DegradedCode.VLM_LOAD_FAILED, f"{vlm.model} went away while its keep-alive was renewed")
+            track.reasons.add(
+                DegradedCode.VLM_LOAD_FAILED, f"{vlm.model} was unloaded while its keep-alive was being renewed"
+            )
