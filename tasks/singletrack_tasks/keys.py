@@ -45,7 +45,7 @@ class KeySpec:
 TABLE = (
     KeySpec("blob:{sha256}", "the bytes of an image", f"{BLOB_TTL_S} s", "client"),
     KeySpec("vector:{fingerprint}:{sha256}", "one embedding, float32", f"{VECTOR_TTL_S} s", "worker"),
-    KeySpec("cancel:{job}", "a job that its caller gave up", f"{CANCEL_TTL_S} s", "client"),
+    KeySpec("cancel:{job}", "a job that its caller cancelled", f"{CANCEL_TTL_S} s", "client"),
     KeySpec("status", "the last status snapshot, JSON", f"{STATUS_TTL_S} s", "worker"),
     KeySpec("state", "mode, last use of the VLM, footprints, durations; a hash", f"{STATE_TTL_S} s", "worker"),
     KeySpec("events", "the event stream", f"{EVENTS_MAX} entries, {EVENTS_TTL_S} s", "worker"),

@@ -99,7 +99,7 @@ class GPUResourceManager:
                 patience.cancel()
 
     def stop(self) -> None:
-        """Stop the encoders and close the connections; Ollama unloads its models by their keep-alive."""
+        """Stop the encoders and close the connections; Ollama unloads its models when their keep-alive ends."""
         # Anything still in flight is the worker's own, from `start` or `resume`: it has no caller.
         self.break_off()
         if self._starting is not None:
@@ -112,7 +112,7 @@ class GPUResourceManager:
         return self._turns.cancel(job_id)
 
     def look_for_cancellation(self) -> None:
-        """Break off the operation in flight if its caller cancelled it while the worker could not hear of it."""
+        """Break off the operation in flight if it was cancelled while the worker could not be notified."""
         self._turns.look_for_cancellation()
 
     def break_off(self) -> None:
@@ -132,11 +132,11 @@ class GPUResourceManager:
         return self._snapshots.take()
 
     def glance(self) -> GPUResourceStatus:
-        """Take a snapshot likewise, without emitting events: a mere reader must not wait for Redis."""
+        """Take a snapshot as `status` does, but emit no events: a mere reader must not wait for Redis."""
         return self._snapshots.take(emit=False)
 
     def sample(self, processes: tuple[GpuProcess, ...]) -> Sample:
-        """Take a sample for the flight recorder likewise; `processes` are those on the GPU."""
+        """Take a sample for the flight recorder, without waiting; `processes` are those on the GPU."""
         return self._snapshots.sample(processes)
 
     def _start(self) -> None:

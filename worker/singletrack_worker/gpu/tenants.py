@@ -98,7 +98,7 @@ class Vlm(Protocol):
 
 
 class Clip(Protocol):
-    """CLIP in encoder processes: one on the CPU that stays, one on the GPU that runs while CLIP is there."""
+    """CLIP in encoder processes: one on the CPU that stays, one on the GPU that runs while CLIP is on it."""
 
     @property
     def model(self) -> ClipModel | None:

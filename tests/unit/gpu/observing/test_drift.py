@@ -1,4 +1,4 @@
-"""What is none of ours: cases from life, each a row of looks."""
+"""Foreign models and memory: cases from practice, each a row of looks."""
 
 from collections.abc import Sequence
 

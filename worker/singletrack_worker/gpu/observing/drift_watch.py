@@ -44,7 +44,7 @@ class DriftWatch:
         return self._current
 
     def look(self, observed: Observed, mode: ExecutionMode) -> Observed:
-        """Judge an observation before a check moves anything; returns a new one if others' models were unloaded."""
+        """Judge an observation before anything moves; returns it, or a new one after foreign models were unloaded."""
         self._take_in(observed)
         if self._config.foreign_models == "unload" and observed.vlm is not ModelState.UNAVAILABLE and self._vlm.others:
             observed = self._unload_others()

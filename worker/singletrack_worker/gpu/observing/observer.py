@@ -1,4 +1,4 @@
-"""The actual state of the GPU, read anew before every decision."""
+"""The actual state of the GPU, read again before every decision."""
 
 from singletrack_tasks.errors import SingletrackError
 from singletrack_tasks.result import DegradedCode
