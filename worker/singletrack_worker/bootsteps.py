@@ -15,6 +15,7 @@ from celery.worker.control import Panel, control_command
 from celery.worker.state import maybe_shutdown
 
 from singletrack_tasks.errors import RedisUnavailable, SingletrackError
+from singletrack_tasks.requests.catalogue import REQUESTS
 from singletrack_worker.delivery import inbox
 from singletrack_worker.settings import GPUResourceConfig
 from singletrack_worker.sight import flower_stats
@@ -23,6 +24,8 @@ from singletrack_worker.tenure.host_lock import EX_HELD
 
 _log = logging.getLogger(__name__)
 
+# What may be asked for by message. The app has more: Celery's own tasks, which could run anything any number of times.
+TASKS = frozenset(request.TASK for request in REQUESTS)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _CELERYS_REVOKE: Any = Panel.data["revoke"]
 
@@ -227,7 +230,7 @@ BOOTSTEPS = (OneAtATime, LockHost, HoldTrack, Manage)
 
 def _tenure(tenure_class: Any, worker: Any, config: GPUResourceConfig) -> Any:
     try:
-        return tenure_class(worker.gpu_redis, config, worker.gpu_lock, tasks=worker.app.tasks, standby=config.standby)
+        return tenure_class(worker.gpu_redis, config, worker.gpu_lock, tasks=TASKS, standby=config.standby)
     except redis.RedisError as error:
         raise RedisUnavailable(f"cannot prepare the track: {error}") from error
 

@@ -6,9 +6,12 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from celery import Celery
 from celery.concurrency import prefork, solo, thread
 from celery.worker.control import Panel
 
+from singletrack_tasks.celery_tasks import register
+from singletrack_worker import bootsteps
 from singletrack_worker.bootsteps import (
     BOOTSTEPS,
     REFUSED_COMMANDS,
@@ -44,6 +47,17 @@ def test_one_thread_is_accepted_and_takes_the_commands_off_that_could_change_it(
     assert Panel.data["revoke"].__module__ == "singletrack_worker.bootsteps"
     assert {Panel.data[name].__module__ for name in ("stats", "reserved")} == {"singletrack_worker.sight.flower_stats"}
     assert worker.options == {"without_gossip": True, "without_mingle": True}
+
+
+def test_celerys_own_tasks_are_none_of_those_that_may_be_asked_for() -> None:
+    app = Celery("plain", set_as_current=False)
+    register(app, lambda: None)
+    given: dict[str, Any] = {}
+    worker = SimpleNamespace(gpu_redis=None, gpu_lock=None, app=app)
+    bootsteps._tenure(lambda *_, **options: given.update(options), worker, SimpleNamespace(standby=False))  # type: ignore[arg-type] # all that it reads
+    assert app.tasks.keys() > given["tasks"]
+    assert {name.partition(".")[0] for name in given["tasks"]} == {"gpu"}
+    assert {name.partition(".")[0] for name in app.tasks.keys() - given["tasks"]} == {"celery"}
 
 
 @pytest.mark.parametrize(
