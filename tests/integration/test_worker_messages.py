@@ -14,8 +14,10 @@ from singletrack_tasks.keys import QUEUE, Keys
 from singletrack_tasks.payload.blobs import Blob, BlobStore
 from singletrack_tasks.requests.vlm import Ask
 from singletrack_worker.delivery.envelope import MESSAGE_MAX_BYTES
+from tests.integration.ops.waiting import wait_for
 from tests.integration.worker_tools import foreign_producer
 from tests.unit.worker.messages import body, changed, message, raw
+from tests.unit.worker.spoiled import spoiled
 
 pytestmark = pytest.mark.ollama
 
@@ -160,6 +162,16 @@ def test_a_message_that_is_too_large_is_answered(producer: Celery, client: Clien
     with pytest.raises(errors.DeadLettered, match="bytes"):
         send(producer, "gpu.ping", kwargs={"request": {}, "more": "x" * MESSAGE_MAX_BYTES})
     assert client.ping().track == client.track
+
+
+@pytest.mark.parametrize("seed", range(1000, 1004))
+def test_spoiled_messages_hold_nobody_up_and_leave_nothing(client: Client, connection: redis.Redis, seed: int) -> None:
+    keys = Keys(client.track)
+    connection.lpush(keys.queue, *spoiled(seed, 75))
+    # It comes after them.
+    assert client.ping(timeout_s=300).track == client.track
+    wait_for(lambda: not [*connection.scan_iter(keys.taken("*"))], "nothing is in the worker's hands")
+    assert not connection.exists(keys.queue)
 
 
 @pytest.fixture
