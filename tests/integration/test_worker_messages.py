@@ -5,15 +5,19 @@ from typing import Any
 
 import pytest
 import redis
-from celery import Celery
+from celery import Celery, chain, chord, chunks, xmap, xstarmap
 
 from singletrack import Client
 from singletrack_ops.stack import Stack
 from singletrack_tasks import errors
-from singletrack_tasks.keys import Keys
+from singletrack_tasks.keys import QUEUE, Keys
 from singletrack_tasks.payload.blobs import Blob, BlobStore
 from singletrack_tasks.requests.vlm import Ask
+from singletrack_worker.delivery.envelope import MESSAGE_MAX_BYTES
+from tests.integration.ops.waiting import wait_for
 from tests.integration.worker_tools import foreign_producer
+from tests.unit.worker.messages import body, changed, message, raw
+from tests.unit.worker.spoiled import spoiled
 
 pytestmark = pytest.mark.ollama
 
@@ -94,11 +98,92 @@ def test_a_task_that_there_is_not_fails_at_once(producer: Celery, client: Client
     assert client.ping().track == client.track
 
 
+@pytest.mark.parametrize("name", sorted(name for name in Celery("plain").tasks if name.startswith("celery.")))
+def test_a_task_of_celerys_own_is_none_of_ours(producer: Celery, client: Client, name: str) -> None:
+    with pytest.raises(errors.DeadLettered, match=f"unknown task '{name}'"):
+        send(producer, name, kwargs={"task": producer.signature("gpu.ping"), "it": [{}]})
+    assert client.ping().track == client.track
+
+
+@pytest.mark.parametrize("many", [xmap, xstarmap, chunks])
+def test_what_would_run_a_task_many_times_is_refused_at_once(producer: Celery, client: Client, many: Any) -> None:
+    more = {"n": 1} if many is chunks else {}
+    sent = many(producer.signature("gpu.ping"), [{}], app=producer, **more).apply_async(queue=QUEUE)
+    with pytest.raises(errors.DeadLettered, match=r"unknown task 'celery\."):
+        sent.get(timeout=120)
+    assert client.ping().track == client.track
+
+
+def test_what_would_go_on_after_a_task_fails_at_once_for_who_waits_for_its_end(
+    producer: Celery, client: Client
+) -> None:
+    ping = producer.signature("gpu.ping", kwargs={"request": {}}, immutable=True)
+    linked = ping.clone()
+    linked.link(ping)
+    for waiting in (linked, chain(ping, ping, app=producer), chord([ping, ping], ping, app=producer)):
+        with pytest.raises(errors.DeadLettered):
+            waiting.apply_async(queue=QUEUE).get(timeout=120, interval=0.1)
+    assert client.ping().track == client.track
+
+
+@pytest.mark.parametrize("name", ["callbacks", "errbacks", "chain", "chord"])
+@pytest.mark.parametrize("request_", [{}, {"unknown": 1}])
+def test_what_celery_would_fail_over_outside_the_task_is_refused(
+    producer: Celery, client: Client, connection: redis.Redis, name: str, request_: dict[str, Any]
+) -> None:
+    sent = changed(message(), body([], {"request": request_}, {name: [None]}), "body")
+    connection.lpush(Keys(client.track).queue, raw(sent))
+    with pytest.raises(errors.DeadLettered, match=name):
+        producer.AsyncResult(sent["headers"]["id"]).get(timeout=120)
+    assert client.ping().track == client.track
+
+
+@pytest.mark.parametrize("job_id", ["a\tb", "x" * 1000, "*", "\u202e\n", "0", " ", "a:b", "ü"])
+@pytest.mark.parametrize("options", [{}, {"ignore_result": True}, {"expires": -1}, {"countdown": 60}])
+def test_who_sent_what_there_is_not_hears_so_at_once_whatever_its_id(
+    producer: Celery, client: Client, job_id: str, options: dict[str, Any]
+) -> None:
+    producer.send_task("gpu.nonsense", task_id=job_id, **options)
+    result = producer.AsyncResult(job_id)
+    with pytest.raises(errors.DeadLettered):
+        result.get(timeout=120)
+    result.forget()
+    assert client.ping().track == client.track
+
+
+def test_a_message_of_celerys_first_protocol_is_answered(producer: Celery, client: Client) -> None:
+    producer.conf.task_protocol = 1
+    with pytest.raises(errors.DeadLettered):
+        send(producer, "gpu.ping", kwargs={"request": {}})
+    assert client.ping().track == client.track
+
+
+def test_a_message_that_is_too_large_is_answered(producer: Celery, client: Client) -> None:
+    with pytest.raises(errors.DeadLettered, match="bytes"):
+        send(producer, "gpu.ping", kwargs={"request": {}, "more": "x" * MESSAGE_MAX_BYTES})
+    assert client.ping().track == client.track
+
+
+@pytest.mark.parametrize("seed", range(1000, 1004))
+def test_spoiled_messages_hold_nobody_up_and_leave_nothing(client: Client, connection: redis.Redis, seed: int) -> None:
+    keys = Keys(client.track)
+    connection.lpush(keys.queue, *spoiled(seed, 75))
+    # It comes after them.
+    assert client.ping(timeout_s=300).track == client.track
+    wait_for(lambda: not [*connection.scan_iter(keys.taken("*"))], "nothing is in the worker's hands")
+    assert not connection.exists(keys.queue)
+
+
 @pytest.fixture
-def store(client: Client, stack: Stack) -> Iterator[BlobStore]:
+def connection(stack: Stack) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(stack.redis_url) as made:
+        yield made
+
+
+@pytest.fixture
+def store(client: Client, connection: redis.Redis) -> BlobStore:
     """Where clients put payloads, without a client's checks."""
-    with redis.Redis.from_url(stack.redis_url) as connection:
-        yield BlobStore(connection, Keys(client.track))
+    return BlobStore(connection, Keys(client.track))
 
 
 def test_a_payload_that_is_no_image_is_refused(client: Client, store: BlobStore, producer: Celery) -> None:

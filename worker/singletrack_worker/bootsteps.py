@@ -6,41 +6,28 @@
 """
 
 import logging
-import re
 from typing import Any, NoReturn
 
 import redis
 from celery import bootsteps
-from celery.worker.control import Panel, control_command
 from celery.worker.state import maybe_shutdown
 
 from singletrack_tasks.errors import RedisUnavailable, SingletrackError
+from singletrack_tasks.requests.catalogue import REQUESTS
+from singletrack_worker import remote_control
 from singletrack_worker.delivery import inbox
 from singletrack_worker.settings import GPUResourceConfig
-from singletrack_worker.sight import flower_stats
 from singletrack_worker.stopping import Stopping
 from singletrack_worker.tenure.host_lock import EX_HELD
 
 _log = logging.getLogger(__name__)
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
-_CELERYS_REVOKE: Any = Panel.data["revoke"]
-
-# Most of these could make two operations run at once, or take the worker off its queue. The last two try to kill a
-# thread, which is impossible and would leave its job in hand for ever; `gpu_cancel` does what they are meant for.
-REFUSED_COMMANDS = (
-    "pool_grow",
-    "pool_shrink",
-    "autoscale",
-    "add_consumer",
-    "cancel_consumer",
-    "terminate",
-    "revoke_by_stamped_headers",
-)
+# What may be asked for by message. The app has more: Celery's own tasks, which could run anything any number of times.
+TASKS = frozenset(request.TASK for request in REQUESTS)
 
 
 class OneAtATime(bootsteps.StartStopStep):
-    """Refuses any pool but one thread, and removes the remote control commands that could change that."""
+    """Refuses any pool but one thread, and the remote control commands that could change that."""
 
     requires = ("celery.worker.components:Timer",)
 
@@ -55,10 +42,7 @@ class OneAtATime(bootsteps.StartStopStep):
             raise SystemExit("A GPU worker runs one operation at a time: omit --autoscale.")
         # Workers do not cooperate: looking for others only delays the start.
         worker.options.update(without_gossip=True, without_mingle=True)
-        for command in REFUSED_COMMANDS:
-            Panel.data.pop(command, None)
-        Panel.data["revoke"] = _revoke
-        Panel.data.update(stats=flower_stats.stats, reserved=flower_stats.reserved)
+        remote_control.take_over()
 
 
 class LockHost(bootsteps.StartStopStep):
@@ -199,35 +183,12 @@ class Manage(bootsteps.StartStopStep):
         self.stop(worker)
 
 
-@control_command(args=[("job_id", str)], signature="<job_id>")
-def gpu_cancel(state: Any, job_id: str) -> dict[str, str]:
-    """Break off a job's operation, if it is in flight."""
-    running = state.consumer.controller.gpu_worker
-    done = running is not None and running.manager.cancel(job_id)
-    return {"ok": f"job {job_id} {'was told to stop' if done else 'is not in flight'}"}
-
-
-@control_command(args=[("request_id", str)], signature="<request_id>")
-def gpu_record(state: Any, request_id: str) -> dict[str, str]:
-    """Have the flight recorder's recording written to Redis for the client that asked."""
-    running = state.consumer.controller.gpu_worker
-    if running is None or not _REQUEST_ID.fullmatch(request_id):
-        return {"error": f"no recording for the request {request_id!r:.80}"}
-    running.recorder.ask(request_id)
-    return {"ok": f"the recording {request_id} is on its way"}
-
-
-def _revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **options: Any) -> Any:
-    """Keep a job from starting; one that is running is left alone, whatever the options say."""
-    return _CELERYS_REVOKE(state, task_id, **options)
-
-
 BOOTSTEPS = (OneAtATime, LockHost, HoldTrack, Manage)
 
 
 def _tenure(tenure_class: Any, worker: Any, config: GPUResourceConfig) -> Any:
     try:
-        return tenure_class(worker.gpu_redis, config, worker.gpu_lock, tasks=worker.app.tasks, standby=config.standby)
+        return tenure_class(worker.gpu_redis, config, worker.gpu_lock, tasks=TASKS, standby=config.standby)
     except redis.RedisError as error:
         raise RedisUnavailable(f"cannot prepare the track: {error}") from error
 

@@ -1,14 +1,25 @@
 """A real Redis for what the worker keeps there."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import redis
+from celery.worker.control import Panel
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from singletrack_ops.embedded.redis_server import EmbeddedRedis
 from singletrack_worker.settings import GPUResourceConfig
+
+
+@pytest.fixture
+def panel() -> Iterator[dict[str, Any]]:
+    """Celery's remote control commands; they are the process's own, and what a test does to them is undone."""
+    kept = dict(Panel.data)
+    yield Panel.data
+    Panel.data.clear()
+    Panel.data.update(kept)
 
 
 @pytest.fixture(scope="session")

@@ -31,10 +31,10 @@ class DeadLetterBox:
             error.reason,
             at_unix_s=time.time(),
             host=self._host,
-            job_id=error.job_id,
-            task=error.task,
+            job_id=error.identity.job_id,
+            task=error.identity.task,
         )
-        self._put(token, raw, letter)
+        self._put(token, raw, letter, error.identity.answer_id)
 
     def put_worn_out(self, token: int, raw: bytes, envelope: Envelope, starts: int) -> None:
         """Put aside a message whose job was started so often and never ended; raises `redis.RedisError`."""
@@ -52,10 +52,11 @@ class DeadLetterBox:
             task=envelope.task,
             starts=starts,
         )
-        self._put(token, raw, letter)
+        self._put(token, raw, letter, envelope.job_id)
 
-    def _put(self, token: int, raw: bytes, letter: DeadLetter) -> None:
-        keys, job_id = self._keys, letter.job_id or ""
+    def _put(self, token: int, raw: bytes, letter: DeadLetter, answer_id: str | None) -> None:
+        """Put a letter away, and its error under the id that its caller waits for, if there is one."""
+        keys, job_id = self._keys, answer_id or ""
         self._scripts.bury(
             keys=[keys.taken(token), keys.dead, keys.result(job_id), keys.starts(job_id), keys.events],
             args=[

@@ -8,33 +8,35 @@ import base64
 import binascii
 import json
 import uuid
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from kombu.utils import json as kombu_json
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from singletrack_tasks.keys import QUEUE
 from singletrack_tasks.message import describe_problems
 from singletrack_tasks.requests.catalogue import outline
 from singletrack_tasks.text import writable
+from singletrack_worker.delivery.identity import ID_CHARS, NOBODY, MessageIdentity, identity_of, identity_of_end
 
 # Images travel as keys, and 256 texts of a request are a few MB at most.
 MESSAGE_MAX_BYTES = 16 * 1024 * 1024
+# Python reads about a thousand levels, fewer the deeper it stands itself: what is read here has to be readable there.
+NESTED_MAX = 250
 _SHOWN_CHARS = 200
-_ID_CHARS = 200
+# How Celery's JSON names the type of an object.
+_TYPED = {"__type__", "__value__"}
 
 
 class Unreadable(Exception):
     """A message that does not match the contract, with as much of its identity as can be read."""
 
-    def __init__(self, reason: str, job_id: str | None = None, task: str | None = None) -> None:
+    def __init__(self, reason: str, identity: MessageIdentity = NOBODY) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.job_id = job_id
-        self.task = task
+        self.identity = identity
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,6 @@ class _Headers(_Lenient):
 
 class _Properties(_Lenient):
     body_encoding: str | None = None
-    reply_to: str | None = None
 
 
 class _Message(_Lenient):
@@ -72,73 +73,93 @@ class _Message(_Lenient):
     properties: _Properties
 
 
+_Nothing = Annotated[list[Any], Field(max_length=0)] | None
+
+
 class _Embed(_Lenient):
     """What Celery would do after the task; all of it is refused, since it could send anything."""
 
-    callbacks: list[None] | None = None
-    errbacks: list[None] | None = None
-    chain: list[None] | None = None
-    chord: None = None
+    callbacks: _Nothing = None
+    errbacks: _Nothing = None
+    chain: _Nothing = None
+    chord: _Nothing = None
 
 
 # Positional arguments, keyword arguments, what to do afterwards.
 _Body = TypeAdapter(tuple[list[Any], dict[str, Any], _Embed])
+# Celery takes everything in there for a part of the request, its id included: none of the sender's goes in.
+_NOTHING_FOLLOWS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
 def read(raw: bytes, tasks: Container[str]) -> Envelope:
     """Read a message for one of `tasks`; raises `Unreadable`."""
     data = _decode(raw)
-    job_id, task = _identity(data)
+    identity = identity_of(data)
     try:
-        message = _Message.model_validate(data)
-        body, kwargs = _body(message)
-        expires = _expires(message.headers.expires)
+        return _checked(data, identity, tasks)
     except ValidationError as error:
-        raise Unreadable(describe_problems("the message", error), job_id, task) from None
+        raise Unreadable(describe_problems("the message", error), identity) from None
     except Exception as error:
         # Whatever is wrong with a message must cost the message, never the worker.
-        raise Unreadable(str(error)[:_SHOWN_CHARS], job_id, task) from None
-    if job_id is None:
-        raise Unreadable(f"its id is empty, longer than {_ID_CHARS} characters, or cannot be printed", None, task)
-    if task is None or task not in tasks:
-        raise Unreadable(f"unknown task {str(task)[:_SHOWN_CHARS]!r}", job_id, task)
-    tag = uuid.uuid4().hex
-    return Envelope(job_id, task, tag, _payload(message, body, outline(task, kwargs.get("request")), expires, tag))
+        raise Unreadable(str(error)[:_SHOWN_CHARS], identity) from None
 
 
 def _decode(raw: bytes) -> Any:
     if len(raw) > MESSAGE_MAX_BYTES:
-        raise Unreadable(f"the message has {len(raw)} bytes; at most {MESSAGE_MAX_BYTES} are accepted")
+        reason = f"the message has {len(raw)} bytes; at most {MESSAGE_MAX_BYTES} are accepted"
+        raise Unreadable(reason, identity_of_end(raw))
     try:
         return json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"the message is not JSON: {error}") from None
 
 
-def _identity(data: Any) -> tuple[str | None, str | None]:
-    """Return the job id and the task that a message names, whatever else is wrong with it."""
-    headers = data.get("headers") if isinstance(data, dict) else None
-    if not isinstance(headers, dict):
-        return None, None
-    job_id, task = headers.get("id"), headers.get("task")
-    named = isinstance(job_id, str) and 0 < len(job_id) <= _ID_CHARS and job_id.isprintable()
-    return job_id if named else None, task if isinstance(task, str) else None
+def _checked(data: Any, identity: MessageIdentity, tasks: Container[str]) -> Envelope:
+    message = _Message.model_validate(data)
+    args, kwargs = _arguments(message)
+    expires = _expires(message.headers.expires)
+    job_id, task = identity.job_id, message.headers.task
+    if job_id is None or job_id != message.headers.id:
+        raise ValueError(f"its id is empty, longer than {ID_CHARS} characters, or cannot be printed")
+    if task not in tasks:
+        raise ValueError(f"unknown task {task[:_SHOWN_CHARS]!r}")
+    body = base64.b64encode(json.dumps([args, kwargs, _NOTHING_FOLLOWS]).encode()).decode("ascii")
+    tag = uuid.uuid4().hex
+    return Envelope(job_id, task, tag, _payload(message, body, outline(task, kwargs.get("request")), expires, tag))
 
 
-def _body(message: _Message) -> tuple[str, dict[str, Any]]:
-    """Return the body, [args, kwargs, embed] as JSON in base64, and its kwargs; raises `ValueError`."""
+def _arguments(message: _Message) -> tuple[list[Any], dict[str, Any]]:
+    """Return the positional and the keyword arguments of a body, [args, kwargs, embed]; raises `ValueError`."""
     encoding = message.properties.body_encoding
     if encoding not in (None, "base64", "utf-8"):
         raise ValueError(f"unknown body encoding {encoding[:_SHOWN_CHARS]!r}")
     try:
         body = base64.b64decode(message.body, validate=True) if encoding == "base64" else message.body.encode()
         parts = json.loads(body.decode("utf-8"))
-        # As Celery reads it: values that claim a type become objects of it.
-        kombu_json.loads(body.decode("utf-8"))
-    except (binascii.Error, ValueError) as error:
+    except (binascii.Error, ValueError, RecursionError) as error:
         raise ValueError(f"its body is not JSON: {error}") from None
-    _, kwargs, _ = _Body.validate_python(parts)
-    return base64.b64encode(body).decode("ascii"), kwargs
+    args, kwargs, _ = _Body.validate_python(parts)
+    _refuse_what_celery_reads_otherwise([args, kwargs])
+    if "self" in kwargs:
+        raise ValueError("the keyword 'self' is the task's own")
+    return args, kwargs
+
+
+def _refuse_what_celery_reads_otherwise(value: Any) -> None:
+    """Raise `ValueError` for a value that is nested too deeply, or that Celery would make an object of a type of."""
+    level, levels = [value], 0
+    while level:
+        levels += 1
+        if levels > NESTED_MAX:
+            raise ValueError(f"its body is nested more than {NESTED_MAX} levels deep")
+        if any(isinstance(part, dict) and part.keys() == _TYPED for part in level):
+            # A decimal number of this kind takes a GB to become an integer.
+            raise ValueError("its body has an object of a type (`__type__`); only plain JSON is accepted")
+        level = [part for parts in level for part in _parts(parts) if isinstance(part, dict | list)]
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def _expires(text: str | None) -> str | None:
@@ -182,7 +203,7 @@ def _payload(message: _Message, body: str, summary: str, expires: str | None, ta
         },
         "properties": {
             "correlation_id": headers.id,
-            "reply_to": message.properties.reply_to,
+            "reply_to": None,
             "delivery_mode": 2,
             "delivery_info": {"exchange": "", "routing_key": QUEUE},
             "priority": 0,

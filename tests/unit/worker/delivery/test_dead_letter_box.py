@@ -51,6 +51,14 @@ def test_what_cannot_be_read_is_put_aside_and_its_caller_told(inbox: Inbox, conn
     assert in_hand(connection) == 0
 
 
+def test_its_caller_is_told_under_an_id_that_nothing_else_shows(inbox: Inbox, connection: redis.Redis) -> None:
+    connection.lpush(KEYS.queue, raw(message("gpu.nonsense", job_id="a\x1b[2J")))
+    assert take(inbox) is None
+    (letter,) = letters(connection)
+    assert letter.job_id is None
+    assert result(connection, "a\x1b[2J")["result"]["exc_type"] == "DeadLettered"
+
+
 def test_a_letter_of_half_characters_can_be_written(inbox: Inbox, connection: redis.Redis) -> None:
     connection.lpush(KEYS.queue, raw(message("\ud800" * 5000, job_id="job")))
     assert take(inbox) is None

@@ -1,5 +1,6 @@
 """The guard of the queue: what is a message of the contract goes in as it should be, and nothing else does."""
 
+import base64
 import json
 from typing import Any
 
@@ -7,12 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from singletrack_worker.delivery.envelope import MESSAGE_MAX_BYTES, Unreadable, read
+from singletrack_worker.delivery.envelope import MESSAGE_MAX_BYTES, NESTED_MAX, Unreadable, read
+from singletrack_worker.delivery.identity import NOBODY, MessageIdentity
 from tests.unit.worker.messages import body, changed, message, raw, without
 
 TASKS = {"gpu.ping", "gpu.vlm.ask"}
 GOOD = message(job_id="job-1")
 FOLLOWS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+
+NOT_NOTHING: list[Any] = [[None], [[]], {}, 0, False, ""]
+
+
+def nested(levels: int) -> str:
+    """A body whose request has so many levels."""
+    request = '{"a":' * (levels // 2) + "[" * (levels // 2) + "]" * (levels // 2) + "}" * (levels // 2)
+    return base64.b64encode(f'[[], {{"request": {request}}}, {json.dumps(FOLLOWS)}]'.encode()).decode()
+
 
 BAD = {
     "nothing": b"",
@@ -49,9 +60,20 @@ BAD = {
     "an object of no known type": raw(
         changed(GOOD, body([], {"request": {"__type__": "nonsense", "__value__": 1}}, FOLLOWS), "body")
     ),
+    "a number that takes a GB": raw(
+        changed(GOOD, body([], {"request": {"n": [{"__type__": "decimal", "__value__": "1E999999999"}]}}, {}), "body")
+    ),
+    "a body nested too deep to be read elsewhere": raw(changed(GOOD, nested(NESTED_MAX), "body")),
+    "a body nested too deep to be read": raw(changed(GOOD, nested(50_000), "body")),
+    "the task itself as a keyword": raw(changed(GOOD, body([], {"request": {}, "self": 1}, FOLLOWS), "body")),
+    "no embedding": raw(changed(GOOD, body([], {}, None), "body")),
     "a callback": raw(changed(GOOD, body([], {}, FOLLOWS | {"callbacks": [{"task": "x"}]}), "body")),
     "a chain": raw(changed(GOOD, body([], {}, FOLLOWS | {"chain": [{"task": "x"}]}), "body")),
     "a chord": raw(changed(GOOD, body([], {}, FOLLOWS | {"chord": {"task": "x"}}), "body")),
+} | {
+    f"{value!r} for {name}": raw(changed(GOOD, body([], {}, FOLLOWS | {name: value}), "body"))
+    for name in FOLLOWS
+    for value in NOT_NOTHING
 }
 
 
@@ -64,8 +86,12 @@ def test_what_cannot_be_meant_is_refused_with_a_reason(kind: str) -> None:
 
 
 def test_a_message_that_is_too_large_is_not_even_parsed() -> None:
-    with pytest.raises(Unreadable, match="bytes"):
-        read(raw(GOOD) + b" " * MESSAGE_MAX_BYTES, TASKS)
+    with pytest.raises(Unreadable, match="bytes") as caught:
+        read(raw(changed(GOOD, "x" * MESSAGE_MAX_BYTES, "body")), TASKS)
+    assert caught.value.identity.answer_id == "job-1"
+    with pytest.raises(Unreadable, match="bytes") as caught:
+        read(b" " * (MESSAGE_MAX_BYTES + 1), TASKS)
+    assert caught.value.identity == NOBODY
 
 
 def test_an_expiry_that_celery_could_not_read_is_told_in_its_words() -> None:
@@ -77,19 +103,54 @@ def test_an_expiry_that_celery_could_not_read_is_told_in_its_words() -> None:
 def test_its_identity_is_told_where_it_can_be_read(kind: str) -> None:
     with pytest.raises(Unreadable) as caught:
         read(BAD[kind], TASKS)
-    assert caught.value.job_id == "job-1"
-    assert caught.value.task in ("gpu.ping", "os.system")
+    identity = caught.value.identity
+    assert (identity.answer_id, identity.job_id) == ("job-1", "job-1")
+    assert identity.task in ("gpu.ping", "os.system")
 
 
 def test_what_was_checked_goes_in_and_nothing_else() -> None:
-    sent = changed(GOOD, {"evil": 1}, "headers", "stamps") | {"extra": [1, 2, 3]}
+    evil: dict[str, Any] = {"id": "another", "delivery_info": None, "stamps": {"evil": 1}, "chain": []}
+    sent = changed(GOOD, body([], {"request": {}}, FOLLOWS | evil), "body") | {"extra": [1, 2, 3]}
+    for name, value in {"stamps": {"evil": 1}, "shadow": "evil", "retries": 1e400, "timelimit": [1, 1]}.items():
+        sent = changed(sent, value, "headers", name)
     envelope = read(raw(sent), TASKS)
     assert (envelope.job_id, envelope.task) == ("job-1", "gpu.ping")
     assert "extra" not in envelope.payload
-    assert "stamps" not in envelope.payload["headers"]
-    assert envelope.payload["body"] == sent["body"]
+    assert not {"stamps", "shadow"} & envelope.payload["headers"].keys()
+    assert (envelope.payload["headers"]["retries"], envelope.payload["headers"]["timelimit"]) == (0, [None, None])
+    assert envelope.payload["properties"]["reply_to"] is None
+    assert envelope.payload["body"] == GOOD["body"]
     assert envelope.payload["properties"]["delivery_tag"] == envelope.tag
     assert json.dumps(envelope.payload)
+
+
+@pytest.mark.parametrize("empty", [None, []])
+def test_nothing_that_follows_is_no_harm(empty: list[Any] | None) -> None:
+    sent = changed(GOOD, body([], {"request": {}}, dict.fromkeys(FOLLOWS, empty)), "body")
+    assert read(raw(sent), TASKS).payload["body"] == GOOD["body"]
+    assert read(raw(changed(GOOD, body([], {"request": {}}, {}), "body")), TASKS).payload["body"] == GOOD["body"]
+
+
+@pytest.mark.parametrize(
+    ("given", "answer_id", "job_id"),
+    [
+        ("job", "job", "job"),
+        ("a\tb", "a\tb", None),
+        ("x" * 201, "x" * 201, None),
+        ("x" * 70_000, None, None),
+        ("\ud800", None, None),
+        ("", "job-1", "job-1"),
+        (5, "job-1", "job-1"),
+        (None, "job-1", "job-1"),
+    ],
+)
+def test_who_waits_for_it_is_told_of_every_id_that_can_be_waited_for(
+    given: Any, answer_id: str | None, job_id: str | None
+) -> None:
+    sent = changed(changed(GOOD, given, "headers", "id"), "os.system", "headers", "task")
+    with pytest.raises(Unreadable) as caught:
+        read(raw(sent), TASKS)
+    assert caught.value.identity == MessageIdentity(answer_id, job_id, "os.system")
 
 
 def test_every_reading_has_a_tag_of_its_own() -> None:
