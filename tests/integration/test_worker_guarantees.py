@@ -23,8 +23,17 @@ from singletrack_tasks.keys import Keys
 from singletrack_tasks.requests.ping import Ping, PingResult
 from singletrack_tasks.status import ExecutionMode
 from tests.faults.malformed import by_chance
+from tests.integration.gate import ASK, Gate
 from tests.integration.ops.waiting import runs, wait_for
-from tests.integration.worker_tools import in_flight, submit_endless, wait_until_quiet, worker_environ
+from tests.integration.worker_tools import (
+    ENDLESS,
+    in_flight,
+    is_written,
+    submit_endless,
+    tasks_in_log,
+    wait_until_quiet,
+    worker_environ,
+)
 from tests.unit.worker.messages import message, raw
 
 pytestmark = [
@@ -215,6 +224,35 @@ class TestOneAtATime:
         status = place.client.status()
         assert (status.worker.pid, status.mode) == (first.pid, ExecutionMode.AUTOPILOT)
         assert int(place.redis.get(KEYS.fence)) > int(token)
+
+    def test_a_worker_that_was_overtaken_in_an_operation_makes_no_more_requests_for_it(
+        self, place: Place, ollama: EmbeddedOllama
+    ) -> None:
+        with Gate(ollama.url) as gate:
+            first = place.worker(ollama_url=gate.url)
+            place.client.set_mode("IDLE")
+            place.client.ensure_vlm_unloaded()
+            gate.opened.clear()
+            gate.loading.clear()
+            job = place.client.submit_ask("list everything", schema=ENDLESS, timeout_s=300)
+            assert gate.loading.wait(START_S)
+            psutil.Process(first.pid).suspend()
+            gate.opened.set()
+            # The lease runs out, and the other one takes it.
+            second = place.worker("there")
+            wait_for(lambda: is_written(place.client, job.id), "the other answers", START_S)
+            psutil.Process(first.pid).resume()
+            wait_for(lambda: f"job {job.id} is left to" in first.log_path.read_text(), "it is broken off")
+            assert is_written(place.client, job.id)
+            job.cancel()
+            with pytest.raises(errors.JobCancelled):
+                job.result()
+            second.ask_to_end()
+            assert second.wait(START_S) == 0
+            place.client.ping()
+            assert place.client.status().worker.pid == first.pid
+            assert ASK not in gate.requests
+            assert tasks_in_log(first.log_path, "gpu.vlm.ask", "raised") == []
 
 
 class TestNothingLost:
