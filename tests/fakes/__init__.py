@@ -14,6 +14,7 @@ from tests.fakes.clip import (
 )
 from tests.fakes.clock import FakeClock
 from tests.fakes.history import Deed, History, Scene
+from tests.fakes.hold import FakeHold
 from tests.fakes.instances import minimal_instance
 from tests.fakes.stores import (
     MemoryAnswers,
@@ -35,6 +36,7 @@ __all__ = [
     "Deed",
     "FakeClip",
     "FakeClock",
+    "FakeHold",
     "FakeVlm",
     "History",
     "MemoryAnswers",

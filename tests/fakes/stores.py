@@ -9,7 +9,9 @@ from singletrack_tasks.payload.blobs import Blob
 from singletrack_tasks.payload.vectors import Vector
 from singletrack_tasks.result import StepReceipt
 from singletrack_tasks.status import GPUResourceStatus
+from singletrack_worker.gpu.kept_thread import Troubles
 from singletrack_worker.gpu.stores import EndedOperation, SavedState, Stores
+from tests.fakes.hold import FakeHold
 
 
 class MemoryBlobs:
@@ -133,6 +135,8 @@ class MemoryStores:
         self.cancellations = MemoryCancellations()
         self.answers = MemoryAnswers()
         self.telemetry = RecordingTelemetry()
+        self.hold = FakeHold()
+        self.troubles = Troubles()
 
     def all(self) -> Stores:
         """Give them to a manager."""
@@ -144,6 +148,8 @@ class MemoryStores:
             self.cancellations,
             self.answers,
             self.telemetry,
+            self.hold,
+            self.troubles,
         )
 
 

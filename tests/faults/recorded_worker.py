@@ -19,7 +19,8 @@ from singletrack_tasks.requests.vlm import Ask
 from singletrack_worker import assembly
 from singletrack_worker.app import app
 from singletrack_worker.gpu.clip.manager import CLIPManager
-from singletrack_worker.gpu.turn import Turn, Turns
+from singletrack_worker.gpu.turn import Turn
+from singletrack_worker.gpu.turns import Turns
 from tests.faults import places, recording, stepped_clock
 from tests.faults.history import Begin, End, now_ns
 

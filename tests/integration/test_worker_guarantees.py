@@ -21,10 +21,21 @@ from singletrack_ops.services import start_worker
 from singletrack_tasks import errors
 from singletrack_tasks.keys import Keys
 from singletrack_tasks.requests.ping import Ping, PingResult
+from singletrack_tasks.result import DegradedCode
 from singletrack_tasks.status import ExecutionMode
 from tests.faults.malformed import by_chance
+from tests.integration.gate import ASK, Gate
 from tests.integration.ops.waiting import runs, wait_for
-from tests.integration.worker_tools import in_flight, submit_endless, wait_until_quiet, worker_environ
+from tests.integration.worker_tools import (
+    ENDLESS,
+    in_flight,
+    is_written,
+    reason_codes,
+    submit_endless,
+    tasks_in_log,
+    wait_until_quiet,
+    worker_environ,
+)
 from tests.unit.worker.messages import message, raw
 
 pytestmark = [
@@ -34,7 +45,7 @@ pytestmark = [
 
 TRACK = "guarded"
 KEYS = Keys(TRACK)
-EX_HELD = 75
+EX_HELD, EX_HOPELESS = 75, 70
 # How long a worker may take to start, and so to find out that it may not.
 START_S = 120.0
 
@@ -66,6 +77,10 @@ class Place:
     def environ(self, host: str, **settings: object) -> dict[str, str]:
         given = {f"SINGLETRACK_{name.upper()}": str(value) for name, value in settings.items()}
         return self._environ | {"SINGLETRACK_LOCK_DIR": str(self._folder / f"locks-{host}")} | given
+
+    def lock(self, host: str = "here") -> Path:
+        (lock,) = (self._folder / f"locks-{host}").glob("*.lock")
+        return lock
 
     def close(self) -> None:
         self.client.close()
@@ -215,6 +230,75 @@ class TestOneAtATime:
         status = place.client.status()
         assert (status.worker.pid, status.mode) == (first.pid, ExecutionMode.AUTOPILOT)
         assert int(place.redis.get(KEYS.fence)) > int(token)
+
+    def test_a_worker_that_was_overtaken_in_an_operation_makes_no_more_requests_for_it(
+        self, place: Place, ollama: EmbeddedOllama
+    ) -> None:
+        with Gate(ollama.url) as gate:
+            first = place.worker(ollama_url=gate.url)
+            place.client.set_mode("IDLE")
+            place.client.ensure_vlm_unloaded()
+            gate.opened.clear()
+            gate.loading.clear()
+            job = place.client.submit_ask("list everything", schema=ENDLESS, timeout_s=300)
+            assert gate.loading.wait(START_S)
+            psutil.Process(first.pid).suspend()
+            gate.opened.set()
+            # The lease runs out, and the other one takes it.
+            second = place.worker("there")
+            wait_for(lambda: is_written(place.client, job.id), "the other answers", START_S)
+            psutil.Process(first.pid).resume()
+            wait_for(lambda: f"job {job.id} is left to" in first.log_path.read_text(), "it is broken off")
+            assert is_written(place.client, job.id)
+            job.cancel()
+            with pytest.raises(errors.JobCancelled):
+                job.result()
+            second.ask_to_end()
+            assert second.wait(START_S) == 0
+            place.client.ping()
+            assert place.client.status().worker.pid == first.pid
+            assert ASK not in gate.requests
+            assert tasks_in_log(first.log_path, "gpu.vlm.ask", "raised") == []
+
+
+class TestTheLock:
+    @pytest.mark.skipif(sys.platform != "linux", reason="no other system limits a process from outside")
+    def test_a_worker_that_cannot_write_its_lock_says_so_and_leaves_its_place_to_another(self, place: Place) -> None:
+        first = place.worker()
+        standby = place.process(standby=1)
+        wait_for(lambda: "stands by" in standby.log_tail(200), "the other stands by", START_S)
+        # As on a disk that has filled up; the limit is the process's own.
+        psutil.Process(first.pid).rlimit(psutil.RLIMIT_FSIZE, (0, psutil.RLIM_INFINITY))
+        place.redis.incrby(KEYS.fence, 1)
+        wait_for(lambda: DegradedCode.WORKER_TROUBLE in reason_codes(place.client), "it says so")
+        assert first.wait(START_S) == EX_HOPELESS
+        place.client.ping()
+        assert place.client.status().worker.pid == standby.pid
+        assert DegradedCode.WORKER_TROUBLE not in reason_codes(place.client)
+
+    def test_a_lock_that_is_removed_is_made_again(self, place: Place) -> None:
+        first = place.worker()
+        lock = place.lock()
+        lock.unlink()
+        wait_for(lock.exists, "it is made again")
+        second = place.process()
+        assert second.wait(START_S) == EX_HELD
+        assert f"process {first.pid} on" in second.log_tail(200)
+        place.client.ping()
+
+    def test_a_worker_whose_lock_was_removed_and_taken_by_another_ends(self, place: Place) -> None:
+        first = place.worker()
+        psutil.Process(first.pid).suspend()
+        place.lock().unlink()
+        second = place.worker()
+        job = submit_endless(place.client)
+        psutil.Process(first.pid).resume()
+        assert first.wait(START_S) == EX_HELD
+        assert is_written(place.client, job.id)
+        assert place.client.status().worker.pid == second.pid
+        job.cancel()
+        with pytest.raises(errors.JobCancelled):
+            job.result()
 
 
 class TestNothingLost:

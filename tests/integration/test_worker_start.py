@@ -6,12 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from singletrack import Client
+from singletrack_ops.local.child_process import Child
+from singletrack_tasks.errors import SingletrackError
+from singletrack_worker.tenure.host_lock import lock_path, track_name
 from tests.addresses import SILENT_REDIS
+from tests.integration.ops.waiting import wait_for
 from tests.integration.worker_tools import worker_environ
 
 START_S = 120
 ALONE = "A GPU worker runs one operation at a time"
 NO_WEIGHTS = "local-dir:/nowhere"
+FULL_DEVICE = Path("/dev/full")
+needs_full_device = pytest.mark.skipif(not FULL_DEVICE.exists(), reason="there is no /dev/full")
 
 
 def celery(folder: Path, environ: dict[str, str], *arguments: str) -> tuple[int, str]:
@@ -109,3 +116,35 @@ def test_a_redis_that_does_not_accept_the_password(tmp_path: Path, redis_url: st
     assert "password" in output
     assert "wr0ng" not in output
     assert "Traceback" not in output
+
+
+@needs_full_device
+def test_a_full_disk_for_its_lock(tmp_path: Path, redis_url: str) -> None:
+    lock_path(tmp_path / "locks", track_name(redis_url, "refused")).symlink_to(FULL_DEVICE)
+    environ = worker_environ(redis_url, "refused", None, gpu="none", lock_dir=tmp_path / "locks")
+    status, output = celery(tmp_path, environ, "worker")
+    assert status == 1
+    assert "The worker cannot start: cannot use the lock" in output
+    assert "No space left on device. Free space there, or set SINGLETRACK_LOCK_DIR" in output
+    assert "Traceback" not in output
+
+
+@needs_full_device
+def test_a_full_disk_for_its_log_keeps_no_worker_from_serving(tmp_path: Path, redis_url: str) -> None:
+    environ = worker_environ(redis_url, "muted", None, gpu="none", clip_weights=NO_WEIGHTS, lock_dir=tmp_path / "locks")
+    command = [sys.executable, "-m", "celery", "-A", "singletrack_worker", "worker", "--loglevel=INFO"]
+    worker = Child.start("worker", command, env=environ, cwd=tmp_path, log_path=FULL_DEVICE)
+    try:
+        with Client(redis_url, "muted") as client:
+            wait_for(lambda: is_served(client), "it serves", START_S)
+            worker.ask_to_end()
+            assert worker.wait(START_S) == 0
+    finally:
+        worker.stop(1)
+
+
+def is_served(client: Client) -> bool:
+    try:
+        return client.ping(timeout_s=5).track == "muted"
+    except SingletrackError:
+        return False

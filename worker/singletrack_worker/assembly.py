@@ -4,16 +4,17 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable
 from importlib.metadata import version
 
 import redis
 
 from singletrack_tasks.events import WorkerStarted, WorkerStopped
-from singletrack_tasks.status import GPUResourceStatus, LeaseInfo, WorkerInfo
+from singletrack_tasks.status import GPUResourceStatus, WorkerInfo
 from singletrack_worker.gpu.clip.manager import CLIPManager
 from singletrack_worker.gpu.clock import Clock, SystemClock
 from singletrack_worker.gpu.flight_recorder import FlightRecorder
+from singletrack_worker.gpu.hold import Undisputed
+from singletrack_worker.gpu.kept_thread import Troubles
 from singletrack_worker.gpu.manager import GPUResourceManager
 from singletrack_worker.gpu.ollama.manager import OllamaManager, OllamaTimeouts
 from singletrack_worker.gpu.snapshots import Identity
@@ -31,6 +32,7 @@ from singletrack_worker.store.payloads import RedisBlobs, RedisVectorCache
 from singletrack_worker.store.publisher import RedisPublisher
 from singletrack_worker.store.state import RedisMemory
 from singletrack_worker.store.writer import Writer
+from singletrack_worker.tenure.tenure import Tenure
 
 SET_CLOCK_EVERY_S = 30.0
 # How late a cancellation is noticed that came while the worker's remote control was disconnected.
@@ -49,20 +51,23 @@ class Worker:
         writer: Writer,
         *,
         telemetry: Telemetry,
-        lease: Callable[[], LeaseInfo | None] = lambda: None,
+        tenure: Tenure | None = None,
     ) -> None:
+        """Raises `RedisUnavailable`; without a tenure there is no lease, and nobody can overtake the worker."""
         self._redis = client
         self._clock = SystemClock()
         self._clock.set(server_time_unix_s(self._redis))
         self._set_again_s = self._look_again_s = 0.0
         self._info = _describe(self._clock)
-        self._publisher = RedisPublisher(config.keys, writer)
+        troubles = Troubles() if tenure is None else tenure.troubles
+        self._publisher = RedisPublisher(config.keys, writer, troubles)
         self.recorder = FlightRecorder(
             config.track,
             vram,
             self._clock,
             write=Flights(config.flight_dir, config.track).write,
             deliver=RedisRecordings(config.keys, writer).put,
+            troubles=troubles,
         )
         self.manager = GPUResourceManager(
             config,
@@ -75,9 +80,11 @@ class Worker:
                 cancellations=RedisCancellations(client, config.keys),
                 answers=RedisAnswers(config.keys, writer),
                 telemetry=Fanout((self.recorder, telemetry)),
+                hold=Undisputed() if tenure is None else tenure,
+                troubles=troubles,
             ),
             self._clock,
-            Identity(self._info, lease),
+            Identity(self._info, lambda: None if tenure is None else tenure.lease),
         )
 
     def start(self, *, after_a_death: bool = False) -> None:

@@ -6,10 +6,12 @@
 """
 
 import logging
+from functools import partial
 from typing import Any, NoReturn
 
 import redis
 from celery import bootsteps
+from celery.worker import state as celerys_state
 from celery.worker.state import maybe_shutdown
 
 from singletrack_tasks.errors import RedisUnavailable, SingletrackError
@@ -149,7 +151,7 @@ class Manage(bootsteps.StartStopStep):
                 worker.gpu_vram,
                 tenure.writer,
                 telemetry=worker.gpu_metrics.metrics,
-                lease=lambda: tenure.lease,
+                tenure=tenure,
             )
         except SingletrackError as error:
             raise SystemExit(f"The worker cannot start: {error}") from error
@@ -157,8 +159,9 @@ class Manage(bootsteps.StartStopStep):
         worker.gpu_metrics.start(manager.glance)
         worker.gpu_stopping = Stopping(config.grace_s, manager, tenure.inbox.give_back, tenure.abandon)
         worker.gpu_stopping.hear_signals()
+        # First, since the start may take longer than the lease lasts.
+        tenure.keep(manager, partial(_end, worker))
         worker.gpu_worker.start(after_a_death=tenure.inherited > 0)
-        tenure.keep(manager.resume)
         worker.app.gpu = manager
 
     def stop(self, worker: Any) -> None:
@@ -191,6 +194,14 @@ def _tenure(tenure_class: Any, worker: Any, config: GPUResourceConfig) -> Any:
         return tenure_class(worker.gpu_redis, config, worker.gpu_lock, tasks=TASKS, standby=config.standby)
     except redis.RedisError as error:
         raise RedisUnavailable(f"cannot prepare the track: {error}") from error
+
+
+def _end(worker: Any, status: int) -> None:
+    """End a worker that runs, from any of its threads, with this exit status."""
+    # Whatever the main thread is waiting for, the process ends when the time of the operation in flight is up.
+    if worker.gpu_stopping is not None:
+        worker.gpu_stopping.begin(status)
+    setattr(celerys_state, "should_stop", status)  # noqa: B010 - the stubs know of no status
 
 
 def _end_as_held(error: Exception) -> NoReturn:

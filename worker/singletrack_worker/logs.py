@@ -5,8 +5,9 @@ Entries say what happened, with ids and figures; prompts, images, answers and pa
 
 import json
 import logging
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,6 +49,35 @@ def set_up(track: str, log_format: LogFormat) -> None:
 
     for signal in (signals.after_setup_logger, signals.after_setup_task_logger):
         signal.connect(take_over, weak=False, dispatch_uid=f"{__name__}.take_over")
+    signals.celeryd_init.connect(_lose_what_cannot_be_said, weak=False, dispatch_uid=f"{__name__}.lose")
+
+
+class BestEffortStream:
+    """A text stream on which nothing fails: what cannot be written, as on a full disk, is lost."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write the text, or lose it."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is buffered, or lose it."""
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _lose_what_cannot_be_said(**_: Any) -> None:
+    """Let a worker start whose output cannot be written; Celery's banner would end it, its loggers are careful."""
+    stream: Any = sys.__stdout__
+    if stream is not None and not isinstance(stream, BestEffortStream):
+        sys.__stdout__ = BestEffortStream(stream)  # type: ignore[misc,assignment] # Celery looks it up there
 
 
 class JsonFormatter(logging.Formatter):

@@ -39,10 +39,12 @@ class Stopping:
         self._begun = threading.Event()
         self._hurry = threading.Event()
         self._over = threading.Event()
+        self._status = 0
 
-    def begin(self) -> None:
-        """Start the clock; harmless when repeated."""
+    def begin(self, status: int = 0) -> None:
+        """Start the clock; harmless when repeated. `status` is for a process that has to be left in the end."""
         if not self._begun.is_set():
+            self._status = status
             self._begun.set()
             threading.Thread(target=self._run, name="stopping", daemon=True).start()
 
@@ -82,15 +84,18 @@ class Stopping:
         if self._over.is_set():
             return
         _log.warning("the worker is ending: the operation in flight is broken off and put back")
-        self._give_back()
-        try:
-            self._operations.break_off()
-        except Exception:
-            # The process must end all the same.
-            _log.exception("could not break off the operation in flight")
+        self._attempt(self._give_back)
+        self._attempt(self._operations.break_off)
         if self._over.wait(LAST_S):
             return
         _log.error("the operation in flight does not end: the process exits without it")
-        self._abandon()
-        logging.shutdown()
-        os._exit(os.EX_OK if sys.platform != "win32" else 0)
+        self._attempt(self._abandon)
+        self._attempt(logging.shutdown)
+        os._exit(self._status)
+
+    def _attempt(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception:
+            # The process must end all the same.
+            _log.exception("could not break off the operation in flight")

@@ -11,10 +11,13 @@ from singletrack_tasks.requests.ping import Ping
 from singletrack_tasks.requests.request import JobRef, Request
 from singletrack_tasks.requests.vlm import Ask
 from singletrack_worker.gpu.clock import Clock, SystemClock
+from singletrack_worker.gpu.hold import Overtaken
 from singletrack_worker.gpu.known.track import Track
-from singletrack_worker.gpu.turn import Turn, Turns
+from singletrack_worker.gpu.turn import Turn
+from singletrack_worker.gpu.turns import Turns
 from singletrack_worker.settings import GPUResourceConfig
-from tests.fakes import FakeClock, MemoryCancellations, MemoryStores
+from tests.fakes import FakeClock, FakeHold, MemoryCancellations, MemoryStores
+from tests.integration.ops.waiting import wait_for
 
 JOB = JobRef("j-1")
 PATIENCE_S = 10.0
@@ -26,11 +29,12 @@ def turns(
     changed: Callable[[], None] = lambda: None,
     record: Callable[[], None] = lambda: None,
     cancellations: MemoryCancellations | None = None,
+    hold: FakeHold | None = None,
 ) -> Turns:
     cancellations = cancellations or MemoryCancellations()
     cancellations.job_ids.update(cancelled)
     track = Track(GPUResourceConfig(), clock, MemoryStores().all())
-    return Turns(clock, track, cancellations, changed, record)
+    return Turns(clock, track, cancellations, hold or FakeHold(), changed, record)
 
 
 def started(taker: Turns, request: Request[Any]) -> bool:
@@ -262,3 +266,78 @@ def test_a_turn_says_since_when_it_is_at_its_own_work() -> None:
         turn.enter("read")
         turn.heard_token()
         assert since() == began_unix_s
+
+
+class TestHold:
+    def test_what_goes_wrong_once_the_track_is_lost_is_nobodys_error(self) -> None:
+        hold = FakeHold()
+        taker = turns(FakeClock(), hold=hold)
+        with pytest.raises(JobCancelled), taker.take(Ping(), JOB):
+            raise JobCancelled("called off")
+
+        def be_broken_off() -> None:
+            with taker.take(Ping(), JOB):
+                hold.lose()
+                raise JobCancelled("broken off")
+
+        with pytest.raises(Overtaken):
+            be_broken_off()
+        assert taker.operation is None
+
+    def test_a_job_that_came_before_the_track_was_lost_does_not_begin_after_it_is_back(self) -> None:
+        hold = FakeHold()
+        taker = turns(FakeClock(), hold=hold)
+        ended: list[type] = []
+
+        def wait_for_the_turn() -> None:
+            with pytest.raises(Overtaken), taker.take(Ask(prompt="?"), JobRef("waits")):
+                pytest.fail("the job had its turn")
+            ended.append(Overtaken)
+
+        thread = threading.Thread(target=wait_for_the_turn)
+        with taker._mutex:
+            thread.start()
+            wait_for(lambda: hold.asked > 0, "it has come")
+            hold.lose()
+            hold.regain()
+        thread.join(PATIENCE_S)
+        assert ended == [Overtaken]
+        assert started(taker, Ping())
+
+    def test_while_nobody_knows_the_operation_waits_and_goes_on_if_the_track_is_still_its_own(self) -> None:
+        clock, hold = FakeClock(), FakeHold()
+        with turns(clock, hold=hold).take(Ping(), JOB) as turn:
+            hold.in_doubt, known_unix_s = True, clock.time() + 20
+            clock.on_sleep = lambda: setattr(hold, "in_doubt", clock.time() < known_unix_s)
+            turn.confirm()
+            assert clock.time() >= known_unix_s
+
+    def test_while_nobody_knows_the_operation_waits_and_ends_once_the_track_is_known_to_be_lost(self) -> None:
+        clock, hold = FakeClock(), FakeHold()
+        clock.on_sleep = hold.lose
+        taker = turns(clock, hold=hold)
+
+        def fall_into_doubt() -> None:
+            with taker.take(Ping(), JOB):
+                hold.in_doubt = True
+                taker.confirm()
+
+        with pytest.raises(Overtaken):
+            fall_into_doubt()
+
+    def test_it_does_not_wait_longer_than_its_caller(self) -> None:
+        clock, hold = FakeClock(), FakeHold()
+        with turns(clock, hold=hold).take(Ping(deadline_unix_s=clock.time() + 30), JOB) as turn:
+            hold.in_doubt = True
+            with pytest.raises(DeadlinePassed):
+                turn.confirm()
+        hold.in_doubt = False
+        with turns(clock, hold=hold).take(Ping(), JOB) as turn:
+            hold.in_doubt, clock.on_sleep = True, turn.cancellation.cancel
+            with pytest.raises(JobCancelled):
+                turn.confirm()
+
+    def test_without_an_operation_there_is_nothing_to_lose(self) -> None:
+        hold = FakeHold()
+        hold.lose()
+        turns(FakeClock(), hold=hold).confirm()

@@ -1,5 +1,6 @@
 """The worker's log: what an entry says, for machines and for people."""
 
+import errno
 import io
 import json
 import logging
@@ -10,7 +11,7 @@ import pytest
 from celery import signals
 
 from singletrack_worker import logs
-from singletrack_worker.logs import JsonFormatter, TextFormatter
+from singletrack_worker.logs import BestEffortStream, JsonFormatter, TextFormatter
 
 
 def record(message: str = "moved %d MB", *args: object, **extra: Any) -> logging.LogRecord:
@@ -96,3 +97,24 @@ def test_the_format_is_that_of_where_it_goes(
         for signal, receivers in kept:
             signal.receivers[:] = receivers
     assert type(logger.handlers[0].formatter) is formatter
+
+
+def test_what_cannot_be_written_is_lost_and_nothing_fails() -> None:
+    class FullDisk(io.StringIO):
+        full = True
+
+        def write(self, text: str) -> int:
+            if self.full:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(text)
+
+        def flush(self) -> None:
+            self.write("")
+
+    disk = FullDisk()
+    stream = BestEffortStream(disk)
+    print("lost", file=stream, flush=True)
+    disk.full = False
+    print("kept", file=stream, flush=True)
+    assert disk.getvalue().strip() == "kept"
+    assert stream.closed is False

@@ -8,6 +8,7 @@ from celery.exceptions import Reject
 from singletrack_tasks.errors import SingletrackError
 from singletrack_worker import logs
 from singletrack_worker.delivery import inbox as inboxes
+from singletrack_worker.gpu.hold import Overtaken
 
 
 class HeldTask(Task):  # type: ignore[type-arg] # generic in the stubs only
@@ -23,6 +24,9 @@ class HeldTask(Task):  # type: ignore[type-arg] # generic in the stubs only
         try:
             with logs.doing(self.request.id or "", self.name):
                 return self.run(*args, **kwargs)
+        except Overtaken as error:
+            # The worker that has the track now runs it, unless the message is still here: then it goes back.
+            raise Reject(str(error), requeue=True) from error
         except SingletrackError as error:
             if inbox.giving_back:
                 # It was broken off because the worker ends: the next worker runs it, and its caller sees no error.

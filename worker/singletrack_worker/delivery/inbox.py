@@ -152,11 +152,14 @@ class Inbox:
     def claim(self, job_id: str) -> bool:
         """Mark the job's message as running; False if it may not run.
 
-        It may not if the message is no longer in hand, if it runs already, or while the worker ends.
+        It may not if the message is no longer in hand, if it was taken under a lease that is lost, if it runs already,
+        or while the worker ends.
         """
         with self._lock:
             held = self._held
             if held is None or held.envelope.job_id != job_id or held.claimed or self._giving_back:
+                return False
+            if held.token != self._token:
                 return False
             held.claimed = True
             return True
@@ -263,8 +266,8 @@ class Inbox:
     def _put_back(self, held: HeldMessage) -> None:
         keys, job_id = self._keys, held.envelope.job_id
         lists = [keys.taken(held.token), keys.queue, keys.starts(job_id)]
-        self._insist(self._scripts.put_back, lists, [held.raw, held.envelope.tag])
-        _log.warning("job %s was put back on the queue", job_id)
+        if self._insist(self._scripts.put_back, lists, [held.raw, held.envelope.tag]):
+            _log.warning("job %s was put back on the queue", job_id)
 
     def _insist(self, script: Script, keys: list[str], args: list[Any]) -> Any:
         """Run a script until Redis accepts it; while the worker ends, try only once."""

@@ -1,6 +1,5 @@
 """Remembers the last minutes of the GPU, and has them saved when something fails."""
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from singletrack_tasks.recording import KEPT_S, MARKS_MAX, RATE_HZ, SAMPLES_MAX,
 from singletrack_tasks.result import StepReceipt
 from singletrack_tasks.text import cut_line
 from singletrack_worker.gpu.clock import Clock
+from singletrack_worker.gpu.kept_thread import KeptThread, Troubles
 from singletrack_worker.gpu.known.out_of_memory import is_out_of_memory
 from singletrack_worker.gpu.stores import EndedOperation
 from singletrack_worker.gpu.tenants import Vram
@@ -21,7 +21,6 @@ PERIOD_S = 1 / RATE_HZ
 PROCESSES_EVERY_S = 2.0
 # Failures that follow each other faster than this share one recording.
 WRITE_EVERY_S = 30.0
-COMPLAIN_EVERY_S = 60.0
 ON_DEMAND = "on_demand"
 OUT_OF_MEMORY = "out_of_memory"
 # Requests and failures that may be pending; the oldest is dropped, and its caller has to ask again.
@@ -29,7 +28,6 @@ _ASKED_MAX = 8
 _SHOWN_CHARS = 300
 # A driver or a disk that hangs must not keep the worker from stopping.
 _END_S = 2.0
-_log = logging.getLogger(__name__)
 
 TakeSample = Callable[[tuple[GpuProcess, ...]], Sample]
 
@@ -55,12 +53,14 @@ class FlightRecorder:
         *,
         write: Callable[[Recording], object],
         deliver: Callable[[str, Recording], None],
+        troubles: Troubles,
     ) -> None:
         self._track = track
         self._vram = vram
         self._clock = clock
         self._write = write
         self._deliver = deliver
+        self._troubles = troubles
         self._gpu = vram.gpu
         memory = vram.read()
         self._total_mb = None if memory is None else memory.total_mb
@@ -70,14 +70,14 @@ class FlightRecorder:
         self._asked: deque[str] = deque(maxlen=_ASKED_MAX)
         self._failures: deque[_Failure] = deque(maxlen=_ASKED_MAX)
         self._owed: _Failure | None = None
-        self._sample_due_s = self._processes_due_s = self._write_due_s = self._complain_due_s = clock.monotonic()
+        self._sample_due_s = self._processes_due_s = self._write_due_s = clock.monotonic()
         self._wake = threading.Event()
         self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread: KeptThread | None = None
 
     def start(self, look: TakeSample) -> None:
         """Start sampling; `look` takes a sample, given the processes on the GPU, and must not block."""
-        self._thread = threading.Thread(target=self._run, args=(look,), name="flight-recorder", daemon=True)
+        self._thread = KeptThread("flight-recorder", partial(self._run, look), self._troubles)
         self._thread.start()
 
     def stop(self) -> None:
@@ -85,7 +85,7 @@ class FlightRecorder:
         self._stopped.set()
         self._wake.set()
         if self._thread is not None:
-            self._thread.join(_END_S)
+            self._thread.end(_END_S)
             self._thread = None
 
     def ask(self, request_id: str) -> None:
@@ -119,14 +119,14 @@ class FlightRecorder:
         self._failures.append(_Failure(reason, cut_line(detail, _SHOWN_CHARS)))
         self._wake.set()
 
-    def _run(self, look: TakeSample) -> None:
-        while True:
-            last = self._stopped.is_set()
-            self._step(look, last=last)
-            if last:
-                return
+    def _run(self, look: TakeSample) -> bool:
+        """Do what is due, and wait for the next; returns whether to go on."""
+        last = self._stopped.is_set()
+        self._step(look, last=last)
+        if not last:
             self._wake.wait(max(0.0, self._sample_due_s - self._clock.monotonic()))
             self._wake.clear()
+        return not last
 
     def _step(self, look: TakeSample, *, last: bool = False) -> None:
         """Do what is due; a part that fails does not stop the others."""
@@ -135,23 +135,16 @@ class FlightRecorder:
         if now_s >= self._sample_due_s:
             # Set first: a sample that fails must not be retried in a loop.
             self._sample_due_s = now_s + PERIOD_S
-            self._survive(lambda: self._samples.append(look(self._list_processes(now_s))))
+            with self._troubles.survived("flight recorder's samples"):
+                self._samples.append(look(self._list_processes(now_s)))
         if self._owed is not None and (last or now_s >= self._write_due_s):
             recording, self._owed = self._recording(self._owed.reason, self._owed.detail), None
             self._write_due_s = now_s + WRITE_EVERY_S
-            self._survive(partial(self._write, recording))
+            with self._troubles.survived("flight recorder's files"):
+                self._write(recording)
         while self._asked:
-            self._survive(partial(self._deliver, self._asked.popleft(), self._recording(ON_DEMAND)))
-
-    def _survive(self, action: Callable[[], object]) -> None:
-        try:
-            action()
-        except Exception:
-            # A defect in the recorder must stop neither the worker nor the recorder itself.
-            now_s = self._clock.monotonic()
-            if now_s >= self._complain_due_s:
-                self._complain_due_s = now_s + COMPLAIN_EVERY_S
-                _log.exception("the flight recorder failed; the worker continues")
+            with self._troubles.survived("flight recorder's answers"):
+                self._deliver(self._asked.popleft(), self._recording(ON_DEMAND))
 
     def _take_failures(self) -> None:
         """Schedule a recording of what failed, with a sample at once; running out of memory takes precedence.

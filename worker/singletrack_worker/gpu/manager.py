@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from contextlib import suppress
 from typing import TypeVar
 
 from singletrack_tasks.errors import SingletrackError
@@ -10,10 +11,13 @@ from singletrack_tasks.requests.catalogue import REQUESTS
 from singletrack_tasks.requests.request import JobRef, Request
 from singletrack_tasks.requests.upkeep import Tick
 from singletrack_tasks.requests.vlm import VlmOptions
-from singletrack_tasks.result import OperationResult
+from singletrack_tasks.result import DegradedCode, OperationResult
 from singletrack_tasks.status import GPUResourceStatus
 from singletrack_worker.gpu.clip_start import ClipStart
 from singletrack_worker.gpu.clock import Clock
+from singletrack_worker.gpu.guarded import guarded
+from singletrack_worker.gpu.hold import Overtaken
+from singletrack_worker.gpu.kept_thread import KeptThread
 from singletrack_worker.gpu.known.track import Track
 from singletrack_worker.gpu.moving.transitions import Transitions
 from singletrack_worker.gpu.observing.observer import Observer
@@ -22,7 +26,8 @@ from singletrack_worker.gpu.operations.handlers import HANDLERS
 from singletrack_worker.gpu.snapshots import Identity, Snapshots
 from singletrack_worker.gpu.stores import Stores
 from singletrack_worker.gpu.tenants import Tenants
-from singletrack_worker.gpu.turn import RESUME, SETTLE, Turns
+from singletrack_worker.gpu.turn import RESUME, SETTLE
+from singletrack_worker.gpu.turns import Turns
 from singletrack_worker.settings import GPUResourceConfig
 
 R = TypeVar("R", bound=OperationResult)
@@ -47,17 +52,21 @@ class GPUResourceManager:
     def __init__(
         self, config: GPUResourceConfig, tenants: Tenants, stores: Stores, clock: Clock, identity: Identity
     ) -> None:
-        self._tenants = tenants
         self._publisher = stores.publisher
         self._track = Track(config, clock, stores)
+        self._turns = Turns(
+            clock, self._track, stores.cancellations, stores.hold, stores.publisher.changed, self._record
+        )
+        self._tenants = tenants = guarded(tenants, self._turns.confirm)
         self._observer = Observer(config, tenants, self._track)
-        self._turns = Turns(clock, self._track, stores.cancellations, stores.publisher.changed, self._record)
         self._clip_start = ClipStart(tenants.clip, self._track.reasons, clock)
         transitions = Transitions(config, tenants, self._track, clock, self._observer)
         self._bench = Workbench(config, tenants, self._track, clock, stores, transitions, self._clip_start)
         self._handlers = {request: HANDLERS[request](self._bench) for request in REQUESTS}
         self._snapshots = Snapshots(config, tenants, self._track, clock, self._turns, transitions.drift, identity)
-        self._starting: threading.Thread | None = None
+        self._troubles = stores.troubles
+        self._troubles.tell(self._tell_trouble)
+        self._starting: KeptThread | None = None
 
     def run(self, request: Request[R], job: JobRef) -> R:
         """Wait for the turn, then run the request's handler.
@@ -77,7 +86,7 @@ class GPUResourceManager:
     def start_in_background(self) -> None:
         """Start without waiting for CLIP, which takes seconds: operations that do not need it run meanwhile."""
         self._clip_start.expect()
-        self._starting = threading.Thread(target=self._start, name="start", daemon=True)
+        self._starting = KeptThread("start", self._start_once, self._troubles)
         self._starting.start()
 
     def settle(self) -> None:
@@ -86,24 +95,15 @@ class GPUResourceManager:
         A short question is answered once all questions before it are. After `SETTLE_S` it is given up; the next
         request then waits at the server.
         """
-        with self._turns.take(Tick(), _NO_JOB, kind=SETTLE) as turn:
-            patience = threading.Timer(SETTLE_S, turn.cancellation.cancel)
-            patience.start()
-            vlm = self._tenants.vlm
-            try:
-                if vlm.listing() is not None:
-                    vlm.ask(" ", (), None, VlmOptions(max_tokens=1), turn.cancellation)
-            except SingletrackError as error:
-                _log.warning("could not tell whether %s is still busy: %s", vlm.model, error)
-            finally:
-                patience.cancel()
+        with suppress(Overtaken):  # it resumes when it has the track back
+            self._settle()
 
     def stop(self) -> None:
         """Stop the encoders and close the connections; Ollama unloads its models when their keep-alive ends."""
         # Anything still in flight is the worker's own, from `start` or `resume`: it has no caller.
         self.break_off()
         if self._starting is not None:
-            self._starting.join(START_ENDS_S)
+            self._starting.end(START_ENDS_S)
         self._tenants.vlm.close()
         self._tenants.vram.close()
 
@@ -120,6 +120,10 @@ class GPUResourceManager:
         self._clip_start.stop()
         self._turns.break_off()
         self._tenants.clip.stop()
+
+    def overtaken(self) -> None:
+        """Break off the operation in flight since another worker has the track; CLIP stays for the worker's return."""
+        self._turns.break_off()
 
     def resume(self) -> None:
         """Take over the state that another worker saved meanwhile, and enforce its mode's contract."""
@@ -143,6 +147,35 @@ class GPUResourceManager:
         self._clip_start.run()
         if not self._clip_start.stopped:
             self.run(Tick(), _NO_JOB)
+
+    def _start_once(self) -> bool:
+        try:
+            with suppress(Overtaken):  # it resumes when it has the track back
+                self._start()
+        except SingletrackError as error:
+            _log.warning("the GPU could not be put in order at the start, the next check will: %s", error)
+        return False
+
+    def _settle(self) -> None:
+        with self._turns.take(Tick(), _NO_JOB, kind=SETTLE) as turn:
+            patience = threading.Timer(SETTLE_S, turn.cancellation.cancel)
+            patience.start()
+            vlm = self._tenants.vlm
+            try:
+                if vlm.listing() is not None:
+                    vlm.ask(" ", (), None, VlmOptions(max_tokens=1), turn.cancellation)
+            except SingletrackError as error:
+                _log.warning("could not tell whether %s is still busy: %s", vlm.model, error)
+            finally:
+                patience.cancel()
+
+    def _tell_trouble(self, text: str) -> None:
+        """Make what is wrong with the worker's threads a reason; empty if nothing is."""
+        if text:
+            self._track.reasons.add(DegradedCode.WORKER_TROUBLE, f"the worker fails in part ({text}): see its log")
+        else:
+            self._track.reasons.clear(DegradedCode.WORKER_TROUBLE)
+        self._publisher.changed()
 
     def _record(self) -> None:
         """Save the state, and publish the status before the caller gets the result."""

@@ -21,7 +21,7 @@ from singletrack_worker.gpu.known.states import RESIDENT
 from singletrack_worker.gpu.known.track import Track
 from singletrack_worker.gpu.observing.drift_watch import DriftWatch
 from singletrack_worker.gpu.tenants import Tenants, VlmListing
-from singletrack_worker.gpu.turn import Turns
+from singletrack_worker.gpu.turns import Turns
 from singletrack_worker.settings import GPUResourceConfig
 
 

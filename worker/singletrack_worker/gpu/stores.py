@@ -10,6 +10,8 @@ from singletrack_tasks.payload.blobs import Blob
 from singletrack_tasks.payload.vectors import Vector
 from singletrack_tasks.result import StepReceipt
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus
+from singletrack_worker.gpu.hold import Hold, Undisputed
+from singletrack_worker.gpu.kept_thread import Troubles
 
 
 class Blobs(Protocol):
@@ -123,7 +125,7 @@ class Memory(Protocol):
 
 @dataclass(frozen=True)
 class Stores:
-    """Where payloads come from, and where embeddings, answers, state, status, events and counts go."""
+    """Where payloads come from, where all that is made of them goes, and the worker's hold and its troubles."""
 
     blobs: Blobs
     cache: VectorCache
@@ -132,3 +134,5 @@ class Stores:
     cancellations: Cancellations
     answers: Answers
     telemetry: Telemetry
+    hold: Hold = field(default_factory=Undisputed)
+    troubles: Troubles = field(default_factory=Troubles)

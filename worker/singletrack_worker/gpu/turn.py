@@ -12,17 +12,13 @@ from singletrack_tasks.result import Degradation, StepReceipt
 from singletrack_tasks.status import AT_WORK, OperationInFlight, Stage
 from singletrack_worker.gpu.cancellation import Cancellation
 from singletrack_worker.gpu.clock import Clock
+from singletrack_worker.gpu.hold import TAKEN, Overtaken, Permit
 from singletrack_worker.gpu.known.journal import outcome_of
 from singletrack_worker.gpu.known.out_of_memory import is_out_of_memory
 from singletrack_worker.gpu.known.reasons import Reasons
 from singletrack_worker.gpu.known.receipts import Move
-from singletrack_worker.gpu.known.track import Track
-from singletrack_worker.gpu.stores import Cancellations, EndedOperation
+from singletrack_worker.gpu.stores import EndedOperation
 
-# A cancellation of a job that starts this soon reaches this worker directly: asking Redis as well would cost every job
-# a round trip.
-GIVEN_UP_AFTER_S = 0.05
-GIVEN_UP_KEPT = 1000
 TOKENS_REPORTED_EVERY_S = 0.25
 # The worker's own operations, at its start and after a lost lease; all others have a request.
 SETTLE, RESUME = OWN_KINDS = ("settle", "resume")
@@ -46,7 +42,8 @@ class Turn:
         request: Request[Any],
         clock: Clock,
         reasons: Reasons,
-        changed: Callable[[], None] = lambda: None,
+        permit: Permit,
+        changed: Callable[[], None],
         *,
         kind: str | None = None,
     ) -> None:
@@ -61,6 +58,7 @@ class Turn:
         self._request = request
         self._clock = clock
         self._reasons = reasons
+        self._permit = permit
         self._changed = changed
         self._started_s = clock.monotonic()
         self._started_unix_s = self._stage_unix_s = clock.time()
@@ -167,6 +165,30 @@ class Turn:
                 {"late_s": round(-remaining, 3)},
             )
 
+    def confirm(self) -> None:
+        """Raise `Overtaken` if another worker has the track; while nobody knows, wait for as long as the caller does.
+
+        Raises `DeadlinePassed` and `JobCancelled`.
+        """
+        self._permit.confirm(self._refuse_to_wait)
+
+    def _refuse_to_wait(self) -> None:
+        self.refuse_if_stale()
+        if self.cancellation.cancelled:
+            raise JobCancelled(f"job {self.job.id} was cancelled while Redis could not say who has the track")
+
+    @contextmanager
+    def overtaken_silently(self) -> Iterator[None]:
+        """End in `Overtaken`, whatever came of it, if another worker has taken the track meanwhile."""
+        try:
+            yield
+        except Exception as error:
+            if self._permit.lost:
+                raise Overtaken(TAKEN) from error
+            raise
+        if self._permit.lost:
+            raise Overtaken(TAKEN)
+
     @contextmanager
     def broken_off_at_deadline(self) -> Iterator[None]:
         """Break the operation off when its deadline passes: `DeadlinePassed` instead of `JobCancelled`."""
@@ -196,94 +218,3 @@ class Turn:
         remaining = self.remaining_s
         if passed or (remaining is not None and remaining <= 0):
             raise DeadlinePassed(f"job {self.job.id} was broken off at its deadline") from error
-
-
-class Turns:
-    """The mutex around every GPU operation (R5.4), and its holder."""
-
-    def __init__(
-        self,
-        clock: Clock,
-        track: Track,
-        cancellations: Cancellations,
-        changed: Callable[[], None],
-        record: Callable[[], None],
-    ) -> None:
-        """Call `changed` when the status changed, and `record` after the end of a recorded operation."""
-        self._mutex = threading.Lock()
-        self._clock = clock
-        self._track = track
-        self._cancellations = cancellations
-        self._changed = changed
-        self._record = record
-        self._turn: Turn | None = None
-        # The newest jobs whose cancellation this worker was notified of: their turn may still be to come.
-        self._given_up: dict[str, None] = {}
-
-    @property
-    def operation(self) -> OperationInFlight | None:
-        """The operation in flight; safe from any thread."""
-        turn = self._turn
-        return None if turn is None else turn.operation
-
-    @contextmanager
-    def take(
-        self, request: Request[Any], job: JobRef, *, kind: str | None = None, recorded: bool = False
-    ) -> Iterator[Turn]:
-        """Wait for the turn and hold it; raises `DeadlinePassed` and `JobCancelled` before anything is done.
-
-        The worker's own operations have a `kind` other than their request's, one of `OWN_KINDS`.
-        The end of a `recorded` operation, or its failure, is in the status before its caller gets the result.
-        """
-        with self._mutex:
-            turn = Turn(job, request, self._clock, self._track.reasons, self._changed, kind=kind)
-            error: BaseException | None = None
-            try:
-                turn.refuse_if_stale()
-                self._turn = turn
-                self._refuse_if_given_up(turn)
-                # Redis may have been slow to answer.
-                turn.refuse_if_stale()
-                self._changed()
-                yield turn
-            except BaseException as failure:
-                error = failure
-                raise
-            finally:
-                begun = self._turn is turn
-                self._turn = None
-                self._track.journal.ended(turn.ended(error), error)
-                if recorded and begun:
-                    self._record()
-                else:
-                    self._changed()
-
-    def cancel(self, job_id: str) -> bool:
-        """Break off the operation of a job if it has the turn; returns whether it did."""
-        # Noted first, compared second; `take` does it in reverse order, so one of the two sees the other.
-        self._given_up[job_id] = None
-        if len(self._given_up) > GIVEN_UP_KEPT:
-            del self._given_up[next(iter(self._given_up))]
-        turn = self._turn
-        if turn is None or turn.job.id != job_id:
-            return False
-        turn.cancellation.cancel()
-        return True
-
-    def look_for_cancellation(self) -> None:
-        """Break off an operation that was cancelled while this worker could not be notified; safe from any thread."""
-        turn = self._turn
-        if turn is not None and turn.job.id and self._cancellations.is_cancelled(turn.job.id):
-            turn.cancellation.cancel()
-
-    def break_off(self) -> None:
-        """Break off whatever operation has the turn; safe from any thread."""
-        turn = self._turn
-        if turn is not None:
-            turn.cancellation.cancel()
-
-    def _refuse_if_given_up(self, turn: Turn) -> None:
-        job_id = turn.job.id
-        notified = job_id in self._given_up
-        if notified or (turn.waited_s > GIVEN_UP_AFTER_S and self._cancellations.is_cancelled(job_id)):
-            raise JobCancelled(f"job {job_id} was cancelled before it started")

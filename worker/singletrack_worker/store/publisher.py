@@ -4,12 +4,14 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import redis
 
 from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.keys import EVENTS_MAX, EVENTS_TTL_S, STATUS_TTL_S, Keys
 from singletrack_tasks.status import GPUResourceStatus
+from singletrack_worker.gpu.kept_thread import KeptThread, Troubles
 from singletrack_worker.store.writer import Writer
 
 # How many events wait while Redis is away; the oldest are dropped.
@@ -26,7 +28,8 @@ class RedisPublisher:
     # time on the status as on the jobs.
     GATHER_S = 0.05
 
-    def __init__(self, keys: Keys, writer: Writer) -> None:
+    def __init__(self, keys: Keys, writer: Writer, troubles: Troubles) -> None:
+        self._troubles = troubles
         self._keys = keys
         self._writer = writer
         self._events: deque[AnyEvent] = deque(maxlen=EVENTS_HELD)
@@ -35,11 +38,11 @@ class RedisPublisher:
         self._in_order = threading.Lock()
         self._wake = threading.Event()
         self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread: KeptThread | None = None
 
     def start(self, snapshot: Callable[[], GPUResourceStatus]) -> None:
         """Start the thread."""
-        self._thread = threading.Thread(target=self._run, args=(snapshot,), name="status", daemon=True)
+        self._thread = KeptThread("status", partial(self._publish_next, snapshot), self._troubles)
         self._thread.start()
 
     def stop(self) -> None:
@@ -47,7 +50,7 @@ class RedisPublisher:
         self._stopped.set()
         self._wake.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.end()
             self._thread = None
 
     def changed(self) -> None:
@@ -70,16 +73,13 @@ class RedisPublisher:
         self._events.append(event)
         self._flush()
 
-    def _run(self, snapshot: Callable[[], GPUResourceStatus]) -> None:
-        while not self._stopped.is_set():
-            if self._wake.wait(self.PERIOD_S):
-                self._stopped.wait(self.GATHER_S)
-            self._wake.clear()
-            try:
-                self.publish(snapshot)
-            except Exception:
-                # Without this thread the track looks dead: an error in one snapshot must not end it.
-                _log.exception("could not take a status snapshot")
+    def _publish_next(self, snapshot: Callable[[], GPUResourceStatus]) -> bool:
+        """Wait for the next moment and publish; returns whether to go on."""
+        if self._wake.wait(self.PERIOD_S):
+            self._stopped.wait(self.GATHER_S)
+        self._wake.clear()
+        self.publish(snapshot)
+        return not self._stopped.is_set()
 
     def _flush(self) -> None:
         with self._lock:

@@ -1,12 +1,16 @@
 """A worker's lock on its GPU, held by the kernel: it outlasts a pause of the worker, but not its death."""
 
+import contextlib
+import errno
 import json
+import logging
 import os
 import socket
 import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,8 @@ EX_HELD = 75
 _SYSTEM_FOLDER = Path("/run/lock")
 # Windows denies others access to locked bytes, so the lock lies far beyond the file's content.
 _LOCKED_BYTE = 1 << 30
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_log = logging.getLogger(__name__)
 
 
 class Holder(BaseModel):
@@ -47,6 +53,14 @@ class _Content(BaseModel):
     holder: Holder | None = None
 
 
+class LockLost(Exception):
+    """The file of a held lock was replaced, and another worker has the new one."""
+
+    def __init__(self, path: Path, holder: Holder) -> None:
+        super().__init__(f"the lock {path} was removed while it was held, and {holder} has the new one")
+        self.holder = holder
+
+
 class HostLock:
     """An exclusive lock on a file, `flock` (`msvcrt.locking` on Windows).
 
@@ -71,29 +85,61 @@ class HostLock:
 
     def take(self) -> Holder | None:
         """Take the lock; returns None on success, else its holder. Raises `InvalidConfiguration`."""
-        file = _open(self.path)
-        if not _lock(file):
-            held = _read(file)
-            os.close(file)
-            # The owner may have the lock without having written its name yet.
-            return held.holder if held and held.holder else Holder(host=socket.gethostname(), pid=0, since_unix_s=0)
-        self._file = file
-        found = _read(file)
-        if found is not None:
-            self._content = found
-        self._write(holder=Holder.this_process())
+        with self._usable():
+            file = _open_locked(self.path)
+            if isinstance(file, Holder):
+                return file
+            self._own(file)
         return None
 
+    def keep(self) -> None:
+        """See to it that the file at the path is the one that is locked: a cleaner of folders may have removed it.
+
+        Raises `LockLost` if another worker has the one there, `InvalidConfiguration` if none can be made.
+        """
+        if self._file is None:
+            return
+        with self._usable():
+            if _is_at(self.path, self._file):
+                return
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            file = _open_locked(self.path)
+            if isinstance(file, Holder):
+                raise LockLost(self.path, file)
+            self._own(file, lock_id=self.id)
+        _log.warning("the lock %s was removed while it was held: it was made and locked again", self.path)
+
     def note_token(self, token: int) -> None:
-        """Keep a token in the file: the next one will be larger even if Redis loses its data."""
-        self._write(token=token)
+        """Keep a token in the file: the next one will be larger even if Redis loses its data.
+
+        Raises `InvalidConfiguration` if it cannot be written.
+        """
+        with self._usable():
+            self._write(token=token)
 
     def release(self) -> None:
         """Release the lock; harmless when repeated."""
         if self._file is not None:
-            self._write(holder=None)
+            try:
+                self._write(holder=None)
+            except OSError as error:
+                _log.warning("the lock %s is released with its holder in it: %s", self.path, error.strerror)
             os.close(self._file)
             self._file = None
+
+    def _own(self, file: int, **changes: Any) -> None:
+        """Take a locked file for the lock's own, in place of an earlier one; raises `OSError` and changes nothing."""
+        former, known = self._file, self._content
+        try:
+            self._content = _read(file) or known
+            self._file = file
+            self._write(holder=Holder.this_process(), token=max(known.token, self._content.token), **changes)
+        except OSError:
+            self._file, self._content = former, known
+            os.close(file)
+            raise
+        if former is not None:
+            os.close(former)
 
     def _write(self, **changes: Any) -> None:
         if self._file is None:
@@ -101,8 +147,16 @@ class HostLock:
         self._content = self._content.model_copy(update=changes)
         data = self._content.model_dump_json().encode()
         os.lseek(self._file, 0, os.SEEK_SET)
-        os.write(self._file, data)
+        if os.write(self._file, data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.ftruncate(self._file, len(data))
+
+    @contextlib.contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise _unusable(self.path, error) from error
 
 
 def lock_path(folder: Path | None, name: str) -> Path:
@@ -111,7 +165,7 @@ def lock_path(folder: Path | None, name: str) -> Path:
     try:
         where.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _no_folder(where, error) from error
+        raise _unusable(where, error) from error
     return where / f"singletrack-{name}.lock"
 
 
@@ -128,19 +182,43 @@ def _default_folder() -> Path:
     return Path(tempfile.gettempdir())
 
 
+def _open_locked(path: Path) -> int | Holder:
+    """Return the file at the path, locked, or who has it locked."""
+    while True:
+        file = _open(path)
+        try:
+            if not _lock(file):
+                held = _read(file)
+                os.close(file)
+                # The owner may have the lock without having written its name yet.
+                return held.holder if held and held.holder else Holder(host=socket.gethostname(), pid=0, since_unix_s=0)
+            if _is_at(path, file):
+                return file
+        except OSError:
+            os.close(file)
+            raise
+        # It was replaced after it was opened.
+        os.close(file)
+
+
 def _open(path: Path) -> int:
     try:
-        try:
-            # Without O_CREAT first: in a sticky folder it fails on another user's file.
-            return os.open(path, os.O_RDWR)
-        except FileNotFoundError:
-            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-            if sys.platform != "win32":
-                # Whatever our umask, workers of other users must be able to open it: they compete for the same GPU.
-                os.fchmod(file, 0o666)
-            return file
-    except OSError as error:
-        raise _no_folder(path, error) from error
+        # Without O_CREAT first: in a sticky folder it fails on another user's file.
+        return os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        if sys.platform != "win32":
+            # Whatever our umask, workers of other users must be able to open it: they compete for the same GPU.
+            os.fchmod(file, 0o666)
+        return file
+
+
+def _is_at(path: Path, file: int) -> bool:
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(there, os.fstat(file))
 
 
 def _lock(file: int) -> bool:
@@ -170,8 +248,9 @@ def _read(file: int) -> _Content | None:
         return None
 
 
-def _no_folder(path: Path, error: OSError) -> InvalidConfiguration:
+def _unusable(path: Path, error: OSError) -> InvalidConfiguration:
+    free = "Free space there, or set" if error.errno in _FULL else "Set"
     return InvalidConfiguration(
-        f"cannot use the lock {path}: {error.strerror}. Set SINGLETRACK_LOCK_DIR to a folder that every worker on this "
-        "host can write to."
+        f"cannot use the lock {path}: {error.strerror}. {free} SINGLETRACK_LOCK_DIR to a folder that every worker on "
+        "this host can write to."
     )

@@ -1,6 +1,8 @@
 """The lease on a track: it decides which worker, on any host, may take messages and write state and results."""
 
 import logging
+import sys
+import time
 
 import redis
 from pydantic import BaseModel, ValidationError
@@ -38,15 +40,29 @@ class Lease:
         self._lease = _Lease(lock_id=lock.id, holder=Holder.this_process())
         self.token = 0
         self._since_unix_s = 0.0
+        self._sure_until_s = 0.0
 
     @property
     def info(self) -> LeaseInfo:
         """The lease as the status shows it; thread-safe."""
         return LeaseInfo(token=self.token, since_unix_s=self._since_unix_s)
 
+    def holds(self, token: int) -> bool | None:
+        """Return whether the lease of that token lasts, without asking Redis; None once it was not renewed in time.
+
+        Thread-safe.
+        """
+        if not token or token != self.token:
+            return False
+        return True if _now_s() < self._sure_until_s else None
+
     def take(self) -> Holder | None:
-        """Take the lease; returns None on success, else its holder. Raises `redis.RedisError`."""
+        """Take the lease; returns None on success, else its holder.
+
+        Raises `redis.RedisError`, and `InvalidConfiguration` if the token cannot be noted: the lease is taken then.
+        """
         self.token = 0
+        asked_s = _now_s()
         now_unix_s = server_time_unix_s(self._redis)
         taken, value = self._scripts.take_lease(
             keys=[self._keys.lease, self._keys.fence, self._keys.holders],
@@ -61,6 +77,7 @@ class Lease:
         )
         if not taken:
             return _holder(value)
+        self._sure_until_s = asked_s + LEASE_TTL_S
         self.token = int(value)
         self._since_unix_s = now_unix_s
         self._lock.note_token(self.token)
@@ -75,12 +92,17 @@ class Lease:
         if not self.token:
             return False
         lease = self._lease.model_copy(update={"token": self.token})
-        return bool(
-            self._scripts.renew_lease(
-                keys=[self._keys.lease, self._keys.fence, self._keys.holders],
-                args=[self.token, lease.model_dump_json(), LEASE_TTL_S * 1000, STATE_TTL_S],
-            )
+        asked_s = _now_s()
+        renewed = self._scripts.renew_lease(
+            keys=[self._keys.lease, self._keys.fence, self._keys.holders],
+            args=[self.token, lease.model_dump_json(), LEASE_TTL_S * 1000, STATE_TTL_S],
         )
+        if renewed:
+            # From before the request: Redis began to count no earlier.
+            self._sure_until_s = asked_s + LEASE_TTL_S
+        else:
+            self.token = 0
+        return bool(renewed)
 
     def release(self) -> None:
         """Give the lease back, if this worker has it; raises `redis.RedisError`."""
@@ -88,15 +110,18 @@ class Lease:
             self._scripts.release_lease(keys=[self._keys.lease, self._keys.fence], args=[self.token, STATE_TTL_S])
             self.token = 0
 
-    def give_up(self, token: int) -> None:
-        """Make the next renewal fail, if `token` is still the current one."""
-        if self.token == token:
-            self.token = 0
-
     def ttl_ms(self) -> int:
         """Return how long the lease lasts, in milliseconds, negative if there is none; raises `redis.RedisError`."""
         left_ms: int = self._redis.pttl(self._keys.lease)
         return left_ms
+
+
+def _now_s() -> float:
+    """Return seconds that also pass while the machine sleeps, as they do for Redis."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    else:  # noqa: RET505 - mypy takes what follows for unreachable otherwise
+        return time.monotonic()
 
 
 def _holder(value: bytes) -> Holder:

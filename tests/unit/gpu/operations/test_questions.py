@@ -5,6 +5,7 @@ import pytest
 from singletrack_tasks.errors import AnswerOutsideSchema, JobCancelled, ModelMissing, OllamaFailure, OllamaUnreachable
 from singletrack_tasks.requests.request import JobRef
 from singletrack_tasks.requests.vlm import Ask
+from singletrack_worker.gpu.hold import Permit, Undisputed
 from singletrack_worker.gpu.known.reasons import Reasons
 from singletrack_worker.gpu.operations.questions import Answered, Questions
 from singletrack_worker.gpu.turn import Turn
@@ -23,7 +24,8 @@ class Interview:
         self.clock = FakeClock()
         self.vlm = FakeVlm(SimulatedGpu(8192), self.clock, ask_s=0.0)
         self.answers = MemoryAnswers()
-        self.turn = Turn(JobRef("j-1"), QUESTION, self.clock, Reasons(self.clock.time, lambda *_: None))
+        reasons = Reasons(self.clock.time, lambda *_: None)
+        self.turn = Turn(JobRef("j-1"), QUESTION, self.clock, reasons, Permit(Undisputed(), self.clock), lambda: None)
         self.cancellation = self.turn.cancellation
         self.questions = Questions(GPUResourceConfig(retry_pause_s=1.0), self.vlm, self.clock, self.answers)
 

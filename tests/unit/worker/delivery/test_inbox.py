@@ -51,6 +51,15 @@ def test_only_what_is_in_hand_is_claimed_and_once(inbox: Inbox, connection: redi
     assert not inbox.claim("job")
 
 
+def test_what_was_taken_under_a_lease_that_is_lost_is_not_claimed(inbox: Inbox, connection: redis.Redis) -> None:
+    send(connection, "job")
+    take(inbox)
+    inbox.suspend()
+    assert not inbox.claim("job")
+    inbox.open(2)
+    assert not inbox.claim("job")
+
+
 def test_a_message_without_a_result_is_let_go_as_well(inbox: Inbox, connection: redis.Redis) -> None:
     send(connection, "job")
     inbox.done(take(inbox).tag)

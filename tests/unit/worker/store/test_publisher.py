@@ -12,6 +12,7 @@ import redis
 from singletrack_tasks.events import WorkerStarted, parse_event
 from singletrack_tasks.keys import EVENTS_TTL_S, STATUS_TTL_S
 from singletrack_tasks.status import ClipStatus, ExecutionMode, GPUResourceStatus, ModelState, VlmStatus, WorkerInfo
+from singletrack_worker.gpu.kept_thread import Troubles
 from singletrack_worker.store.publisher import RedisPublisher
 from singletrack_worker.store.writer import FencedWriter
 from tests.integration.ops.waiting import wait_for
@@ -63,7 +64,7 @@ def pids(connection: redis.Redis) -> list[int]:
 
 @pytest.fixture
 def publisher(writer: FencedWriter) -> Iterator[RedisPublisher]:
-    made = RedisPublisher(KEYS, writer)
+    made = RedisPublisher(KEYS, writer, Troubles())
     yield made
     made.stop()
 
@@ -100,7 +101,7 @@ def test_it_publishes_by_itself(publisher: RedisPublisher, connection: redis.Red
 def test_a_snapshot_is_not_overwritten_by_an_older_one() -> None:
     taken, go_on = threading.Event(), threading.Event()
     writer = ListingWriter()
-    publisher = RedisPublisher(KEYS, writer)
+    publisher = RedisPublisher(KEYS, writer, Troubles())
     publisher.PERIOD_S = 60  # of this one alone: the older one is taken once
 
     def take() -> GPUResourceStatus:
@@ -147,7 +148,7 @@ def test_a_snapshot_that_cannot_be_taken_does_not_end_it(
         assert failed.wait(10)
         publisher.changed()
         wait_for(lambda: bool(connection.exists(KEYS.status)), "the next is published")
-    assert "could not take a status snapshot" in caplog.text
+    assert "thread 'status' failed" in caplog.text
 
 
 def test_stopping_again_does_nothing(publisher: RedisPublisher) -> None:
@@ -158,7 +159,7 @@ def test_stopping_again_does_nothing(publisher: RedisPublisher) -> None:
 
 
 def test_events_wait_for_a_redis_that_is_away(connection: redis.Redis, writer: FencedWriter) -> None:
-    publisher = RedisPublisher(KEYS, writer)
+    publisher = RedisPublisher(KEYS, writer, Troubles())
     connection.execute_command("ACL", "SETUSER", "default", "-xadd")  # type: ignore[no-untyped-call] # redis-py leaves it untyped
     try:
         publisher.emit(started(1))

@@ -1,16 +1,18 @@
 """The lock of a GPU on its host, between processes as they are."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from singletrack_tasks.errors import InvalidConfiguration
-from singletrack_worker.tenure.host_lock import Holder, HostLock, lock_path, track_name
+from singletrack_worker.tenure import host_lock
+from singletrack_worker.tenure.host_lock import Holder, HostLock, LockLost, lock_path, track_name
 from tests.integration.ops.waiting import wait_for
 
 HOLDER = """
@@ -116,3 +118,113 @@ def test_a_track_is_itself_on_one_server_whoever_logs_in() -> None:
     assert ours != track_name("redis://:secret@host:6379/1", "gpu0")
     assert ours != track_name("redis://:secret@host:6379/0", "gpu1")
     assert "secret" not in ours
+
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
+
+
+@posix_only
+@pytest.mark.parametrize("take_away", [Path.unlink, lambda path: shutil.rmtree(path.parent)])
+def test_a_file_that_is_removed_while_it_is_held_is_made_again(path: Path, take_away: Callable[[Path], None]) -> None:
+    lock = HostLock(path)
+    assert lock.take() is None
+    lock.note_token(7)
+    lock.keep()
+    before = path.stat().st_ino, lock.id
+    take_away(path)
+    lock.keep()
+    other = HostLock(path)
+    assert other.take() is not None
+    lock.release()
+    assert other.take() is None
+    assert (other.id, other.token) == (before[1], 7)
+
+
+@posix_only
+def test_a_file_that_was_replaced_and_that_nobody_has_is_taken(path: Path) -> None:
+    lock = HostLock(path)
+    assert lock.take() is None
+    path.unlink()
+    other = HostLock(path)
+    other.take()
+    other.note_token(9)
+    other.release()
+    lock.keep()
+    assert HostLock(path).take() is not None
+    assert lock.token == 9
+    assert lock.id != other.id
+
+
+@posix_only
+def test_a_file_that_was_replaced_and_that_another_has_is_lost(path: Path) -> None:
+    lock, other = HostLock(path), HostLock(path)
+    assert lock.take() is None
+    path.unlink()
+    assert other.take() is None
+    for _ in range(2):
+        with pytest.raises(LockLost, match=f"process {os.getpid()}"):
+            lock.keep()
+    lock.release()
+    assert HostLock(path).take() is not None
+
+
+@posix_only
+def test_a_file_that_is_replaced_while_it_is_opened_is_opened_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[int] = []
+
+    def open_too_early(file: Path) -> int:
+        opened.append(open_file(file))
+        if len(opened) == 1:
+            file.unlink()
+        return opened[-1]
+
+    open_file = host_lock._open
+    monkeypatch.setattr(host_lock, "_open", open_too_early)
+    assert HostLock(path).take() is None
+    monkeypatch.undo()
+    assert len(opened) == 2
+    assert HostLock(path).take() is not None
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_is_told_as_a_folder_is_that_cannot_be_used(path: Path) -> None:
+    path.symlink_to("/dev/full")
+    lock = HostLock(path)
+    for _ in range(2):
+        with pytest.raises(InvalidConfiguration, match=r"No space left .* Free space .*SINGLETRACK_LOCK_DIR"):
+            lock.take()
+    path.unlink()
+    assert lock.take() is None
+    path.unlink()
+    path.symlink_to("/dev/full")
+    with pytest.raises(InvalidConfiguration, match="No space left"):
+        lock.keep()
+    path.unlink()
+    lock.keep()
+    assert HostLock(path).take() is not None
+
+
+def test_a_lock_is_released_whatever_the_disk_says(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = HostLock(path)
+    assert lock.take() is None
+
+    def broken(*_: object) -> int:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "write", broken)
+        with pytest.raises(InvalidConfiguration, match=r"Input/output error\. Set SINGLETRACK_LOCK_DIR"):
+            lock.note_token(1)
+        lock.release()
+    assert HostLock(path).take() is None
+
+
+def test_a_write_that_is_cut_short_is_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = HostLock(path)
+    assert lock.take() is None
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "write", lambda file, data: 1)
+        with pytest.raises(InvalidConfiguration, match="No space left"):
+            lock.note_token(1)

@@ -111,20 +111,12 @@ def test_a_lease_that_another_host_took_is_lost(host: Host, connection: redis.Re
     run_out(connection)
     assert theirs.take() is None
     assert not ours.renew()
+    assert ours.token == 0
     ours.release()
     assert theirs.renew()
     theirs.release()
     assert ours.take() is None
     assert ours.token > theirs.token
-
-
-def test_a_lease_that_was_given_up_is_not_renewed(host: Host) -> None:
-    lease = host("a")
-    lease.take()
-    lease.give_up(lease.token + 1)
-    assert lease.renew()
-    lease.give_up(lease.token)
-    assert not lease.renew()
 
 
 def test_tokens_grow_whatever_redis_or_the_host_forgets(host: Host, connection: redis.Redis) -> None:
@@ -169,3 +161,50 @@ def test_a_writer_writes_all_or_nothing(host: Host, connection: redis.Redis) -> 
     host("b").take()
     assert not writer.write(("HSET", KEYS.state, "a", "stale"))
     assert connection.hget(KEYS.state, "a") == text.encode()
+
+
+class TestWhatIsKnownWithoutAsking:
+    def test_a_lease_is_held_for_its_time_and_in_doubt_after_it(
+        self, host: Host, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lease, now_s = host("a"), 1000.0
+        monkeypatch.setattr("singletrack_worker.tenure.lease._now_s", lambda: now_s)
+        assert lease.holds(0) is False
+        lease.take()
+        now_s += LEASE_TTL_S - 0.1
+        assert lease.holds(lease.token) is True
+        now_s += 0.2
+        assert lease.holds(lease.token) is None
+        assert lease.renew()
+        assert lease.holds(lease.token) is True
+
+    def test_it_counts_from_before_the_renewal_was_sent(self, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+        lease, now_s = host("a"), 1000.0
+
+        def pause_in_every_request() -> float:
+            nonlocal now_s
+            now_s += LEASE_TTL_S
+            return now_s - LEASE_TTL_S
+
+        monkeypatch.setattr("singletrack_worker.tenure.lease._now_s", pause_in_every_request)
+        lease.take()
+        assert lease.holds(lease.token) is None
+        lease.renew()
+        assert lease.holds(lease.token) is None
+
+    def test_a_lease_that_was_lost_or_is_of_another_token_is_not_held(
+        self, host: Host, connection: redis.Redis
+    ) -> None:
+        ours, theirs = host("a"), host("b")
+        ours.take()
+        token = ours.token
+        assert ours.holds(token + 1) is False
+        run_out(connection)
+        theirs.take()
+        assert ours.holds(token) is True, "nobody has told it yet"
+        assert not ours.renew()
+        assert ours.holds(token) is False
+        theirs.release()
+        ours.take()
+        assert ours.holds(token) is False
+        assert ours.holds(ours.token) is True

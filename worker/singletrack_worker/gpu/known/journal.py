@@ -6,6 +6,7 @@ from singletrack_tasks.status import LastError
 from singletrack_tasks.steps import STEPS
 from singletrack_tasks.text import cut_line
 from singletrack_worker.gpu.clock import Clock
+from singletrack_worker.gpu.hold import Overtaken
 from singletrack_worker.gpu.stores import EndedOperation, Ending, SavedState, Telemetry
 
 # The weight of the newest duration in its mean.
@@ -60,7 +61,7 @@ def outcome_of(error: BaseException | None) -> Ending:
     match error:
         case None:
             return "ok"
-        case JobCancelled():
+        case JobCancelled() | Overtaken():
             return "cancelled"
         case DeadlinePassed():
             return "expired"
