@@ -13,7 +13,7 @@ from kombu.utils.json import dumps
 from singletrack_tasks.celery_tasks import TaskReturn, register_one
 from singletrack_tasks.errors import AnswerOutsideSchema, InvalidRequest, NotEnoughVram, SingletrackError
 from singletrack_tasks.payload.vectors import Vectors
-from singletrack_tasks.requests.catalogue import outline
+from singletrack_tasks.requests.catalogue import REQUESTS, outline
 from singletrack_tasks.requests.embedding import EmbeddingResult, FindClipResult
 from singletrack_tasks.requests.mode import ModeResult
 from singletrack_tasks.requests.ping import Ping, PingResult
@@ -57,6 +57,10 @@ RESULTS: list[tuple[OperationResult, str]] = [
     (FindClipResult(device="cpu"), "CLIP on cpu in 0 ms"),
     (PingResult(track="gpu0"), "answered in 0 ms"),
 ]
+
+
+def test_every_result_is_among_them() -> None:
+    assert {type(result) for result, _ in RESULTS} == {request.RESULT for request in REQUESTS}
 
 
 @pytest.mark.parametrize(("result", "shown"), RESULTS)

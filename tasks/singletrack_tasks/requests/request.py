@@ -66,7 +66,7 @@ class Request(Message, Generic[R]):
     @property
     def blobs(self) -> tuple[Blob, ...]:
         """The payloads that the request refers to."""
-        return tuple(_blobs(getattr(self, name) for name in type(self).model_fields))
+        return tuple(_blobs(self))
 
     def read_result(self, data: Any) -> R:
         """Parse the result of this request from a JSON object; raises `InvalidRequest`, `UnsupportedVersion`."""
@@ -92,9 +92,15 @@ def _result_types(kind: type[Request[Any]]) -> tuple[type[OperationResult], ...]
     return next((base["args"] for base in bases if base["origin"] is Request), ())
 
 
-def _blobs(values: Iterator[object]) -> Iterator[Blob]:
-    for value in values:
-        if isinstance(value, Blob):
+def _blobs(value: object) -> Iterator[Blob]:
+    """Find the payloads in a value of any shape that a field can have."""
+    match value:
+        case Blob():
             yield value
-        elif isinstance(value, tuple):
-            yield from _blobs(iter(value))
+        case Message():
+            yield from _blobs([getattr(value, name) for name in type(value).model_fields])
+        case Mapping():
+            yield from _blobs(list(value.values()))
+        case list() | tuple():
+            for part in value:
+                yield from _blobs(part)

@@ -3,11 +3,12 @@
 import pkgutil
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import pytest
 
 import singletrack_tasks
+from singletrack_tasks.message import Message
 from singletrack_tasks.payload.blobs import Blob
 from singletrack_tasks.requests.catalogue import REQUESTS
 from singletrack_tasks.requests.embedding import EmbeddingResult, FindClipResult
@@ -18,7 +19,10 @@ from singletrack_tasks.requests.upkeep import TickResult
 from singletrack_tasks.requests.vlm import AskResult, VlmResult
 from singletrack_tasks.result import OperationResult, StepName
 from singletrack_tasks.steps import STEPS
+from singletrack_worker.gpu.operations.handler import Handler
 from singletrack_worker.gpu.operations.handlers import HANDLERS
+
+SECRET = "what-nobody-may-read"
 
 # Clients and workers of different releases agree by these: they never change.
 ON_THE_WIRE: dict[str, tuple[str, type[OperationResult]]] = {
@@ -65,6 +69,18 @@ def test_every_request_has_a_handler() -> None:
     assert len(set(HANDLERS.values())) == len(REQUESTS)
 
 
+@pytest.mark.parametrize("request_", REQUESTS)
+def test_a_handler_is_written_for_its_request_and_its_result(request_: type[Request[Any]]) -> None:
+    (base,) = (base for base in vars(HANDLERS[request_])["__orig_bases__"] if get_origin(base) is Handler)
+    assert get_args(base) == (request_, request_.RESULT)
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+@pytest.mark.parametrize("value", [SECRET, [SECRET], {SECRET: SECRET}])
+def test_no_outline_quotes_its_request(request_: type[Request[Any]], value: object) -> None:
+    assert SECRET not in request_.outline(dict.fromkeys(request_.model_fields, value))
+
+
 def test_a_request_says_by_its_type_what_it_results_in() -> None:
     class Probe(Request[TickResult], task="test.probe", kind="probe"):
         """Has no fields of its own."""
@@ -98,6 +114,9 @@ def test_a_request_has_to_say_what_it_is_called_and_what_it_results_in() -> None
 
 
 def test_payloads_are_found_in_whatever_field_they_are() -> None:
+    class Part(Message):
+        inner: Blob
+
     class Bearer(Request[PingResult], task="test.bearer", kind="bearer"):
         name: str
         one: Blob
@@ -105,14 +124,17 @@ def test_payloads_are_found_in_whatever_field_they_are() -> None:
         nested: tuple[tuple[str, Blob], ...]
         perhaps: Blob | None = None
         other: Blob | None = None
+        listed: list[dict[str, Blob]]
+        part: Part
 
         @classmethod
         def outline(cls, data: Mapping[str, Any]) -> str:
             return ""
 
-    one, two, three, four, five = (blob(bytes([number])) for number in range(5))
-    bearer = Bearer(name="n", one=one, many=(two, three), nested=(("n", four),), other=five)
-    assert bearer.blobs == (one, two, three, four, five)
+    one, two, three, four, five, six, seven = (blob(bytes([number])) for number in range(7))
+    rest: dict[str, Any] = {"listed": [{"a": six}], "part": Part(inner=seven)}
+    bearer = Bearer(name="n", one=one, many=(two, three), nested=(("n", four),), other=five, **rest)
+    assert bearer.blobs == (one, two, three, four, five, six, seven)
     assert Bearer.parse(bearer.dump()).blobs == bearer.blobs
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from singletrack_tasks.requests.catalogue import REQUESTS
 from singletrack_tasks.requests.upkeep import Tick
 
 PROGRAM = """
@@ -97,17 +98,7 @@ def test_checks_expire_before_the_next_is_due(app: dict[str, Any]) -> None:
 
 
 def test_the_tasks_are_those_of_the_contract(app: dict[str, Any]) -> None:
-    assert app["tasks"] == [
-        "gpu.clip.device",
-        "gpu.embed.images",
-        "gpu.embed.texts",
-        "gpu.mode.set",
-        "gpu.ping",
-        "gpu.upkeep.tick",
-        "gpu.vlm.ask",
-        "gpu.vlm.load",
-        "gpu.vlm.unload",
-    ]
+    assert app["tasks"] == sorted(request.TASK for request in REQUESTS)
 
 
 @pytest.mark.parametrize("name", ["CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"])

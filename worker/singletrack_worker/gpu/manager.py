@@ -7,7 +7,6 @@ from typing import TypeVar
 
 from singletrack_tasks.errors import SingletrackError
 from singletrack_tasks.recording import GpuProcess, Sample
-from singletrack_tasks.requests.catalogue import REQUESTS
 from singletrack_tasks.requests.request import JobRef, Request
 from singletrack_tasks.requests.upkeep import Tick
 from singletrack_tasks.requests.vlm import VlmOptions
@@ -22,7 +21,7 @@ from singletrack_worker.gpu.known.track import Track
 from singletrack_worker.gpu.moving.transitions import Transitions
 from singletrack_worker.gpu.observing.observer import Observer
 from singletrack_worker.gpu.operations.handler import Workbench
-from singletrack_worker.gpu.operations.handlers import HANDLERS
+from singletrack_worker.gpu.operations.handlers import make_handlers
 from singletrack_worker.gpu.snapshots import Identity, Snapshots
 from singletrack_worker.gpu.stores import Stores
 from singletrack_worker.gpu.tenants import Tenants
@@ -62,7 +61,7 @@ class GPUResourceManager:
         self._clip_start = ClipStart(tenants.clip, self._track.reasons, clock)
         transitions = Transitions(config, tenants, self._track, clock, self._observer)
         self._bench = Workbench(config, tenants, self._track, clock, stores, transitions, self._clip_start)
-        self._handlers = {request: HANDLERS[request](self._bench) for request in REQUESTS}
+        self._handlers = make_handlers(self._bench)
         self._snapshots = Snapshots(config, tenants, self._track, clock, self._turns, transitions.drift, identity)
         self._troubles = stores.troubles
         self._troubles.tell(self._tell_trouble)
