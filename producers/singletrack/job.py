@@ -12,9 +12,10 @@ from celery import states
 
 from singletrack.reading.progress import Progress
 from singletrack.reading.snapshots import Snapshot, SnapshotReader, no_worker
+from singletrack.wire.celery_line import Handle
 from singletrack.wire.limits import check_seconds
 from singletrack.wire.link import RedisLink
-from singletrack.wire.sender import Handle, Outcome, Sender
+from singletrack.wire.sender import Outcome, Sender
 from singletrack_tasks.errors import (
     DeadLettered,
     DeadlinePassed,
@@ -212,7 +213,8 @@ class _Listener:
         self._sender = sender
         self._job_id = job_id
         thread, result = handle
-        self._result: Handle | None = result if thread == threading.get_ident() else None
+        mine = thread == threading.get_ident() and sender.made(result)
+        self._result: Handle | None = result if mine else None
 
     def wait(self, timeout_s: float) -> Outcome | None:
         if self._result is None:

@@ -8,7 +8,12 @@ from kombu.exceptions import LimitExceeded, OperationalError
 from redis import exceptions as redis_errors
 
 from singletrack.wire.settings import address
-from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable, SingletrackError
+from singletrack_tasks.errors import InvalidConfiguration, InvalidRequest, RedisUnavailable, SingletrackError
+
+
+def client_closed() -> InvalidRequest:
+    """Build the error for a call to a client that was closed."""
+    return InvalidRequest("this client was closed, so nothing can be asked of it or of its jobs: make a new one")
 
 
 @contextmanager
