@@ -11,7 +11,7 @@ from typing import Any, Generic, NamedTuple, Self, TypeVar
 from singletrack.answers import Answer
 from singletrack.job import Job
 from singletrack.wire.link import RedisLink, stream_entries
-from singletrack_tasks.errors import RedisUnavailable
+from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable
 from singletrack_tasks.requests.vlm import AskResult
 
 T = TypeVar("T")
@@ -85,7 +85,7 @@ class AnswerStream(Generic[T]):
     def _read(self, block_ms: int) -> list[Piece]:
         try:
             return self._reader.read(block_ms)
-        except RedisUnavailable:
+        except (RedisUnavailable, InvalidConfiguration):
             # The thread that waits for the result tries again or raises, and has the whole answer in the end.
             self._waiting.pause(_RETRY_S)
             return []
