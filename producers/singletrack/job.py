@@ -12,7 +12,8 @@ from typing import Any, Generic, TypeVar, cast
 from celery import states
 
 from singletrack.reading.progress import Progress
-from singletrack.reading.snapshots import SnapshotReader, no_worker
+from singletrack.reading.snapshots import Snapshot, SnapshotReader, no_worker
+from singletrack.reading.whereabouts import Whereabouts
 from singletrack.reading.worker_watch import WorkerWatch
 from singletrack.wire.celery_line import Handle
 from singletrack.wire.limits import check_seconds
@@ -24,6 +25,7 @@ from singletrack_tasks.errors import (
     InvalidConfiguration,
     InvalidRequest,
     JobCancelled,
+    JobLost,
     NoWorker,
     RedisUnavailable,
     SingletrackError,
@@ -109,6 +111,7 @@ class Job(Generic[R]):
         self._link = link
         # Celery's handle belongs to the thread that sent; it already listens, which saves a round trip.
         self._handle = (threading.get_ident(), handle)
+        self._whereabouts = Whereabouts(link, handle.id, handle.message)
         self._deadline_s = time.monotonic() + timeout_s
         self._worker_grace_s = worker_grace_s
         self._cancelled = False
@@ -121,7 +124,8 @@ class Job(Generic[R]):
         state = self._reported_state()
         if state is not JobState.QUEUED:
             return state
-        if not self._cancelled and self._has_the_gpu():
+        snapshot = SnapshotReader(self._link).read()
+        if not self._cancelled and self._has_the_gpu(snapshot):
             return JobState.RUNNING
         # It may have ended between the two looks.
         state = self._reported_state()
@@ -129,15 +133,17 @@ class Job(Generic[R]):
             return self._end(self._was_cancelled()).state
         if state is JobState.QUEUED and time.monotonic() > self._deadline_s:
             return self._end(self._too_late()).state
+        if state is JobState.QUEUED and self._gone(snapshot):
+            return self._lose().state
         return state
 
     def result(self, timeout_s: float | None = None) -> R:
         """Wait for the result, until the job's own deadline unless `timeout_s` (seconds) ends earlier.
 
         Raises the job's error as itself. When the time is up, or no worker has been seen for the client's
-        `worker_grace_s`, the job is cancelled and `DeadlinePassed` or `NoWorker` raised. A Redis that cannot be reached
-        or refuses access is borne for as long, then `RedisUnavailable` or `InvalidConfiguration` is raised. That is no
-        end: ask again.
+        `worker_grace_s`, the job is cancelled and `DeadlinePassed` or `NoWorker` raised. A job that is no longer in
+        Redis raises `JobLost`. A Redis that cannot be reached or refuses access is borne for as long, then
+        `RedisUnavailable` or `InvalidConfiguration` is raised: that is no end, ask again.
         """
         until_s = self._deadline_s
         if timeout_s is not None:
@@ -193,9 +199,8 @@ class Job(Generic[R]):
         outcome = self._sender.look(self.id)
         return self._end(outcome).state if outcome.ended else JobState.of(outcome)
 
-    def _has_the_gpu(self) -> bool:
+    def _has_the_gpu(self, snapshot: Snapshot | None) -> bool:
         """Look at the status: a mark in the result's place would cost every job two more round trips to Redis."""
-        snapshot = SnapshotReader(self._link).read()
         operation = snapshot.parse().operation if snapshot is not None and snapshot.fresh else None
         return operation is not None and operation.job_id == self.id
 
@@ -217,6 +222,8 @@ class Job(Generic[R]):
                 if self._cancelled:
                     return self._wait_cancelled()
                 watch.look()
+                if self._gone(watch.last):
+                    return self._lose()
             except (RedisUnavailable, InvalidConfiguration) as error:
                 watch.lost(error)
                 listener.renew()
@@ -241,6 +248,19 @@ class Job(Generic[R]):
         end = self._end(self._too_late() if gone is None else Outcome(states.FAILURE, error=gone))
         if watch.trouble is None:
             self._call_off()
+        return end
+
+    def _gone(self, snapshot: Snapshot | None) -> bool:
+        """Whether nobody will run the job; a worker may run it to its end although its message is gone."""
+        return self._whereabouts.gone() and not self._has_the_gpu(snapshot)
+
+    def _lose(self) -> _End[R]:
+        """End a job that is gone; it is cancelled, so that it would not run if it turned up after all."""
+        error = JobLost(
+            f"the job {self.id} is no longer in Redis: the queue was purged, or the data was lost. Send it again."
+        )
+        end = self._end(Outcome(states.FAILURE, error=error))
+        self._call_off()
         return end
 
     def _call_off(self) -> bool:

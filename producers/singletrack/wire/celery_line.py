@@ -44,6 +44,8 @@ class Handle(AsyncResult):  # type: ignore[type-arg] # generic in the stubs only
     """Celery's handle on a result; forgetting one does no harm after its Redis has gone."""
 
     released = False
+    # What was put on the queue, as it lies there; '' if this handle sent nothing.
+    message = ""
 
     def __del__(self) -> None:
         """Unsubscribe."""

@@ -79,6 +79,8 @@ class Sender:
                     retry=True,
                     retry_policy=RETRIES,
                 )
+                channel: Any = producer.channel
+                result.message, channel.pushed = channel.pushed, ""
         except QueueFull:
             # Celery listens for a result before it sends.
             self.result(job_id).release()
