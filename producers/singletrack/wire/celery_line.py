@@ -135,7 +135,7 @@ renew_after_fork(_class_locks)
 def _app(settings: ClientSettings) -> _App:
     keys = Keys(settings.track)
     prefix = keys.prefix
-    app = _App(settings.redis_url)
+    app = _App(settings.redis_address)
     app.conf.update(
         broker_transport="singletrack.wire.transport:ClientTransport",
         broker_transport_options={

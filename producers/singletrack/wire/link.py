@@ -24,7 +24,7 @@ class RedisLink:
     """One client's link to one Redis server; connects on first use."""
 
     def __init__(self, settings: ClientSettings) -> None:
-        self.url = settings.redis_url
+        self.url = settings.redis_address
         self.keys = Keys(settings.track)
         self._clock = _Clock()
         self._closed = False

@@ -40,7 +40,7 @@ class Sender:
 
     def __init__(self, settings: ClientSettings) -> None:
         self._settings = settings
-        self._url = settings.redis_url
+        self._url = settings.redis_address
         self._closed = False
         self._line_here: CeleryLine | None = None
         self.renew()
