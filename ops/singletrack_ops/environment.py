@@ -8,6 +8,7 @@ from singletrack_ops.embedded.tiny_clip import LOCAL_DIR
 
 _REDIS_URL = "SINGLETRACK_REDIS_URL"
 _TRACK = "SINGLETRACK_TRACK"
+_TLS = ("SINGLETRACK_REDIS_CA_FILE", "SINGLETRACK_REDIS_CERT_FILE", "SINGLETRACK_REDIS_KEY_FILE")
 _OLLAMA_URL = "SINGLETRACK_OLLAMA_URL"
 _VLM_MODEL = "SINGLETRACK_VLM_MODEL"
 _CLIP_WEIGHTS = "SINGLETRACK_CLIP_WEIGHTS"
@@ -65,7 +66,7 @@ class Environment:
 
     def for_clients(self) -> dict[str, str]:
         """The variables that a client needs."""
-        return {name: self.variables[name] for name in (_REDIS_URL, _TRACK) if self.variables.get(name)}
+        return {name: self.variables[name] for name in (_REDIS_URL, *_TLS, _TRACK) if self.variables.get(name)}
 
     def exports(self) -> str:
         """Shell commands that set what a client and `singletrack doctor` need."""

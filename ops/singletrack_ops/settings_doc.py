@@ -30,7 +30,7 @@ TO_SET = (
     "foreign_models",
     "metrics_port",
 )
-_UNITS = {"_s": "seconds", "_mb": "MiB"}
+_UNITS = {"_s": "seconds", "_mb": "MiB", "_file": "file"}
 _TYPES = {int: "whole number", float: "number", bool: "0 or 1", str: "text", SecretStr: "text", Path: "folder"}
 
 _HEAD = """\

@@ -1,5 +1,6 @@
 """An answer that is read while it is written."""
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from typing import Any, Generic, NamedTuple, Self, TypeVar
 from singletrack.answers import Answer
 from singletrack.job import Job
 from singletrack.wire.link import RedisLink, stream_entries
-from singletrack_tasks.errors import RedisUnavailable
+from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable
 from singletrack_tasks.requests.vlm import AskResult
 
 T = TypeVar("T")
@@ -84,7 +85,7 @@ class AnswerStream(Generic[T]):
     def _read(self, block_ms: int) -> list[Piece]:
         try:
             return self._reader.read(block_ms)
-        except RedisUnavailable:
+        except (RedisUnavailable, InvalidConfiguration):
             # The thread that waits for the result tries again or raises, and has the whole answer in the end.
             self._waiting.pause(_RETRY_S)
             return []
@@ -103,30 +104,44 @@ class _Waiting:
 
     def __init__(self, job: Job[AskResult]) -> None:
         self._job = job
-        self._future: Future[AskResult] = Future()
+        self._asked_in = os.getpid()
         self.given_up = False
-        threading.Thread(target=self._wait, name=f"answer-{job.id}", daemon=True).start()
+        self._begin()
 
     @property
     def ended(self) -> bool:
-        return self._future.done()
+        return self._waited_for().done()
 
     def result(self) -> AskResult:
-        return self._future.result()
+        return self._waited_for().result()
 
     def pause(self, seconds: float) -> None:
-        wait([self._future], seconds)
+        wait([self._waited_for()], seconds)
 
     def give_up(self) -> None:
-        if not self.given_up and not self.ended:
-            self.given_up = True
+        if self.given_up or self.ended:
+            return
+        self.given_up = True
+        # In the child of a fork the question is the parent's, who may still read the answer.
+        if os.getpid() == self._asked_in:
             self._job.cancel()
 
-    def _wait(self) -> None:
+    def _waited_for(self) -> Future[AskResult]:
+        if os.getpid() != self._waits_in:
+            # Threads do not live on in a child.
+            self._begin()
+        return self._future
+
+    def _begin(self) -> None:
+        self._waits_in = os.getpid()
+        self._future: Future[AskResult] = Future()
+        threading.Thread(target=self._wait, args=[self._future], name=f"answer-{self._job.id}", daemon=True).start()
+
+    def _wait(self, future: Future[AskResult]) -> None:
         try:
-            self._future.set_result(self._job.result())
+            future.set_result(self._job.result())
         except BaseException as error:  # raised again in the thread that reads
-            self._future.set_exception(error)
+            future.set_exception(error)
         finally:
             self._job.leave_thread()
 

@@ -41,7 +41,8 @@ class Client:
     """A client of one track: one GPU, its queue, and the worker that serves it.
 
     `redis_url` and `track` default to `SINGLETRACK_REDIS_URL` and `SINGLETRACK_TRACK`; connections are made on first
-    use. Safe to use from several threads; close it, or use it in a `with`.
+    use. Safe to use from several threads, and in the children of a fork; close it, or use it in a `with`. Calls to a
+    client that was closed raise `InvalidRequest`.
 
     Every operation takes `timeout_s` (seconds, at most a day), which is the job's deadline as well. It raises the
     worker's errors as themselves; `InvalidRequest` for a wrong request, before anything is sent; `DeadlinePassed` when

@@ -137,6 +137,10 @@ class RedisUnavailable(TransientError, ConnectionError):
     """The Redis server does not answer, or refuses this client."""
 
 
+class JobLost(TransientError):
+    """A job that is no longer in Redis: its queue was purged, or the server lost its data."""
+
+
 class BlobMissing(TransientError):
     """A payload that is no longer in Redis."""
 

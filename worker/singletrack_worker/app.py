@@ -9,6 +9,7 @@ from kombu.transport import TRANSPORT_ALIASES
 from singletrack_tasks.celery_tasks import Gpu, register
 from singletrack_tasks.errors import InvalidConfiguration
 from singletrack_tasks.keys import QUEUE, RESULT_TTL_S
+from singletrack_tasks.redis_address import tls_options
 from singletrack_tasks.requests.upkeep import Tick
 from singletrack_worker import logs
 from singletrack_worker.bootsteps import BOOTSTEPS
@@ -59,7 +60,9 @@ def _settings(config: GPUResourceConfig) -> dict[str, Any]:
 
 def _broker(config: GPUResourceConfig) -> dict[str, Any]:
     return {
-        "broker_url": config.redis_url.get_secret_value(),
+        "broker_url": config.redis_address,
+        # The address has them as well; Flower reads them here.
+        "broker_use_ssl": tls_options(config.redis_address),
         # Messages are moved instead of popped: none is lost on the way.
         "broker_transport": TRANSPORT,
         "broker_transport_options": {
@@ -86,7 +89,7 @@ def _broker(config: GPUResourceConfig) -> dict[str, Any]:
 def _results(config: GPUResourceConfig) -> dict[str, Any]:
     return {
         # Under the worker's token, in one step with the end of the message.
-        "result_backend": f"{BACKEND}+{config.redis_url.get_secret_value()}",
+        "result_backend": f"{BACKEND}+{config.redis_address}",
         # As for the broker.
         "result_backend_transport_options": {"global_keyprefix": config.keys.prefix},
         "redis_socket_timeout": SOCKET_TIMEOUT_S,

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from singletrack_tasks.errors import InvalidConfiguration
 from singletrack_tasks.keys import PAYLOAD_BYTES_MAX, QUEUE_MAX, Keys
 from singletrack_tasks.ollama_address import client_url
+from singletrack_tasks.redis_address import CA_FILE_HELP, CERT_FILE_HELP, KEY_FILE_HELP, check_file, with_tls
 from singletrack_tasks.status import ResizeMode
 
 MIB = 1024 * 1024
@@ -46,6 +47,10 @@ class GPUResourceConfig(BaseSettings):
         default="gpu0",
         description="The name of the track: one GPU, one queue, one worker. 1 to 32 of a-z, 0-9 and `-`.",
     )
+
+    redis_ca_file: Path | None = Field(default=None, description=CA_FILE_HELP)
+    redis_cert_file: Path | None = Field(default=None, description=CERT_FILE_HELP)
+    redis_key_file: Path | None = Field(default=None, description=KEY_FILE_HELP)
 
     gpu: Literal["auto", "none", "simulated"] = Field(
         default="auto",
@@ -173,6 +178,12 @@ class GPUResourceConfig(BaseSettings):
         return Keys(self.track)
 
     @property
+    def redis_address(self) -> str:
+        """The URL of Redis, password included, with everything that TLS needs."""
+        files = {"ca_file": self.redis_ca_file, "cert_file": self.redis_cert_file, "key_file": self.redis_key_file}
+        return with_tls(self.redis_url.get_secret_value(), **files)
+
+    @property
     def keep_alive_s(self) -> float:
         """How long, in seconds, Ollama keeps the model after a question if nobody unloads it."""
         return self.idle_timeout_s + KEEP_ALIVE_MARGIN_S if self.idle_timeout_s else KEEP_ALIVE_WITHOUT_TIMEOUT_S
@@ -201,7 +212,13 @@ class GPUResourceConfig(BaseSettings):
             has_address = False
         if not has_address:
             raise ValueError(f"it needs a host, and its port, if any, must be a number, {example}")
+        with_tls(url.get_secret_value(), ca_file=None, cert_file=None, key_file=None)
         return url
+
+    @field_validator("redis_ca_file", "redis_cert_file", "redis_key_file")
+    @classmethod
+    def _is_there(cls, file: Path | None) -> Path | None:
+        return check_file(file)
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from types import TracebackType
@@ -13,6 +12,7 @@ from pydantic import BaseModel
 
 from singletrack.aio.answer_stream import AsyncAnswerStream
 from singletrack.aio.job import AsyncJob
+from singletrack.aio.threads import Threads
 from singletrack.answers import Answer, Embeddings
 from singletrack.client import Client
 from singletrack.job import Job
@@ -54,9 +54,7 @@ class AsyncClient:
         max_threads: int = 32,
     ) -> None:
         self._client = Client(redis_url, track, worker_grace_s=worker_grace_s)
-        self._threads = ThreadPoolExecutor(max_threads, thread_name_prefix="singletrack")
-        # Waiting calls may hold all other threads: cancelling has one of its own.
-        self._cancels = ThreadPoolExecutor(1, thread_name_prefix="singletrack-cancel")
+        self._threads = Threads(max_threads)
 
     @property
     def track(self) -> str:
@@ -73,15 +71,16 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Wait for the running calls, and close the connections."""
+        self._threads.closed = True
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        self._threads.shutdown(cancel_futures=True)
-        self._cancels.shutdown()
+        self._threads.close()
         self._client.close()
 
     async def _run(self, call: Callable[[], T], job: Job[Any] | None = None) -> T:
         """Run a call in a thread; when the asyncio task is cancelled, so are `job` and the jobs that the call sent."""
+        self._threads.check_open()
         jobs = Scope()
         if job is not None:
             # Added here: a call that is cancelled before a thread is free for it never runs.
@@ -90,9 +89,12 @@ class AsyncClient:
         context.run(scope.set, jobs)
         work = partial(context.run, call)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await asyncio.get_running_loop().run_in_executor(self._threads.calls, work)
         except asyncio.CancelledError:
-            self._cancels.submit(_call_off, jobs)
+            if not _cancelled_here():
+                # Closing the client cancels the calls that wait for a thread, and not their tasks.
+                self._threads.check_open()
+            self._threads.cancel(partial(_call_off, jobs))
             raise
 
     async def set_mode(self, mode: ExecutionMode | str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> ModeResult:
@@ -231,6 +233,11 @@ class AsyncClient:
     async def drop_all_dead(self) -> int:
         """Remove all dead letters; returns how many there were."""
         return await self._run(self._client.drop_all_dead)
+
+
+def _cancelled_here() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _call_off(jobs: Scope) -> None:

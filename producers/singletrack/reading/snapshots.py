@@ -1,7 +1,6 @@
 """Reads the status that the worker publishes; never waits for the GPU."""
 
 import json
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -116,25 +115,20 @@ class ClipModels:
 
     def __init__(self, reader: SnapshotReader) -> None:
         self._reader = reader
-        self._lock = threading.Lock()
-        self._model: ClipModel | None = None
-        self._until_s = 0.0
+        # The model, and until when it is good: set in one step, without a lock, which a fork could leave held.
+        self._seen: tuple[ClipModel | None, float] = (None, 0.0)
 
     def known(self) -> ClipModel | None:
         """Return the model, None if no worker has reported one."""
-        with self._lock:
-            if time.monotonic() < self._until_s:
-                return self._model
-        return self.refresh()
+        model, until_s = self._seen
+        return model if time.monotonic() < until_s else self.refresh()
 
     def refresh(self) -> ClipModel | None:
         """Read it again."""
         snapshot = self._reader.read()
         model = snapshot.parse().clip.model if snapshot else None
-        with self._lock:
-            self._model = model
-            # What is not known yet may be known in a moment.
-            self._until_s = time.monotonic() + _MODEL_GOOD_FOR_S if model else 0.0
+        # What is not known yet may be known in a moment.
+        self._seen = (model, time.monotonic() + _MODEL_GOOD_FOR_S if model else 0.0)
         return model
 
 

@@ -26,7 +26,9 @@ class BrokerConnection(_StockConnection):  # type: ignore[misc] # see above
 
 
 class BrokerPool(_StockPool):  # type: ignore[misc] # see above
-    """A pool of such connections."""
+    """A pool of such connections, which Celery's own processes leave alone when they fork: a new one is made there."""
+
+    close_after_fork = False
 
     def new(self) -> BrokerConnection:
         """Make a connection that connects on first use."""

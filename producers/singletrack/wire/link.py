@@ -1,6 +1,5 @@
 """A client's own connection to Redis: binary, thread-safe, with the server's clock."""
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,8 @@ import redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from singletrack.wire.redis_errors import reaching_redis
+from singletrack.wire.forks import renew_after_fork
+from singletrack.wire.redis_errors import client_closed, reaching_redis
 from singletrack.wire.settings import ClientSettings
 from singletrack_tasks.keys import Keys
 from singletrack_tasks.payload.blobs import BlobStore
@@ -24,8 +24,15 @@ class RedisLink:
     """One client's link to one Redis server; connects on first use."""
 
     def __init__(self, settings: ClientSettings) -> None:
-        self.url = settings.redis_url
+        self.url = settings.redis_address
         self.keys = Keys(settings.track)
+        self._clock = _Clock()
+        self._closed = False
+        self.renew()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Begin anew in a child."""
         # One quick retry covers a connection that died of old age, and a refused one is reported at once.
         self.redis: redis.Redis = redis.Redis.from_url(
             self.url,
@@ -36,11 +43,15 @@ class RedisLink:
             retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), 1),
         )
         self.blobs = BlobStore(self.redis, self.keys)
-        self._clock = _Clock()
 
     @contextmanager
     def reaching(self) -> Iterator[redis.Redis]:
-        """Yield the redis-py client (bytes in, bytes out); raises the errors of `reaching_redis`."""
+        """Yield the redis-py client (bytes in, bytes out); raises the errors of `reaching_redis`.
+
+        Raises `InvalidRequest` once the client is closed.
+        """
+        if self._closed:
+            raise client_closed()
         with reaching_redis(self.url):
             yield self.redis
 
@@ -59,6 +70,7 @@ class RedisLink:
 
     def close(self) -> None:
         """Close the connections."""
+        self._closed = True
         self.redis.close()
 
 
@@ -76,22 +88,18 @@ class _Clock:
     """The server's Unix time, carried on by this machine's monotonic clock, which nobody sets."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._offset_s = 0.0
-        self._until_s: float | None = None
+        # The offset, and until when it is good: set in one step, without a lock, which a fork could leave held.
+        self._set: tuple[float, float] | None = None
 
     def now(self) -> float | None:
-        with self._lock:
-            now_s = time.monotonic()
-            if self._until_s is None or now_s > self._until_s:
-                return None
-            return now_s + self._offset_s
+        known, now_s = self._set, time.monotonic()
+        if known is None or now_s > known[1]:
+            return None
+        return now_s + known[0]
 
     def set(self, answer: tuple[int, int], asked_at_s: float) -> float:
         seconds, microseconds = answer
-        server_s = seconds + microseconds / 1e6
-        with self._lock:
-            now_s = time.monotonic()
-            self._offset_s = server_s - (asked_at_s + now_s) / 2
-            self._until_s = now_s + _CLOCK_GOOD_FOR_S
-            return now_s + self._offset_s
+        now_s = time.monotonic()
+        offset_s = seconds + microseconds / 1e6 - (asked_at_s + now_s) / 2
+        self._set = (offset_s, now_s + _CLOCK_GOOD_FOR_S)
+        return now_s + offset_s

@@ -8,7 +8,15 @@ from kombu.exceptions import LimitExceeded, OperationalError
 from redis import exceptions as redis_errors
 
 from singletrack.wire.settings import address
-from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable, SingletrackError
+from singletrack_tasks.errors import InvalidConfiguration, InvalidRequest, RedisUnavailable, SingletrackError
+from singletrack_tasks.redis_address import tls_advice, tls_options
+
+_HUNG_UP = ("closed by server", "EOF occurred", "reset by peer", "Broken pipe")
+
+
+def client_closed() -> InvalidRequest:
+    """Build the error for a call to a client that was closed."""
+    return InvalidRequest("this client was closed, so nothing can be asked of it or of its jobs: make a new one")
 
 
 @contextmanager
@@ -32,7 +40,7 @@ def unavailable(url: str, error: BaseException) -> RedisUnavailable | InvalidCon
     where, details = f"Redis at {address(url)}", {"type": type(cause).__name__}
     if (refusal := _refusal(url, cause)) is not None:
         return InvalidConfiguration(f"{where} {refusal}", details)
-    return RedisUnavailable(f"{where} {_advice(cause)}", details)
+    return RedisUnavailable(f"{where} {_advice(cause)}{_tls_hint(url, cause)}", details)
 
 
 def _root(error: BaseException) -> BaseException:
@@ -43,6 +51,8 @@ def _root(error: BaseException) -> BaseException:
 
 def _refusal(url: str, error: BaseException) -> str | None:
     text = str(error)
+    if (advice := tls_advice(text)) is not None:
+        return advice
     if isinstance(error, redis_errors.NoPermissionError):
         return f"does not allow this user to do that ({text}). Widen the user's ACL."
     if not isinstance(error, redis_errors.AuthenticationError) and not text.startswith(("WRONGPASS", "NOAUTH")):
@@ -70,3 +80,11 @@ def _advice(error: BaseException) -> str:
             "SINGLETRACK_REDIS_URL to where it is."
         )
     return f"answered with an error: {text}"
+
+
+def _tls_hint(url: str, error: BaseException) -> str:
+    """Name what a server that hangs up without a word may want."""
+    options = tls_options(url)
+    if options is None or "ssl_certfile" in options or not any(mark in str(error) for mark in _HUNG_UP):
+        return ""
+    return " If it asks for a certificate, set SINGLETRACK_REDIS_CERT_FILE and SINGLETRACK_REDIS_KEY_FILE."

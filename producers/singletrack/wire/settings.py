@@ -1,6 +1,7 @@
 """Where the queue is: from the arguments, else the environment, else the defaults."""
 
 import re
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, ValidationError, field_validator
@@ -8,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from singletrack_tasks.errors import InvalidConfiguration
 from singletrack_tasks.keys import Keys
+from singletrack_tasks.redis_address import CA_FILE_HELP, CERT_FILE_HELP, KEY_FILE_HELP, check_file, with_tls
 
 _PREFIX = "SINGLETRACK_"
 _EXAMPLE = "redis://:PASSWORD@HOST:6379/0"
@@ -27,6 +29,15 @@ class ClientSettings(BaseSettings):
         description="The Redis server, for example `redis://:PASSWORD@HOST:6379/0`; `rediss://` for TLS.",
     )
     track: str = Field(default="gpu0", description="The track to talk to: one GPU, one queue, one worker.")
+    redis_ca_file: Path | None = Field(default=None, description=CA_FILE_HELP)
+    redis_cert_file: Path | None = Field(default=None, description=CERT_FILE_HELP)
+    redis_key_file: Path | None = Field(default=None, description=KEY_FILE_HELP)
+
+    @property
+    def redis_address(self) -> str:
+        """The URL with everything that TLS needs."""
+        files = {"ca_file": self.redis_ca_file, "cert_file": self.redis_cert_file, "key_file": self.redis_key_file}
+        return with_tls(self.redis_url, **files)
 
     @field_validator("redis_url")
     @classmethod
@@ -36,11 +47,13 @@ class ClientSettings(BaseSettings):
             raise ValueError(f"{redact(url)!r} is not the address of a Redis server; it looks like {_EXAMPLE}")
         if not _DATABASE.fullmatch(parts.path):
             raise ValueError(f"the database in {redact(url)!r} must be a number, as in {_EXAMPLE}")
-        if parts.scheme == "rediss" and "ssl_cert_reqs" not in parts.query:
-            # Celery refuses a TLS address that leaves open whether certificates are checked.
-            query = f"{parts.query}&" if parts.query else ""
-            return parts._replace(query=f"{query}ssl_cert_reqs=required").geturl()
+        with_tls(url, ca_file=None, cert_file=None, key_file=None)
         return url
+
+    @field_validator("redis_ca_file", "redis_cert_file", "redis_key_file")
+    @classmethod
+    def _is_there(cls, file: Path | None) -> Path | None:
+        return check_file(file)
 
     @field_validator("track")
     @classmethod
@@ -65,8 +78,9 @@ def load_settings(redis_url: str | None = None, track: str | None = None) -> Cli
 
 
 def _name(field: str) -> str:
-    """Name a setting in both ways in which it can be given on the command line."""
-    return f"{_PREFIX}{field.upper()} (or --{field.replace('_', '-')})"
+    """Name a setting, in both ways if it can be given on the command line."""
+    option = f" (or --{field.replace('_', '-')})" if field in {"redis_url", "track"} else ""
+    return f"{_PREFIX}{field.upper()}{option}"
 
 
 def redact(url: str) -> str:

@@ -27,6 +27,8 @@ class ClientChannel(kombu_redis.Channel):
 
     # The key of the limits, in full; kombu sets it from the transport's options.
     limits_key = ""
+    # The message that was put on the queue last.
+    pushed = ""
     from_transport_options = (*kombu_redis.Channel.from_transport_options, LIMITS_KEY)
 
     @cached_property
@@ -38,11 +40,13 @@ class ClientChannel(kombu_redis.Channel):
         if queue != QUEUE:
             super()._put(queue, message, **options)
             return
+        text = dumps(message)
         with self.conn_or_acquire() as client:
             # Kombu's client prefixes the first key of an EVALSHA, and no other.
-            full = self._push(keys=[queue, self.limits_key], args=[dumps(message), QUEUE_MAX], client=client)
+            full = self._push(keys=[queue, self.limits_key], args=[text, QUEUE_MAX], client=client)
         if full:
             raise _queue_full(*full)
+        self.pushed = text
 
 
 class ClientTransport(kombu_redis.Transport):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from singletrack_tasks.errors import ImageTooLarge, InvalidImage
+from singletrack_tasks.payload.files import FileTooLarge, read_file
 from singletrack_tasks.status import ClipModel, ResizeMode
 
 MAX_PIXELS = 40_000_000
@@ -32,8 +33,7 @@ def open_image(data: bytes) -> Image.Image:
     Raises `InvalidImage` for anything but PNG, JPEG, WebP or BMP, and `ImageTooLarge` for more than `MAX_BYTES`
     bytes or `MAX_PIXELS` pixels: the header gives the size, so a decompression bomb is never unpacked.
     """
-    if len(data) > MAX_BYTES:
-        raise ImageTooLarge(f"the image has {len(data)} bytes; the limit is {MAX_BYTES}")
+    _check_bytes(len(data))
     try:
         with warnings.catch_warnings():
             # Pillow warns about large images at a limit of its own; ours is checked below.
@@ -47,7 +47,7 @@ def open_image(data: bytes) -> Image.Image:
         ) from error
     except _DAMAGED as error:
         raise InvalidImage(f"the image is damaged: {error}") from error
-    _check_pixels(image)
+    _check_pixels(*image.size)
     return image
 
 
@@ -78,13 +78,14 @@ def decode_image(data: bytes) -> Image.Image:
 def array_to_image(array: NDArray[Any]) -> Image.Image:
     """Make an RGB image from an array of H x W x 3 (RGB), H x W x 4 (BGRA, as from screen grabbers) or H x W (grey).
 
-    Raises `InvalidImage` for any other shape, and for any type but uint8.
+    Raises `InvalidImage` for any other shape, and for any type but uint8, and `ImageTooLarge`.
     """
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or 0 in array.shape:
         raise InvalidImage(
             f"an image array must be uint8 of H x W x 3 (RGB), H x W x 4 (BGRA) or H x W (grey), "
             f"not {array.dtype} of {' x '.join(map(str, array.shape))}"
         )
+    _check_pixels(array.shape[1], array.shape[0])
     if array.ndim == 2:
         return Image.fromarray(array).convert("RGB")
     if array.shape[2] == 3:
@@ -97,7 +98,7 @@ def array_to_image(array: NDArray[Any]) -> Image.Image:
 def to_rgb(image: ImageLike) -> Image.Image:
     """Convert any accepted kind of image to RGB; raises `InvalidImage` or `ImageTooLarge`."""
     if isinstance(image, Image.Image):
-        _check_pixels(image)
+        _check_pixels(*image.size)
         try:
             return image.convert("RGB")
         except _DAMAGED as error:
@@ -118,6 +119,7 @@ def to_file_bytes(image: ImageLike) -> bytes:
         buffer = io.BytesIO()
         # Level 1 takes two thirds of the time of the default for a screenshot, and a fifth more space.
         to_rgb(image).save(buffer, "PNG", compress_level=1)
+        _check_bytes(buffer.tell())
         return buffer.getvalue()
     data = read_bytes(image)
     with _named(image):
@@ -126,16 +128,20 @@ def to_file_bytes(image: ImageLike) -> bytes:
 
 
 def read_bytes(source: str | Path | bytes) -> bytes:
-    """Read the file at a path, or return bytes unchanged; raises `InvalidImage` if the file cannot be read."""
+    """Read the file at a path, or return bytes unchanged.
+
+    Raises `InvalidImage` for what is not a regular file or cannot be read, and `ImageTooLarge`.
+    """
     if isinstance(source, bytes | bytearray | memoryview):
+        _check_bytes(memoryview(source).nbytes)
         return bytes(source)
     if not isinstance(source, str | Path):
         raise InvalidImage(f"an image must be a path, bytes, a PIL image or a numpy array, not {type(source).__name__}")
     path = Path(source)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ImageTooLarge(f"{path} has {path.stat().st_size} bytes; the limit is {MAX_BYTES}")
-        return path.read_bytes()
+        return read_file(path, MAX_BYTES)
+    except FileTooLarge as error:
+        raise ImageTooLarge(f"{path} has more than {MAX_BYTES} bytes, which is the limit") from error
     except OSError as error:
         raise InvalidImage(f"cannot read the image {str(path)!r}: {error.strerror or error}") from error
 
@@ -165,9 +171,13 @@ def prepare(image: Image.Image, model: ClipModel) -> bytes:
     return ImageOps.pad(rgb, size, Image.Resampling.BICUBIC, color=(124, 116, 104)).tobytes()
 
 
-def _check_pixels(image: Image.Image) -> None:
-    pixels = image.width * image.height
-    if pixels > MAX_PIXELS:
-        raise ImageTooLarge(f"the image has {image.width} x {image.height} pixels; the limit is {MAX_PIXELS}")
-    if pixels == 0:
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise ImageTooLarge(f"the image has {width} x {height} pixels; the limit is {MAX_PIXELS}")
+    if width * height == 0:
         raise InvalidImage("the image has no pixels")
+
+
+def _check_bytes(count: int) -> None:
+    if count > MAX_BYTES:
+        raise ImageTooLarge(f"the image has {count} bytes; the limit is {MAX_BYTES}")

@@ -41,7 +41,7 @@ class BacklogReader:
         self._keys: Keys = config.keys
         self._away = False
         self._redis = redis.Redis.from_url(
-            config.redis_url.get_secret_value(),
+            config.redis_address,
             socket_timeout=TIMEOUT_S,
             socket_connect_timeout=TIMEOUT_S,
             # One retry, since the server may have closed an idle connection.

@@ -7,16 +7,17 @@ import redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from singletrack_tasks.errors import RedisUnavailable
+from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable
+from singletrack_tasks.redis_address import tls_advice
 from singletrack_worker.settings import GPUResourceConfig
 
 SOCKET_TIMEOUT_S = 5.0
 
 
 def connect(config: GPUResourceConfig) -> redis.Redis:
-    """Connect, with bytes in and out; raises `RedisUnavailable`."""
+    """Connect, with bytes in and out; raises `RedisUnavailable`, or `InvalidConfiguration` if TLS is in the way."""
     client = redis.Redis.from_url(
-        config.redis_url.get_secret_value(),
+        config.redis_address,
         socket_timeout=SOCKET_TIMEOUT_S,
         socket_connect_timeout=SOCKET_TIMEOUT_S,
         health_check_interval=5,
@@ -26,6 +27,8 @@ def connect(config: GPUResourceConfig) -> redis.Redis:
     try:
         client.ping()
     except redis.RedisError as error:
+        if (advice := tls_advice(str(error))) is not None:
+            raise InvalidConfiguration(f"Redis {advice}") from error
         raise RedisUnavailable(
             f"Redis does not answer: {str(error).rstrip('.')}. "
             "Check SINGLETRACK_REDIS_URL, its password, and that the server is running."

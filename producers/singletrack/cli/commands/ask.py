@@ -11,10 +11,13 @@ from singletrack.cli.context import JsonOption, TimeoutOption, client_of
 from singletrack.cli.output import answer_text, print_json, print_reasons
 from singletrack.cli.waiting import watched, watched_until_first
 from singletrack_tasks.errors import InvalidRequest, InvalidSchema, SingletrackError
+from singletrack_tasks.payload.files import read_file
 
 if TYPE_CHECKING:
     from singletrack.answer_stream import AnswerStream
     from singletrack.answers import Answer
+
+_SCHEMA_BYTES_MAX = 1024 * 1024
 
 
 def ask(
@@ -69,8 +72,8 @@ def _print_pieces(stream: "AnswerStream[Any]") -> None:
 
 def _read_schema(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return json.loads(read_file(file, _SCHEMA_BYTES_MAX).decode("utf-8"))
     except OSError as error:
         raise InvalidSchema(f"cannot read a JSON schema from {file}: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidSchema(f"cannot read a JSON schema from {file}: {error}") from error

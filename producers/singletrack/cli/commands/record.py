@@ -13,6 +13,7 @@ from singletrack.cli.context import JsonOption, TimeoutOption, client_of
 from singletrack.cli.output import clock_time, console, megabytes, one_line, print_json
 from singletrack.pictures.recording_spans import spans, total_s
 from singletrack_tasks.errors import InvalidRequest
+from singletrack_tasks.payload.files import read_file
 from singletrack_tasks.recording import UNPACKED_BYTES_MAX, Recording
 
 _SHOWN = 5
@@ -62,8 +63,7 @@ def _written(recording: Recording, out: Path | None, plot: Path | None) -> Itera
 
 def _read(file: Path) -> Recording:
     try:
-        with file.open("rb") as stream:
-            data = stream.read(UNPACKED_BYTES_MAX)
+        data = read_file(file, UNPACKED_BYTES_MAX)
     except OSError as error:
         raise InvalidRequest(f"{file} cannot be read: {error.strerror or error}") from error
     return Recording.unpack(data)

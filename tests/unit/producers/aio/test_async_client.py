@@ -77,7 +77,7 @@ def test_a_call_that_is_given_up_while_the_client_closes_is_called_off(served: s
         call = asyncio.create_task(client.ask("wait", timeout_s=60))
         await asyncio.to_thread(wait_until, lambda: backstage.ran[ran:] == ["ask"])
         closing = asyncio.create_task(client.close())
-        with pytest.raises(RuntimeError, match="after shutdown"):
+        with pytest.raises(InvalidRequest, match="was closed"):
             await _status_for_ever(client)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -87,6 +87,23 @@ def test_a_call_that_is_given_up_while_the_client_closes_is_called_off(served: s
     before = set(backstage.redis.scan_iter(backstage.keys.cancel("*")))
     _run(work())
     assert len(set(backstage.redis.scan_iter(backstage.keys.cancel("*"))) - before) == 1
+
+
+def test_a_call_that_never_got_a_thread_is_told_that_the_client_was_closed(served: str, backstage: Backstage) -> None:
+    async def work() -> None:
+        client = AsyncClient(served, TRACK, max_threads=1)
+        ran = len(backstage.ran)
+        call, waiting = (asyncio.create_task(client.ask("wait", timeout_s=60)) for _ in range(2))
+        await asyncio.to_thread(wait_until, lambda: backstage.ran[ran:] == ["ask"])
+        closing = asyncio.create_task(client.close())
+        with pytest.raises(InvalidRequest, match="was closed"):
+            await waiting
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await closing
+
+    _run(work())
 
 
 def test_cancelling_the_wait_for_a_submitted_job_cancels_it(served: str) -> None:

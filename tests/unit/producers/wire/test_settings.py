@@ -52,8 +52,12 @@ def test_a_wrong_grace_is_refused() -> None:
 
 
 def test_tls_certificates_are_checked_unless_told_otherwise() -> None:
-    assert load_settings("rediss://host/0").redis_url == "rediss://host/0?ssl_cert_reqs=required"
-    assert load_settings("rediss://host/0?ssl_cert_reqs=none").redis_url == "rediss://host/0?ssl_cert_reqs=none"
+    assert load_settings("rediss://host/0").redis_address == "rediss://host/0?ssl_cert_reqs=required"
+    assert load_settings("rediss://host/0?ssl_cert_reqs=CERT_NONE").redis_address == (
+        "rediss://host/0?ssl_cert_reqs=none"
+    )
+    with pytest.raises(InvalidConfiguration, match="ssl_cert_reqs in the address must be one of required"):
+        load_settings("rediss://host/0?ssl_cert_reqs=maybe")
 
 
 def test_no_password_is_shown() -> None:
