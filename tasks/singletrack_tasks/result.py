@@ -20,6 +20,7 @@ class DegradedCode(StrEnum):
     VRAM_NOT_RELEASED = "vram_not_released"
     CLIP_UNAVAILABLE = "clip_unavailable"
     CLIP_MIGRATION_FAILED = "clip_migration_failed"
+    CHECKS_MISSING = "checks_missing"
 
 
 class Degradation(Message):

@@ -1,6 +1,5 @@
 """Assembles a worker from its configuration."""
 
-import logging
 import os
 import socket
 import time
@@ -32,10 +31,8 @@ from singletrack_worker.store.publisher import RedisPublisher
 from singletrack_worker.store.state import RedisMemory
 from singletrack_worker.store.writer import Writer
 
-SET_CLOCK_EVERY_S = 30.0
 # How late a cancellation is noticed that came while the worker's remote control was disconnected.
 LOOK_EVERY_S = 1.0
-_log = logging.getLogger(__name__)
 
 
 class Worker:
@@ -52,9 +49,10 @@ class Worker:
         lease: Callable[[], LeaseInfo | None] = lambda: None,
     ) -> None:
         self._redis = client
+        self._lease = lease
         self._clock = SystemClock()
         self._clock.set(server_time_unix_s(self._redis))
-        self._set_again_s = self._look_again_s = 0.0
+        self._look_again_s = 0.0
         self._info = _describe(self._clock)
         self._publisher = RedisPublisher(config.keys, writer)
         self.recorder = FlightRecorder(
@@ -108,16 +106,18 @@ class Worker:
         if now_s >= self._look_again_s:
             self._look_again_s = now_s + LOOK_EVERY_S
             self.manager.look_for_cancellation()
-        if now_s >= self._set_again_s:
-            self._set_again_s = now_s + SET_CLOCK_EVERY_S
-            self._set_clock()
+        reached = self._set_clock()
+        lease = self._lease()
+        self.manager.look_for_checks(could_come=reached and (lease is None or lease.token > 0))
         return self.manager.status()
 
-    def _set_clock(self) -> None:
+    def _set_clock(self) -> bool:
+        """Set the clock to that of Redis; False if Redis cannot be reached, which the status's publication tells."""
         try:
             self._clock.set(server_time_unix_s(self._redis))
-        except redis.RedisError as error:
-            _log.warning("could not set the clock to that of Redis: %s", error)
+        except redis.RedisError:
+            return False
+        return True
 
 
 def build_tenants(config: GPUResourceConfig, clock: Clock, vram: Vram) -> Tenants:
