@@ -21,6 +21,7 @@ class DegradedCode(StrEnum):
     CLIP_UNAVAILABLE = "clip_unavailable"
     CLIP_MIGRATION_FAILED = "clip_migration_failed"
     WORKER_TROUBLE = "worker_trouble"
+    CHECKS_MISSING = "checks_missing"
 
 
 class Degradation(Message):

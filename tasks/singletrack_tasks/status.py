@@ -192,7 +192,8 @@ class QueueStatus(Message):
 class GPUResourceStatus(Message):
     """A snapshot of one track: the GPU, its tenants, the mode, and what is wrong, if anything.
 
-    `vram` and `gpu` are None without a GPU. `durations_s` are the durations of operations and steps, by name, as a
+    `vram` and `gpu` are None without a GPU. `last_check_unix_s` is when the last regular check (`Tick`) came, None if
+    none has since the worker started. `durations_s` are the durations of operations and steps, by name, as a
     mean in which the newest counts most. `queue`, `dead_letters` (their number) and `age_s` (of the snapshot) are
     added by the reader.
     """
@@ -212,6 +213,7 @@ class GPUResourceStatus(Message):
     drift: tuple[Drift, ...] = ()
     durations_s: dict[str, float] = Field(default_factory=dict)
     last_error: LastError | None = None
+    last_check_unix_s: float | None = None
     queue: QueueStatus | None = None
     dead_letters: int | None = None
     age_s: float | None = None

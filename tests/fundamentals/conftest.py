@@ -8,6 +8,7 @@ import pytest
 
 from singletrack import Client
 from singletrack_ops.stack import Stack
+from singletrack_tasks.requests.upkeep import Tick
 
 SETTINGS = {
     "SINGLETRACK_IDLE_TIMEOUT_S": "0.5",
@@ -40,4 +41,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path) -> Iterator
 def client(stack: Stack) -> Iterator[Client]:
     """`Client()` where the environment says where Redis is."""
     with stack.client() as client:
+        # As beat would: without any checks the track is degraded after a while.
+        client.submit(Tick()).result()
         yield client

@@ -10,6 +10,7 @@ from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_ops.embedded.redis_server import EmbeddedRedis
 from singletrack_ops.errors import SandboxUnavailable
 from singletrack_ops.stack import Stack
+from singletrack_tasks.requests.upkeep import Tick
 from tests.integration.worker_tools import unload, worker_environ
 
 # Long enough to use a model, short enough to wait for: the tests send the checks that beat would send.
@@ -73,4 +74,6 @@ def client(stack: Stack) -> Iterator[Client]:
         made.set_mode("RECORDING")
         made.set_mode("IDLE")
         made.ensure_vlm_unloaded()
+        # As beat would: without any checks the track is degraded after a while.
+        made.submit(Tick()).result()
         yield made

@@ -10,8 +10,8 @@ from singletrack_tasks.celery_tasks import Gpu, register
 from singletrack_tasks.errors import InvalidConfiguration
 from singletrack_tasks.keys import QUEUE, RESULT_TTL_S
 from singletrack_tasks.redis_address import tls_options
-from singletrack_tasks.requests.upkeep import Tick
 from singletrack_worker import logs
+from singletrack_worker.beat import beat_settings
 from singletrack_worker.bootsteps import BOOTSTEPS
 from singletrack_worker.settings import GPUResourceConfig
 from singletrack_worker.store.connection import SOCKET_TIMEOUT_S
@@ -55,7 +55,7 @@ def make_app(config: GPUResourceConfig) -> TrackApp:
 
 
 def _settings(config: GPUResourceConfig) -> dict[str, Any]:
-    return _broker(config) | _results(config) | _delivery() | _beat(config)
+    return _broker(config) | _results(config) | _delivery() | beat_settings(config.tick_interval_s)
 
 
 def _broker(config: GPUResourceConfig) -> dict[str, Any]:
@@ -120,20 +120,6 @@ def _delivery() -> dict[str, Any]:
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         # Flower shows tasks by these.
         "worker_send_task_events": True,
-    }
-
-
-def _beat(config: GPUResourceConfig) -> dict[str, Any]:
-    return {
-        "beat_schedule": {
-            "upkeep": {
-                "task": Tick.TASK,
-                "schedule": config.tick_interval_s,
-                "kwargs": {"request": {}},
-                # Expires before the next one is due: checks never pile up behind a long operation.
-                "options": {"queue": QUEUE, "expires": config.tick_interval_s * 0.9, "ignore_result": True},
-            }
-        },
     }
 
 

@@ -1,6 +1,5 @@
 """Assembles a worker from its configuration."""
 
-import logging
 import os
 import socket
 import time
@@ -13,7 +12,7 @@ from singletrack_tasks.status import GPUResourceStatus, WorkerInfo
 from singletrack_worker.gpu.clip.manager import CLIPManager
 from singletrack_worker.gpu.clock import Clock, SystemClock
 from singletrack_worker.gpu.flight_recorder import FlightRecorder
-from singletrack_worker.gpu.hold import Undisputed
+from singletrack_worker.gpu.hold import Hold, Undisputed
 from singletrack_worker.gpu.kept_thread import Troubles
 from singletrack_worker.gpu.manager import GPUResourceManager
 from singletrack_worker.gpu.ollama.manager import OllamaManager, OllamaTimeouts
@@ -34,10 +33,8 @@ from singletrack_worker.store.state import RedisMemory
 from singletrack_worker.store.writer import Writer
 from singletrack_worker.tenure.tenure import Tenure
 
-SET_CLOCK_EVERY_S = 30.0
 # How late a cancellation is noticed that came while the worker's remote control was disconnected.
 LOOK_EVERY_S = 1.0
-_log = logging.getLogger(__name__)
 
 
 class Worker:
@@ -55,9 +52,10 @@ class Worker:
     ) -> None:
         """Raises `RedisUnavailable`; without a tenure there is no lease, and nobody can overtake the worker."""
         self._redis = client
+        self._hold: Hold = Undisputed() if tenure is None else tenure
         self._clock = SystemClock()
         self._clock.set(server_time_unix_s(self._redis))
-        self._set_again_s = self._look_again_s = 0.0
+        self._look_again_s = 0.0
         self._info = _describe(self._clock)
         troubles = Troubles() if tenure is None else tenure.troubles
         self._publisher = RedisPublisher(config.keys, writer, troubles)
@@ -80,7 +78,7 @@ class Worker:
                 cancellations=RedisCancellations(client, config.keys),
                 answers=RedisAnswers(config.keys, writer),
                 telemetry=Fanout((self.recorder, telemetry)),
-                hold=Undisputed() if tenure is None else tenure,
+                hold=self._hold,
                 troubles=troubles,
             ),
             self._clock,
@@ -115,16 +113,17 @@ class Worker:
         if now_s >= self._look_again_s:
             self._look_again_s = now_s + LOOK_EVERY_S
             self.manager.look_for_cancellation()
-        if now_s >= self._set_again_s:
-            self._set_again_s = now_s + SET_CLOCK_EVERY_S
-            self._set_clock()
+        reached = self._set_clock()
+        self.manager.look_for_checks(could_come=reached and self._hold.token > 0)
         return self.manager.status()
 
-    def _set_clock(self) -> None:
+    def _set_clock(self) -> bool:
+        """Set the clock to that of Redis; False if Redis cannot be reached, which the status's publication tells."""
         try:
             self._clock.set(server_time_unix_s(self._redis))
-        except redis.RedisError as error:
-            _log.warning("could not set the clock to that of Redis: %s", error)
+        except redis.RedisError:
+            return False
+        return True
 
 
 def build_tenants(config: GPUResourceConfig, clock: Clock, vram: Vram) -> Tenants:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -22,11 +23,17 @@ from singletrack.reading.snapshots import HOW_TO_START, SnapshotReader
 from singletrack.wire.link import RedisLink
 from singletrack.wire.settings import ClientSettings, address, load_settings
 from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable, SingletrackError
+from singletrack_tasks.result import DegradedCode
 from singletrack_tasks.status import GPUResourceStatus
 
 Verdict = Literal["ok", "note", "problem"]
 
+HOW_TO_START_BEAT = "Start it with `singletrack up` or `celery -A singletrack_worker beat`, or read its log."
+
 _TIMEOUT_S = 5.0
+_SOON = "Ask again in a minute: if beat runs, one has come by then."
+# Clocks that are set by NTP agree to much less.
+_CLOCKS_APART_S = 2.0
 _LOCAL_DIR = "local-dir:"
 _WEIGHTS_FILES = ("open_clip_config.json", "open_clip_model.safetensors")
 _SMALLEST_REDIS = (6, 2)
@@ -75,7 +82,7 @@ def run_checks(target: Target) -> list[Finding]:
         return [Finding("settings", "problem", error.message, "Correct the variable or the option.")]
     link = RedisLink(settings)
     try:
-        findings = [_redis(link, settings)]
+        findings = [_redis(link, settings), *_clock(link)]
         status, worker = _worker(link)
     finally:
         link.close()
@@ -107,6 +114,22 @@ def _redis(link: RedisLink, settings: ClientSettings) -> Finding:
     return Finding("Redis", "ok", f"{where} answers, version {number}")
 
 
+def _clock(link: RedisLink) -> list[Finding]:
+    try:
+        with link.reaching() as client:
+            before_s = time.time()
+            answer: Any = client.time()
+            after_s = time.time()
+    except (RedisUnavailable, InvalidConfiguration):
+        return []
+    ahead_s = (before_s + after_s) / 2 - (answer[0] + answer[1] / 1e6)
+    if abs(ahead_s) < _CLOCKS_APART_S + (after_s - before_s):
+        return [Finding("clock", "ok", "this machine's clock agrees with that of Redis")]
+    apart = f"{abs(ahead_s):,.0f} s {'ahead of' if ahead_s > 0 else 'behind'} that of Redis"
+    advice = "Deadlines and checks do not go by it, but logs and Flower do. Have both machines set theirs by NTP."
+    return [Finding("clock", "note", f"this machine's clock is {apart}", advice)]
+
+
 def _worker(link: RedisLink) -> tuple[GPUResourceStatus | None, list[Finding]]:
     try:
         status = SnapshotReader(link).status()
@@ -116,7 +139,20 @@ def _worker(link: RedisLink) -> tuple[GPUResourceStatus | None, list[Finding]]:
         return None, [Finding("worker", "problem", error.message)]
     worker = status.worker
     serves = Finding("worker", "ok", f"{worker.host} (pid {worker.pid}) serves {status.track} in mode {status.mode}")
-    return status, [serves, *(Finding("degraded", "note", f"{r.code}: {r.message}") for r in status.reasons)]
+    others = [reason for reason in status.reasons if reason.code is not DegradedCode.CHECKS_MISSING]
+    return status, [serves, _beat(status), *(Finding("degraded", "note", f"{r.code}: {r.message}") for r in others)]
+
+
+def _beat(status: GPUResourceStatus) -> Finding:
+    """Tell whether beat runs by the checks that it sends."""
+    missing = next((reason for reason in status.reasons if reason.code is DegradedCode.CHECKS_MISSING), None)
+    if missing is not None:
+        return Finding("beat", "problem", missing.message, HOW_TO_START_BEAT)
+    if status.last_check_unix_s is None:
+        up_s = max(0.0, status.read_unix_s - status.worker.started_unix_s)
+        return Finding("beat", "note", f"no check has come since the worker started {up_s:,.0f} s ago", _SOON)
+    age_s = max(0.0, status.read_unix_s - status.last_check_unix_s)
+    return Finding("beat", "ok", f"its last check came {age_s:,.0f} s ago")
 
 
 def _driver(host: HostSettings) -> Finding:

@@ -17,7 +17,7 @@ import singletrack_worker
 app = singletrack_worker.celery
 app.loader.import_default_modules()
 names = {names}
-print(json.dumps({{
+print(json.dumps(default=repr, obj={{
     "conf": {{name: app.conf[name] for name in names}},
     "tasks": sorted(name for name in app.tasks if not name.startswith("celery.")),
     "heavy": [name for name in {heavy} if name in __import__("sys").modules],
@@ -89,10 +89,11 @@ def test_nothing_but_json(app: dict[str, Any]) -> None:
     assert (conf["accept_content"], conf["task_serializer"], conf["result_serializer"]) == (["json"], "json", "json")
 
 
-def test_checks_expire_before_the_next_is_due(app: dict[str, Any]) -> None:
+def test_checks_come_regularly_and_do_not_expire_by_a_clock_of_the_workers_machine(app: dict[str, Any]) -> None:
     (entry,) = app["conf"]["beat_schedule"].values()
-    assert (entry["task"], entry["schedule"]) == (Tick.TASK, 10.0)
-    assert 0 < entry["options"]["expires"] < entry["schedule"]
+    assert (entry["task"], entry["schedule"]) == (Tick.TASK, "<freq: 10.00 seconds>")
+    assert Tick.parse(entry["kwargs"]["request"]).every_s == 10.0
+    assert "expires" not in entry["options"]
     assert entry["options"]["ignore_result"] is True
     assert entry["options"]["queue"] == app["conf"]["task_default_queue"] == "gpu"
 

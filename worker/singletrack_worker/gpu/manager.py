@@ -73,6 +73,9 @@ class GPUResourceManager:
         Raises `DeadlinePassed` and `JobCancelled` before anything is done, and the handler's errors.
         """
         handler = self._handlers[type(request)]
+        heard: R | None = handler.hear(request)
+        if heard is not None:
+            return heard
         with self._turns.take(request, job, recorded=handler.recorded) as turn:
             result: R = handler.run(request, turn)
             return result
@@ -113,6 +116,10 @@ class GPUResourceManager:
     def look_for_cancellation(self) -> None:
         """Break off the operation in flight if it was cancelled while the worker could not be notified."""
         self._turns.look_for_cancellation()
+
+    def look_for_checks(self, *, could_come: bool) -> None:
+        """Degrade the track while no checks come; `could_come` is False while no message can reach the worker."""
+        self._track.checks.look(could_come=could_come and self._turns.operation is None)
 
     def break_off(self) -> None:
         """Break off the operation in flight for good, as when the worker ends: CLIP is stopped, too."""

@@ -83,6 +83,7 @@ class Snapshots:
             drift=self._drift.current,
             durations_s=self._track.journal.durations_s,
             last_error=self._track.journal.last_error,
+            last_check_unix_s=self._track.checks.last_unix_s,
         )
 
     def sample(self, processes: tuple[GpuProcess, ...]) -> Sample:

@@ -4,6 +4,7 @@ from singletrack_tasks.errors import SingletrackError
 from singletrack_tasks.events import AnyEvent, Degraded, Recovered
 from singletrack_tasks.result import Degradation
 from singletrack_worker.gpu.clock import Clock
+from singletrack_worker.gpu.known.checks import Checks
 from singletrack_worker.gpu.known.footprints import Footprints
 from singletrack_worker.gpu.known.journal import Journal
 from singletrack_worker.gpu.known.reasons import Reasons
@@ -29,6 +30,7 @@ class Track:
         self.footprints = Footprints(self.saved, config)
         self.use = VlmUse(self.saved, clock, config.idle_timeout_s)
         self.reasons = Reasons(clock.time, self._reason_changed)
+        self.checks = Checks(clock, self.reasons, config.tick_interval_s)
         self.journal = Journal(self.saved, clock, stores.telemetry)
         self.release = Release()
         self.listing: VlmListing | None = None

@@ -43,6 +43,10 @@ class Handler(ABC, Generic[Q, R]):
     def __init__(self, bench: Workbench) -> None:
         self.bench = bench
 
+    def hear(self, request: Q) -> R | None:
+        """Hear of a request before its turn; returns its result if there is nothing left to do, and no turn needed."""
+        return None
+
     @abstractmethod
     def run(self, request: Q, turn: Turn) -> R:
         """Run the request; errors from `singletrack_tasks.errors` are answers to the caller."""

@@ -16,6 +16,14 @@ class TickHandler(Handler[Tick, TickResult]):
 
     recorded = True
 
+    def hear(self, request: Tick) -> TickResult | None:
+        """Merge a check that comes right after another, as those do that waited behind a long operation."""
+        checks = self.bench.track.checks
+        checks.came(request.every_s)
+        if checks.spares(request.every_s):
+            return TickResult(merged=True, reasons=self.bench.track.reasons.current())
+        return None
+
     def run(self, request: Tick, turn: Turn) -> TickResult:
         """Check, and repair."""
         track, transitions = self.bench.track, self.bench.transitions
@@ -29,6 +37,7 @@ class TickHandler(Handler[Tick, TickResult]):
             track.use.forget()
         if unload is not None and unloaded and was_used:
             self._emit(unload, idle_s, turn)
+        track.checks.made()
         return TickResult(idle_unloaded=unloaded, **turn.outcome())
 
     def _emit(self, unload: StepReceipt, idle_s: float, turn: Turn) -> None:
