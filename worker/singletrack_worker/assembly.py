@@ -25,7 +25,7 @@ from singletrack_worker.sight.flights import Flights
 from singletrack_worker.sight.telemetry import Fanout
 from singletrack_worker.store.answers import RedisAnswers
 from singletrack_worker.store.callers import RedisCancellations, RedisRecordings
-from singletrack_worker.store.connection import server_time_unix_s
+from singletrack_worker.store.connection import read_time
 from singletrack_worker.store.payloads import RedisBlobs, RedisVectorCache
 from singletrack_worker.store.publisher import RedisPublisher
 from singletrack_worker.store.state import RedisMemory
@@ -48,10 +48,10 @@ class Worker:
         telemetry: Telemetry,
         lease: Callable[[], LeaseInfo | None] = lambda: None,
     ) -> None:
-        self._redis = client
         self._lease = lease
-        self._clock = SystemClock()
-        self._clock.set(server_time_unix_s(self._redis))
+        # Read before every status: one that is dated by a clock that was set since would be taken for an old one.
+        self._clock = SystemClock(lambda: read_time(client))
+        self._clock.refresh()
         self._look_again_s = 0.0
         self._info = _describe(self._clock)
         self._publisher = RedisPublisher(config.keys, writer)
@@ -106,18 +106,10 @@ class Worker:
         if now_s >= self._look_again_s:
             self._look_again_s = now_s + LOOK_EVERY_S
             self.manager.look_for_cancellation()
-        reached = self._set_clock()
+        reached = self._clock.refresh()
         lease = self._lease()
         self.manager.look_for_checks(could_come=reached and (lease is None or lease.token > 0))
         return self.manager.status()
-
-    def _set_clock(self) -> bool:
-        """Set the clock to that of Redis; False if Redis cannot be reached, which the status's publication tells."""
-        try:
-            self._clock.set(server_time_unix_s(self._redis))
-        except redis.RedisError:
-            return False
-        return True
 
 
 def build_tenants(config: GPUResourceConfig, clock: Clock, vram: Vram) -> Tenants:
