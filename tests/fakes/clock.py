@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from singletrack_worker.gpu.clock import Step, sum_forward
+
 
 class FakeClock:
     """Time that passes only when somebody sleeps or a test advances it; `on_sleep` hears of each sleep."""
@@ -9,6 +11,7 @@ class FakeClock:
     def __init__(self, unix_s: float = 1_700_000_000.0) -> None:
         self._now_s = 1000.0
         self._offset_s = unix_s - self._now_s
+        self._steps: list[Step] = []
         self.slept_s: list[float] = []
         self.on_sleep: Callable[[], None] = lambda: None
 
@@ -33,3 +36,16 @@ class FakeClock:
     def step_wall_clock(self, by_s: float) -> None:
         """Set the wall clock, as an administrator or a time server does."""
         self._offset_s += by_s
+        self._steps.append(Step(self.time(), by_s))
+
+    def unix(self, at_s: float) -> float:
+        """The Unix time of a moment of the monotonic clock."""
+        return at_s + self._offset_s
+
+    def set_forward_since(self, unix_s: float) -> float:
+        """By how many seconds the wall clock was set forward since."""
+        return sum_forward(self._steps, unix_s)
+
+    def refresh(self) -> bool:
+        """It is always right."""
+        return True

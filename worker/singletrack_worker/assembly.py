@@ -26,7 +26,7 @@ from singletrack_worker.sight.flights import Flights
 from singletrack_worker.sight.telemetry import Fanout
 from singletrack_worker.store.answers import RedisAnswers
 from singletrack_worker.store.callers import RedisCancellations, RedisRecordings
-from singletrack_worker.store.connection import server_time_unix_s
+from singletrack_worker.store.connection import read_time
 from singletrack_worker.store.payloads import RedisBlobs, RedisVectorCache
 from singletrack_worker.store.publisher import RedisPublisher
 from singletrack_worker.store.state import RedisMemory
@@ -51,10 +51,10 @@ class Worker:
         tenure: Tenure | None = None,
     ) -> None:
         """Raises `RedisUnavailable`; without a tenure there is no lease, and nobody can overtake the worker."""
-        self._redis = client
         self._hold: Hold = Undisputed() if tenure is None else tenure
-        self._clock = SystemClock()
-        self._clock.set(server_time_unix_s(self._redis))
+        # Read before every status: one that is dated by a clock that was set since would be taken for an old one.
+        self._clock = SystemClock(lambda: read_time(client))
+        self._clock.refresh()
         self._look_again_s = 0.0
         self._info = _describe(self._clock)
         troubles = Troubles() if tenure is None else tenure.troubles
@@ -113,17 +113,9 @@ class Worker:
         if now_s >= self._look_again_s:
             self._look_again_s = now_s + LOOK_EVERY_S
             self.manager.look_for_cancellation()
-        reached = self._set_clock()
+        reached = self._clock.refresh()
         self.manager.look_for_checks(could_come=reached and self._hold.token > 0)
         return self.manager.status()
-
-    def _set_clock(self) -> bool:
-        """Set the clock to that of Redis; False if Redis cannot be reached, which the status's publication tells."""
-        try:
-            self._clock.set(server_time_unix_s(self._redis))
-        except redis.RedisError:
-            return False
-        return True
 
 
 def build_tenants(config: GPUResourceConfig, clock: Clock, vram: Vram) -> Tenants:

@@ -26,8 +26,11 @@ class Snapshot:
 
     @property
     def fresh(self) -> bool:
-        """Whether the worker is alive: it publishes every second."""
-        return self.age_s <= STALE_AFTER_S
+        """Whether the worker is alive: it publishes every second.
+
+        A status from the future is one from before Redis's clock was set back.
+        """
+        return abs(self.age_s) <= STALE_AFTER_S
 
     def parse(self) -> GPUResourceStatus:
         """Read the status; raises `UnsupportedVersion`, or `WorkerFailure` if it is not a valid one."""
@@ -134,7 +137,10 @@ class ClipModels:
 
 def no_worker(track: str, snapshot: Snapshot | None, also: str = "") -> NoWorker:
     """Build the error for a track without a worker, saying when it was last seen."""
-    seen = "it has never been seen" if snapshot is None else f"it was last seen {snapshot.age_s:.0f} s ago"
+    seen = "it has never been seen"
+    if snapshot is not None:
+        ago = f"{snapshot.age_s:.0f} s ago" if snapshot.age_s >= 0 else "before the clock of Redis was set back"
+        seen = f"it was last seen {ago}"
     return NoWorker(f"no worker serves the track {track!r}: {seen}. {also}{HOW_TO_START}")
 
 

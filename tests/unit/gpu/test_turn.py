@@ -1,5 +1,6 @@
 """One operation at a time, none that nobody waits for, and a running one that can be broken off."""
 
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,7 @@ from tests.integration.ops.waiting import wait_for
 
 JOB = JobRef("j-1")
 PATIENCE_S = 10.0
+HOUR_S = 3600.0
 
 
 def turns(
@@ -145,28 +147,79 @@ def run_until_broken_off(turn: Turn) -> None:
 
 
 def test_a_deadline_breaks_off_what_is_running() -> None:
-    clock = SystemClock()
-    deadline_unix_s = clock.time() + 60
-    with turns(clock).take(Ask(prompt="?", deadline_unix_s=deadline_unix_s), JOB) as turn:
+    clock = FakeClock()
+    with turns(clock).take(Ask(prompt="?", deadline_unix_s=clock.time() + 60), JOB) as turn:
         # It comes soon once the operation has begun, however long that took.
-        clock.set(deadline_unix_s - 0.05)
+        clock.advance(59.95)
         with pytest.raises(DeadlinePassed, match="broken off at its deadline"), turn.broken_off_at_deadline():
             run_until_broken_off(turn)
 
 
-def test_a_clock_that_is_set_back_meanwhile_makes_no_cancellation_of_a_deadline() -> None:
-    """The worker sets its clock to that of Redis every now and then, which is right to half a round trip."""
-    clock = SystemClock()
-    deadline_unix_s = clock.time() + 60
-    with turns(clock).take(Ask(prompt="?", deadline_unix_s=deadline_unix_s), JOB) as turn:
-        clock.set(deadline_unix_s - 0.05)
+@pytest.mark.parametrize("by_s", [-HOUR_S, -10.0, 10.0, HOUR_S])
+def test_a_step_of_the_clock_leaves_a_running_job_its_time(by_s: float) -> None:
+    clock = FakeClock()
+    request = Ask(prompt="?", sent_unix_s=clock.time(), deadline_unix_s=clock.time() + 60)
+    with turns(clock).take(request, JOB) as turn:
+        clock.advance(10)
+        clock.step_wall_clock(by_s)
+        clock.advance(10)
+        assert turn.remaining_s == pytest.approx(40)
+        # As old as it is, by the clock as it is now.
+        assert turn.operation.age_s(clock.time()) == pytest.approx(20)
 
-        def be_set_back_meanwhile() -> None:
-            clock.set(deadline_unix_s - 10)
-            run_until_broken_off(turn)
 
-        with pytest.raises(DeadlinePassed), turn.broken_off_at_deadline():
-            be_set_back_meanwhile()
+@pytest.mark.parametrize("by_s", [10.0, HOUR_S])
+def test_a_clock_that_is_set_forward_moves_the_deadlines_of_waiting_jobs(by_s: float) -> None:
+    clock = FakeClock()
+    request = Ask(prompt="?", sent_unix_s=clock.time(), deadline_unix_s=clock.time() + 60)
+    clock.advance(10)
+    clock.step_wall_clock(by_s)
+    # What is sent from now on goes by the new time.
+    later = Ask(prompt="?", sent_unix_s=clock.time(), deadline_unix_s=clock.time() + 60)
+    clock.advance(10)
+    taker = turns(clock)
+    with taker.take(request, JOB) as turn:
+        assert turn.remaining_s == pytest.approx(40)
+        assert turn.waited_s == pytest.approx(20)
+    with taker.take(later, JOB) as turn:
+        assert turn.remaining_s == pytest.approx(50)
+        assert turn.waited_s == pytest.approx(10)
+    clock.advance(40)
+    with pytest.raises(DeadlinePassed):
+        started(taker, request)
+
+
+@pytest.mark.parametrize("by_s", [-10.0, -HOUR_S])
+def test_a_clock_that_is_set_back_gives_nobody_more_than_was_allowed(by_s: float) -> None:
+    clock = FakeClock()
+    request = Ask(prompt="?", sent_unix_s=clock.time(), deadline_unix_s=clock.time() + 60)
+    clock.advance(10)
+    clock.step_wall_clock(by_s)
+    with turns(clock).take(request, JOB) as turn:
+        assert turn.remaining_s == pytest.approx(min(60, 50 - by_s))
+        # It may have been cancelled meanwhile: that is looked up.
+        assert turn.waited_s == (math.inf if by_s < -10 else 0)
+
+
+def test_the_clock_is_read_again_before_a_job_is_late() -> None:
+    """Another machine read it after it was set back, and this one has not."""
+    clock = BehindTheTimes()
+    shared_unix_s = clock.time() - 10
+    clock.will_read(shared_unix_s)
+    request = Ask(prompt="?", sent_unix_s=shared_unix_s, deadline_unix_s=shared_unix_s + 5)
+    with turns(clock).take(request, JOB) as turn:
+        assert turn.remaining_s == pytest.approx(5)
+
+
+class BehindTheTimes(FakeClock):
+    """A clock that was not read since the shared one was set."""
+
+    def will_read(self, unix_s: float) -> None:
+        self.shared_unix_s = unix_s
+
+    def refresh(self) -> bool:
+        self.step_wall_clock(self.shared_unix_s - self.time())
+        return True
 
 
 def test_a_cancellation_before_the_deadline_is_told_as_such() -> None:

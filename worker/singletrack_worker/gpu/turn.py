@@ -11,7 +11,7 @@ from singletrack_tasks.requests.request import JobRef, Request
 from singletrack_tasks.result import Degradation, StepReceipt
 from singletrack_tasks.status import AT_WORK, OperationInFlight, Stage
 from singletrack_worker.gpu.cancellation import Cancellation
-from singletrack_worker.gpu.clock import Clock
+from singletrack_worker.gpu.clock import STEP_S, Clock, deadline_s
 from singletrack_worker.gpu.hold import TAKEN, Overtaken, Permit
 from singletrack_worker.gpu.known.journal import outcome_of
 from singletrack_worker.gpu.known.out_of_memory import is_out_of_memory
@@ -61,8 +61,11 @@ class Turn:
         self._permit = permit
         self._changed = changed
         self._started_s = clock.monotonic()
-        self._started_unix_s = self._stage_unix_s = clock.time()
-        self._work_unix_s: float | None = self._started_unix_s
+        self._stage_at_s = self._started_s
+        self._work_at_s: float | None = self._started_s
+        sent_unix_s, deadline_unix_s = request.sent_unix_s, request.deadline_unix_s
+        self._deadline_s = None if deadline_unix_s is None else deadline_s(clock, sent_unix_s, deadline_unix_s)
+        self._known_waited_s = None if sent_unix_s is None else _age_s(clock, sent_unix_s)
         self._stage: Stage = "work"
         self._tokens: int | None = None
         self._all_tokens = 0
@@ -71,14 +74,12 @@ class Turn:
     @property
     def remaining_s(self) -> float | None:
         """Seconds until the deadline, None without one."""
-        deadline = self._request.deadline_unix_s
-        return None if deadline is None else deadline - self._clock.time()
+        return None if self._deadline_s is None else self._deadline_s - self._clock.monotonic()
 
     @property
     def waited_s(self) -> float:
-        """Seconds in the queue, infinity for a request that does not say when it was sent."""
-        sent = self._request.sent_unix_s
-        return math.inf if sent is None else max(0.0, self._started_unix_s - sent)
+        """Seconds in the queue, infinity if that is unknown."""
+        return math.inf if self._known_waited_s is None else self._known_waited_s
 
     @property
     def operation(self) -> OperationInFlight:
@@ -86,21 +87,21 @@ class Turn:
         return OperationInFlight(
             job_id=self.job.id,
             kind=self.kind,
-            since_unix_s=self._started_unix_s,
+            since_unix_s=self._clock.unix(self._started_s),
             stage=self._stage,
-            stage_since_unix_s=self._stage_unix_s,
-            work_since_unix_s=self._work_unix_s,
+            stage_since_unix_s=self._clock.unix(self._stage_at_s),
+            work_since_unix_s=None if self._work_at_s is None else self._clock.unix(self._work_at_s),
             answer_tokens=self._tokens,
         )
 
     def enter(self, stage: Stage) -> None:
         """Enter the next stage."""
-        now_unix_s = self._clock.time()
+        now_s = self._clock.monotonic()
         if stage not in AT_WORK:
-            self._work_unix_s = None
-        elif self._work_unix_s is None:
-            self._work_unix_s = now_unix_s
-        self._stage, self._stage_unix_s = stage, now_unix_s
+            self._work_at_s = None
+        elif self._work_at_s is None:
+            self._work_at_s = now_s
+        self._stage, self._stage_at_s = stage, now_s
         self._tokens = None
         self._changed()
 
@@ -114,10 +115,6 @@ class Turn:
         if now_s - self._reported_s >= TOKENS_REPORTED_EVERY_S:
             self._reported_s = now_s
             self._changed()
-
-    @property
-    def _known_waited_s(self) -> float | None:
-        return None if self._request.sent_unix_s is None else self.waited_s
 
     @property
     def _duration_s(self) -> float:
@@ -194,7 +191,7 @@ class Turn:
         """Break the operation off when its deadline passes: `DeadlinePassed` instead of `JobCancelled`."""
         remaining = self.remaining_s
         timer = None
-        # Noted by the timer instead of read from the clock, which may be set back a little meanwhile.
+        # Noted by the timer, which may be a little early.
         passed = threading.Event()
 
         def break_off() -> None:
@@ -218,3 +215,9 @@ class Turn:
         remaining = self.remaining_s
         if passed or (remaining is not None and remaining <= 0):
             raise DeadlinePassed(f"job {self.job.id} was broken off at its deadline") from error
+
+
+def _age_s(clock: Clock, sent_unix_s: float) -> float | None:
+    """The age of a request; None for one from the future: the clock was set since, and by how much nobody can tell."""
+    age_s = clock.time() - sent_unix_s - clock.set_forward_since(sent_unix_s)
+    return None if age_s < -STEP_S else max(0.0, age_s)

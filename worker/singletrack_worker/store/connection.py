@@ -9,6 +9,7 @@ from redis.retry import Retry
 
 from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable
 from singletrack_tasks.redis_address import tls_advice
+from singletrack_worker.gpu.clock import TimeReading
 from singletrack_worker.settings import GPUResourceConfig
 
 SOCKET_TIMEOUT_S = 5.0
@@ -34,6 +35,17 @@ def connect(config: GPUResourceConfig) -> redis.Redis:
             "Check SINGLETRACK_REDIS_URL, its password, and that the server is running."
         ) from error
     return client
+
+
+def read_time(client: redis.Redis) -> TimeReading | None:
+    """Read the Redis server's clock, exact to a round trip; None if it cannot be reached."""
+    asked_s = time.monotonic()
+    try:
+        now: Any = client.time()
+    except redis.RedisError:
+        return None
+    seconds, microseconds = now
+    return TimeReading(seconds + microseconds / 1e6, asked_s, time.monotonic())
 
 
 def server_time_unix_s(client: redis.Redis) -> float:

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from singletrack_worker.gpu.ollama.manager import OllamaManager, OllamaTimeouts
+from tests.fakes import FakeClock
 from tests.unit.gpu.vlm_conformance import PATIENCE_S
 
 MIB = 1024 * 1024
@@ -98,10 +99,11 @@ class Script(ThreadingHTTPServer):
         """A client that hangs up is what is tested here."""
 
 
-class SteppedClock:
-    """Time that passes by sleeping only."""
+class SteppedClock(FakeClock):
+    """Time that passes by sleeping only, from 0 on."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.now_s = 0.0
         self.pauses_s: list[float] = []
 

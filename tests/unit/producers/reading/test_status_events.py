@@ -62,6 +62,15 @@ def test_a_status_of_a_worker_that_is_gone_must_be_asked_for(
     assert lonely.status(stale=True).taken_unix_s == status["taken_unix_s"]
 
 
+def test_a_status_from_the_future_is_from_before_the_clock_was_set_back(
+    lonely: Client, lonely_backstage: Backstage
+) -> None:
+    seconds, _ = lonely_backstage.redis.time()
+    publish(lonely_backstage, published(taken_unix_s=seconds + 3600.0))
+    with pytest.raises(NoWorker, match="before the clock of Redis was set back"):
+        lonely.status()
+
+
 @pytest.mark.parametrize(
     ("change", "error"),
     [

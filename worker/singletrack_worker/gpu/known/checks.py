@@ -31,7 +31,7 @@ class Checks:
     def last_unix_s(self) -> float | None:
         """When the last one came that is sent regularly (Unix time), None if none has; safe from any thread."""
         came_s = self._came_s
-        return None if came_s is None else round(self._clock.time() - (self._clock.monotonic() - came_s), 3)
+        return None if came_s is None else self._clock.unix(came_s)
 
     def came(self, every_s: float | None) -> None:
         """Note that one came, which is sent every so many seconds, None if it is not sent regularly."""
