@@ -74,6 +74,15 @@ class WorkerChannel(_StockChannel):  # type: ignore[misc] # see above
         self._full = self._told_full = False
         self._recover_at_s = 0.0
 
+    def _receive_one(self, connection: Any) -> Any:
+        """Read what was sent to everybody, such as remote control; what is no message is dropped."""
+        try:
+            return super()._receive_one(connection)
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
+            # Kombu checks that it is JSON, and nothing more: the worker would end of it.
+            _log.warning("dropped what was sent to all workers and is no message", exc_info=True)
+            raise Empty from None
+
     def _brpop_start(self, timeout: float | None = None) -> None:
         """Ask Redis for the next message."""
         if QUEUE not in self.active_queues:
