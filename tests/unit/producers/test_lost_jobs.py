@@ -155,6 +155,24 @@ def test_a_long_message_is_found_by_its_id(patient: Client, lonely_backstage: Ba
     assert _look(job)
 
 
+@pytest.mark.usefixtures("at_once")
+def test_a_long_queue_is_searched_when_it_has_become_short(
+    patient: Client, lonely_backstage: Backstage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whereabouts, "_SHORT", 20)
+    monkeypatch.setattr(whereabouts, "_S_PER_SQUARE", 3600.0)
+    stage = lonely_backstage
+    job = patient.submit(Ping(), timeout_s=3600)
+    for _ in range(30):
+        patient.submit(Ping(), timeout_s=3600)
+    assert not _look(job)
+    stage.redis.rpop(stage.keys.queue)
+    assert not _look(job)
+    stage.redis.ltrim(stage.keys.queue, 0, 9)
+    assert _look(job)
+    assert _look(job)
+
+
 def test_one_look_that_finds_nothing_proves_nothing(patient: Client, lonely_backstage: Backstage) -> None:
     job = patient.submit(Ping(), timeout_s=3600)
     place = whereabouts.Whereabouts(patient._link, job.id, job._handle[1].message)
