@@ -59,6 +59,9 @@ def lost(history: History) -> Iterator[Violation]:
     for story in history.stories.values():
         if not story.outcomes:
             yield Violation("lost", f"{story.name}: its caller was never told anything", _last_seen_ns(story))
+        elif any(outcome.error == "JobLost" for outcome in story.outcomes):
+            # No fault of the campaign takes messages away.
+            yield Violation("lost", f"{story.name}: its caller was told that it is lost", _last_seen_ns(story))
         elif all(outcome.error in GIVEN_UP for outcome in story.outcomes) and not story.published:
             yield from _overtaken(history, story)
 

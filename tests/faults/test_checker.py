@@ -97,6 +97,10 @@ def never_told() -> list[Record]:
     return without(good(), Outcome, "ann-6")
 
 
+def told_that_it_is_lost() -> list[Record]:
+    return [*good(), accepted(7, 2600), Outcome(2700 * MS, "ann", "ann-7", "JobLost"), *later()]
+
+
 def never_begun() -> list[Record]:
     """Its caller waits for all of its time, and gives it up."""
     return [*good(), accepted(7, 2600), Outcome(62_600 * MS, "ann", "ann-7", "DeadlinePassed"), *later()]
@@ -218,6 +222,7 @@ def test_a_good_history_passes() -> None:
         (overlapping_one_that_never_ended, "overlapped"),
         (overlapping_on_another_host, "overlapped"),
         (never_told, "lost"),
+        (told_that_it_is_lost, "lost"),
         (never_begun, "lost"),
         (never_begun_again, "lost"),
         (told_twice, "doubled"),
