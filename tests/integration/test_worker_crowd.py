@@ -121,23 +121,3 @@ def test_the_control_plane_answers_during_a_long_operation(client: Client, stack
     assert "pong" in answer
     assert "1 node online" in answer
     job.cancel()
-
-
-@pytest.mark.parametrize(
-    ("command", "arguments"),
-    [
-        ("pool_grow", {"n": 1}),
-        ("pool_shrink", {"n": 1}),
-        ("autoscale", {"max": 4, "min": 1}),
-        ("add_consumer", {"queue": "other"}),
-        ("cancel_consumer", {"queue": "gpu"}),
-    ],
-)
-def test_commands_that_could_let_two_operations_run_are_not_there(
-    client: Client, stack: Stack, command: str, arguments: dict[str, Any]
-) -> None:
-    with foreign_producer(stack.redis_url, client.track) as app:
-        replies = app.control.broadcast(command, arguments=arguments, reply=True, timeout=30, limit=1)
-    (reply,) = replies or [{}]
-    assert "error" in next(iter(reply.values())), replies
-    assert client.ping().track == client.track

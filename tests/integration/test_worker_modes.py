@@ -79,6 +79,8 @@ def day(stack: Stack, ollama: EmbeddedOllama) -> Iterator[Day]:
 def play(client: Client, stack: Stack, ollama: EmbeddedOllama) -> Day:
     image = Image.effect_noise((64, 48), 80)
     start = last_event_id(client)
+    # There is no beat here: this is the check that it would send.
+    client.submit(Tick()).result()
     recording = client.set_mode("RECORDING")
     recording_seen = Seen.now(client, ollama)
     on_cpu = client.embed_images([image]), client.embed_texts(["a red button"])

@@ -10,7 +10,7 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from singletrack.wire.forks import renew_after_fork
-from singletrack.wire.redis_errors import client_closed, reaching_redis
+from singletrack.wire.redis_errors import reaching_redis, while_open
 from singletrack.wire.settings import ClientSettings
 from singletrack_tasks.keys import Keys
 from singletrack_tasks.payload.blobs import BlobStore
@@ -51,9 +51,7 @@ class RedisLink:
 
         Raises `InvalidRequest` once the client is closed.
         """
-        if self._closed:
-            raise client_closed()
-        with reaching_redis(self.url):
+        with while_open(lambda: self._closed), reaching_redis(self.url):
             yield self.redis
 
     def now_unix_s(self) -> float:

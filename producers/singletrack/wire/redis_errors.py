@@ -1,6 +1,6 @@
 """Redis's errors, turned into errors that say what to do."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -17,6 +17,19 @@ _HUNG_UP = ("closed by server", "EOF occurred", "reset by peer", "Broken pipe")
 def client_closed() -> InvalidRequest:
     """Build the error for a call to a client that was closed."""
     return InvalidRequest("this client was closed, so nothing can be asked of it or of its jobs: make a new one")
+
+
+@contextmanager
+def while_open(closed: Callable[[], bool]) -> Iterator[None]:
+    """Raise `InvalidRequest` for a client that is or gets closed: its connections may fail in any way then."""
+    if closed():
+        raise client_closed()
+    try:
+        yield
+    except Exception as error:
+        if closed():
+            raise client_closed() from error
+        raise
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from singletrack.wire.celery_line import RETRIES, CeleryLine, Handle
 from singletrack.wire.forks import renew_after_fork
 from singletrack.wire.link import SOCKET_TIMEOUT_S
-from singletrack.wire.redis_errors import client_closed, reaching_redis, unavailable
+from singletrack.wire.redis_errors import client_closed, reaching_redis, unavailable, while_open
 from singletrack.wire.settings import ClientSettings
 from singletrack_tasks.errors import JobCancelled, QueueFull, SingletrackError, WorkerFailure
 from singletrack_tasks.keys import QUEUE
@@ -175,9 +175,7 @@ class Sender:
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:
-        if self._closed:
-            raise client_closed()
-        with reaching_redis(self._url):
+        with while_open(lambda: self._closed), reaching_redis(self._url):
             try:
                 yield
             except RuntimeError as error:

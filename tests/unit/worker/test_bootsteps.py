@@ -42,7 +42,9 @@ def test_celerys_own_tasks_are_none_of_those_that_may_be_asked_for() -> None:
     bootsteps._tenure(lambda *_, **options: given.update(options), worker, SimpleNamespace(standby=False))  # type: ignore[arg-type] # all that it reads
     assert app.tasks.keys() > given["tasks"]
     assert {name.partition(".")[0] for name in given["tasks"]} == {"gpu"}
-    assert {name.partition(".")[0] for name in app.tasks.keys() - given["tasks"]} == {"celery"}
+    celerys = {name for name in app.tasks if name.startswith("celery.")}
+    assert len(celerys) >= 9
+    assert celerys.isdisjoint(given["tasks"])
 
 
 @pytest.mark.parametrize(
