@@ -29,10 +29,16 @@ def row_of(name: str) -> KeySpec:
 
 
 def as_regex(pattern: str) -> str:
-    return "".join(
-        ".*" if part == "*" else "[^:]+" if part.startswith("{") else re.escape(part)
-        for part in re.split(r"(\{\w+\}|\*)", pattern)
-    )
+    return "".join(_part_as_regex(part) for part in re.split(r"(\{\w+\}|\*)", pattern))
+
+
+def _part_as_regex(part: str) -> str:
+    if part == "*":
+        return ".*"
+    if part == "{job}":
+        # Other producers' ids may be of any characters, and whoever waits under one gets an answer.
+        return "(?s:.+)"
+    return "[^:]+" if part.startswith("{") else re.escape(part)
 
 
 @pytest.fixture
