@@ -1,6 +1,5 @@
 """The stack of the tutorial: Redis, Ollama with a tiny model, and a worker with a simulated GPU and a tiny CLIP."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from singletrack import Client
 from singletrack_ops.stack import Stack
 from singletrack_tasks.requests.upkeep import Tick
+from tests.small_stack import small_stack
 
 SETTINGS = {
     "SINGLETRACK_IDLE_TIMEOUT_S": "0.5",
@@ -21,19 +21,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path) -> Iterator[Stack]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("SINGLETRACK_")}
-    with Stack.start(
-        tmp_path_factory.mktemp("fundamentals"),
-        environ=clean | {"SINGLETRACK_CLIP_WEIGHTS": f"local-dir:{tiny_clip}"},
-        gpu="simulated",
-        own_ollama=False,
-        allow_sandbox=True,
-        with_beat=False,
-        with_flower=False,
-        extra_env=SETTINGS,
-    ) as running:
-        if running.ollama is None:
-            pytest.skip(running.ollama_problem)
+    with small_stack(tmp_path_factory.mktemp("fundamentals"), tiny_clip, SETTINGS) as running:
         yield running
 
 
