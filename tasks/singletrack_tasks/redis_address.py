@@ -58,6 +58,9 @@ def tls_advice(text: str) -> str | None:
     return f"cannot be spoken to over TLS ({text}). Check the certificates at both ends."
 
 
+_UNKNOWN_AUTHORITY = (
+    "has a certificate of an unknown authority. Put the authority's into a file, SINGLETRACK_REDIS_CA_FILE."
+)
 _ADVICE = (
     ("certificate has expired", "has a certificate that has expired. Renew it at the server."),
     ("certificate is not yet valid", "has a certificate that is not valid yet. Check the clocks of both machines."),
@@ -69,10 +72,10 @@ _ADVICE = (
         "IP address mismatch",
         "has a certificate for another address. Use the name that it is for in SINGLETRACK_REDIS_URL.",
     ),
-    (
-        "CERTIFICATE_VERIFY_FAILED",
-        "has a certificate of an unknown authority. Put the authority's into a file, SINGLETRACK_REDIS_CA_FILE.",
-    ),
+    ("self-signed certificate", _UNKNOWN_AUTHORITY),
+    ("self signed certificate", _UNKNOWN_AUTHORITY),
+    ("issuer certificate", _UNKNOWN_AUTHORITY),
+    ("unable to verify the first certificate", _UNKNOWN_AUTHORITY),
     (
         "CERTIFICATE_REQUIRED",
         "asks for a certificate. Set SINGLETRACK_REDIS_CERT_FILE and SINGLETRACK_REDIS_KEY_FILE.",
