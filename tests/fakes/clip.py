@@ -146,9 +146,9 @@ class FakeClip:
         """End both encoders."""
         self._cpu_pid = self._gpu_pid = None
 
-    def gpu_encoder_dies(self) -> None:
-        """Kill the GPU's encoder, as the driver or the kernel may."""
-        self._gpu_pid, self.given_up = None, EncoderFailure("the GPU's encoder died")
+    def gpu_encoder_dies(self, kind: str = "died") -> None:
+        """Kill the GPU's encoder, as the driver or the kernel may, or as it does itself when it is out of memory."""
+        self._gpu_pid, self.given_up = None, EncoderFailure("the GPU's encoder died", {"kind": kind})
 
     def cpu_encoder_dies(self) -> None:
         """Kill the CPU's encoder."""

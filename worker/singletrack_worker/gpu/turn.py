@@ -53,6 +53,8 @@ class Turn:
         self.moves: tuple[Move, ...] = ()
         self.retries = 0
         self.out_of_memory = False
+        # Whether a tenant changed its device other than by a move.
+        self.moved_a_tenant = False
         # Seconds for which it could not begin its work, not counting its steps.
         self.held_up_s = 0.0
         self._request = request

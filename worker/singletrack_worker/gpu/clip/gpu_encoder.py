@@ -6,6 +6,7 @@ from singletrack_tasks.errors import ClipUnavailable, EncoderFailure, MigrationF
 from singletrack_worker.gpu.clip import canaries
 from singletrack_worker.gpu.clip.cpu_encoder import CpuEncoder, Reference
 from singletrack_worker.gpu.clip.encoder import Encoder
+from singletrack_worker.gpu.clip.frames import BATCH
 from singletrack_worker.gpu.clip.launcher import EncoderLauncher
 
 # The largest 1 - cosine that is accepted between the two devices' embeddings of a canary.
@@ -93,6 +94,8 @@ class GpuEncoder:
         try:
             encoder.load(device, simulated=self._simulated)
             _compare(encoder, device, reference)
+            if not self._simulated:
+                _fill(encoder, reference.model.image_size)
         except (EncoderFailure, ClipUnavailable, MigrationFailed):
             encoder.end()
             raise
@@ -105,6 +108,11 @@ class GpuEncoder:
         if spare is not None:
             spare.end()
         return self._launcher.launch_for_gpu()
+
+
+def _fill(encoder: Encoder, size: int) -> None:
+    """Take the memory that a full batch takes: whether it is there, and how much it is, shows now, not at work."""
+    encoder.embed_images([bytes(size * size * 3)] * BATCH)
 
 
 def _compare(encoder: Encoder, device: str, reference: Reference) -> None:

@@ -100,7 +100,10 @@ class Transitions:
         if self._clip_device == before:
             return
         why = self._clip.given_up
-        turn.out_of_memory |= is_out_of_memory(why)
+        turn.moved_a_tenant = True
+        if is_out_of_memory(why):
+            turn.out_of_memory = True
+            self._pauses.fell("promote_clip")
         detail = f"CLIP's encoder on {before} failed: CLIP runs on {self._clip_device} until it migrates again"
         detail = detail if why is None else f"{detail}. {why.message}"
         self._track.reasons.add(DegradedCode.CLIP_MIGRATION_FAILED, detail)
@@ -198,6 +201,7 @@ class Transitions:
                 self._track.emit(VlmLoaded(at_unix_s=at, job_id=job_id, model=self._vlm.model, receipt=receipt))
             case "unload_vlm":
                 self._track.reasons.clear(DegradedCode.VRAM_NOT_RELEASED, DegradedCode.VLM_VRAM_SHORT)
+                self._observer.learn_vlm_gone(receipt.vram_before_mb, receipt.vram_after_mb)
                 self._track.emit(VlmUnloaded(at_unix_s=at, job_id=job_id, model=self._vlm.model, receipt=receipt))
             case "promote_clip" | "demote_clip":
                 if receipt.step == "promote_clip":
