@@ -12,7 +12,7 @@ from PIL import Image
 
 from singletrack.client import Client
 from singletrack_tasks.errors import ImageTooLarge, InvalidImage
-from singletrack_tasks.payload import images
+from singletrack_tasks.payload import image_limits, images
 from singletrack_tasks.payload.files import FileTooLarge, read_file
 from tests.unit.producers.cli.shell import Shell
 from tests.unit.producers.conftest import Backstage
@@ -150,7 +150,7 @@ def test_an_array_obeys_the_limit_of_files(
 def test_pixels_that_become_too_large_a_file_are_refused_here(
     client: Client, backstage: Backstage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images, "MAX_BYTES", 1000)
+    monkeypatch.setattr(image_limits, "MAX_BYTES", 1000)
     noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     before = backstage.traces
     for image in (noise, Image.fromarray(noise), bytes(1001), memoryview(bytes(1001))):
