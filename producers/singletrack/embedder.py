@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -109,7 +110,7 @@ class Embedder:
 
     def _image_inputs(self, images: Sequence[ImageLike], model: ClipModel | None, timeout_s: float) -> _Inputs:
         form: Literal["file", "pixels"] = "file" if model is None else "pixels"
-        payloads = [prepare(to_rgb(image), model) for image in images] if model else file_payloads(images)
+        payloads = _prepared(images, model) if model else file_payloads(images, decoded_once=True)
         blobs = [Blob.of(data, form) for data in payloads]
         by_hash = {blob.sha256: (blob, data) for blob, data in zip(blobs, payloads, strict=True)}
 
@@ -120,6 +121,20 @@ class Embedder:
             return EmbedImages(images=wanted, fingerprint=model.fingerprint if model else None)
 
         return _Inputs([blob.sha256 for blob in blobs], request)
+
+
+def _prepared(images: Sequence[ImageLike], model: ClipModel) -> list[bytes]:
+    """Prepare images for CLIP; a file that is named several times is read once."""
+    files: dict[str | Path | bytes, bytes] = {}
+    prepared = []
+    for image in images:
+        if not isinstance(image, str | Path | bytes):
+            prepared.append(prepare(to_rgb(image), model))
+            continue
+        if image not in files:
+            files[image] = prepare(to_rgb(image), model)
+        prepared.append(files[image])
+    return prepared
 
 
 def _text_inputs(request: EmbedTexts) -> _Inputs:

@@ -81,25 +81,38 @@ def to_file_bytes(image: ImageLike) -> bytes:
         return _png(to_rgb(image))
     data = read_bytes(image)
     with _named(image):
-        return plain_file(data)
+        plain = plain_file(data)
+        if plain is data:
+            _check_whole(data)
+        return plain
 
 
 def plain_file(data: bytes) -> bytes:
     """Return an image file that every server of VLMs reads alike: `data` itself where it is one, else a PNG.
 
-    A PNG or JPEG with 8 bits a channel, grey or RGB, opaque and upright, stays as it is. Raises `InvalidImage` for one
-    that is not complete, and `ImageTooLarge`. A PNG is checked by the checksums of its chunks, at a hundredth of the
-    cost of decoding; others are decoded.
+    A PNG or JPEG with 8 bits a channel, grey or RGB, opaque and upright, stays as it is, and is not decoded. Raises
+    `InvalidImage` and `ImageTooLarge`.
     """
     image = open_image(data)
-    if image.format not in _VLM_FORMATS or not is_plain(image) or _is_turned(image, data):
-        return _png(decode_image(data))
+    if image.format in _VLM_FORMATS and is_plain(image) and not _is_turned(image, data):
+        return data
+    return _png(decode_image(data))
+
+
+def count_pixels(data: bytes) -> int:
+    """Count the pixels of an encoded image by its header; raises as `open_image` does."""
+    width, height = open_image(data).size
+    return width * height
+
+
+def _check_whole(data: bytes) -> None:
+    # A PNG is checked by the checksums of its chunks, at a hundredth of the cost of decoding.
+    image = open_image(data)
     with reading():
         if image.format == "PNG":
             image.verify()
         else:
             image.load()
-    return data
 
 
 def _is_turned(image: Image.Image, data: bytes) -> bool:

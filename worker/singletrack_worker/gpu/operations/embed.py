@@ -15,10 +15,12 @@ class EmbedImagesHandler(Handler[EmbedImages, EmbeddingResult]):
         self._vectorizer = _vectorizer(bench)
 
     def run(self, request: EmbedImages, turn: Turn) -> EmbeddingResult:
-        """Embed them."""
+        """Embed them; raises `JobCancelled` and `DeadlinePassed` between two images or two batches."""
         self.bench.clip_start.wait(turn)
-        pixels = self._vectorizer.prepare_images(request.images, request.fingerprint)
-        return _result(self.bench, self._vectorizer, self._vectorizer.embed_images(pixels), turn)
+        with turn.broken_off_at_deadline():
+            pixels = self._vectorizer.prepare_images(request.images, request.fingerprint, turn.cancellation)
+            vectors = self._vectorizer.embed_images(pixels, turn.cancellation)
+        return _result(self.bench, self._vectorizer, vectors, turn)
 
 
 class EmbedTextsHandler(Handler[EmbedTexts, EmbeddingResult]):
@@ -29,9 +31,11 @@ class EmbedTextsHandler(Handler[EmbedTexts, EmbeddingResult]):
         self._vectorizer = _vectorizer(bench)
 
     def run(self, request: EmbedTexts, turn: Turn) -> EmbeddingResult:
-        """Embed them."""
+        """Embed them; raises `JobCancelled` and `DeadlinePassed` between two batches."""
         self.bench.clip_start.wait(turn)
-        return _result(self.bench, self._vectorizer, self._vectorizer.embed_texts(request.texts), turn)
+        with turn.broken_off_at_deadline():
+            vectors = self._vectorizer.embed_texts(request.texts, turn.cancellation)
+        return _result(self.bench, self._vectorizer, vectors, turn)
 
 
 class FindClipHandler(Handler[FindClip, FindClipResult]):
