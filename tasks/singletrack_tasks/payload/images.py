@@ -2,8 +2,6 @@
 
 import io
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from singletrack_tasks.errors import ImageTooLarge, InvalidImage
-from singletrack_tasks.payload.files import FileTooLarge, read_file
-from singletrack_tasks.payload.image_limits import MAX_BYTES, MAX_PIXELS, check_bytes, check_pixels
+from singletrack_tasks.payload.image_limits import MAX_PIXELS, check_bytes, check_pixels
 from singletrack_tasks.payload.modes import array_to_rgb, image_to_rgb, is_plain, reading, turn_of
+from singletrack_tasks.payload.sources import named, read_bytes
 from singletrack_tasks.status import ClipModel, ResizeMode
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
@@ -68,7 +66,7 @@ def to_rgb(image: ImageLike) -> Image.Image:
     if isinstance(image, np.ndarray):
         return array_to_rgb(image)
     data = read_bytes(image)
-    with _named(image):
+    with named(image):
         return decode_image(data)
 
 
@@ -80,7 +78,7 @@ def to_file_bytes(image: ImageLike) -> bytes:
     if isinstance(image, Image.Image | np.ndarray):
         return _png(to_rgb(image))
     data = read_bytes(image)
-    with _named(image):
+    with named(image):
         plain = plain_file(data)
         if plain is data:
             _check_whole(data)
@@ -128,36 +126,6 @@ def _png(rgb: Image.Image) -> bytes:
     rgb.save(buffer, "PNG", compress_level=1)
     check_bytes(buffer.tell())
     return buffer.getvalue()
-
-
-def read_bytes(source: str | Path | bytes) -> bytes:
-    """Read the file at a path, or return bytes unchanged.
-
-    Raises `InvalidImage` for what is not a regular file or cannot be read, and `ImageTooLarge`.
-    """
-    if isinstance(source, bytes | bytearray | memoryview):
-        check_bytes(memoryview(source).nbytes)
-        return bytes(source)
-    if not isinstance(source, str | Path):
-        raise InvalidImage(f"an image must be a path, bytes, a PIL image or a numpy array, not {type(source).__name__}")
-    path = Path(source)
-    try:
-        return read_file(path, MAX_BYTES)
-    except FileTooLarge as error:
-        raise ImageTooLarge(f"{path} has more than {MAX_BYTES} bytes, which is the limit") from error
-    except OSError as error:
-        raise InvalidImage(f"cannot read the image {str(path)!r}: {error.strerror or error}") from error
-
-
-@contextmanager
-def _named(source: str | Path | bytes) -> Iterator[None]:
-    """Add the path to an error about a file."""
-    try:
-        yield
-    except InvalidImage as error:
-        if not isinstance(source, str | Path):
-            raise
-        raise type(error)(f"{source}: {error.message}", error.details) from error
 
 
 def prepare(image: Image.Image, model: ClipModel) -> bytes:

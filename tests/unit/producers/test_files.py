@@ -107,7 +107,7 @@ def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_larger_than_it_says_is_too_large(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "MAX_BYTES", 4)
+    monkeypatch.setattr(image_limits, "MAX_BYTES", 4)
     with pytest.raises(ImageTooLarge, match="more than 4 bytes"):
         client.ask("what?", ["/proc/self/status"])
 
