@@ -140,7 +140,10 @@ class Client:
         return self._embedder.images(as_filled_list(images, "images", MAX_INPUTS), timeout_s)
 
     def embed_texts(self, texts: Iterable[str], *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Embeddings:
-        """Embed 1 to 256 texts with CLIP; those that the cache knows are not sent."""
+        """Embed 1 to 256 texts with CLIP; those that the cache knows are not sent.
+
+        The result's `truncated` says which were cut at what CLIP reads, 77 tokens as a rule.
+        """
         check_seconds("timeout_s", timeout_s)
         request = EmbedTexts.build(texts=as_filled_list(texts, "texts", MAX_INPUTS))
         return self._embedder.texts(request, timeout_s)

@@ -58,6 +58,12 @@ def test_an_image_that_is_named_often_has_one_vector(client: Client) -> None:
     assert np.array_equal(rows, np.broadcast_to(rows[0], rows.shape))
 
 
+def test_a_text_that_was_cut_is_told(client: Client) -> None:
+    texts = [f"{uuid.uuid4().hex[:4]} {'word ' * count}" for count in (200, 3)]
+    assert client.embed_texts(texts).truncated == (True, False)
+    assert client.embed_texts(texts[::-1]).truncated == (False, True)
+
+
 def test_the_worker_bounds_the_pixels_of_a_request(client: Client) -> None:
     images = stored(client, [largest(shade) for shade in range(MAX_REQUEST_PIXELS // MAX_PIXELS + 1)])
     requests: list[Request[Any]] = [EmbedImages(images=images), Ask(prompt="?", images=(images[0],) * len(images))]

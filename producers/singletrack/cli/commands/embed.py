@@ -9,7 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from singletrack.cli.context import JsonOption, TimeoutOption, client_of
-from singletrack.cli.output import console, one_line, print_json
+from singletrack.cli.output import console, one_line, print_json, show_warning
 from singletrack.cli.waiting import watched
 from singletrack_tasks.errors import InvalidRequest
 from singletrack_tasks.payload.sources import is_data_url
@@ -43,6 +43,9 @@ def embed(
     vectors = np.concatenate([part.vectors for part in parts])
     if out is not None:
         _save(out, vectors)
+    for number, cut in enumerate((cut for part in parts for cut in part.truncated), start=1):
+        if cut:
+            show_warning(f"text {number} is longer than CLIP reads: its end does not count")
     if as_json:
         print_json(_facts(parts) | {"vectors": vectors.tolist()})
         return
@@ -60,6 +63,7 @@ def _facts(parts: "list[Embeddings]") -> dict[str, object]:
         "fingerprints": sorted({part.fingerprint for part in parts}),
         "device": devices[-1] if devices else None,
         "cached": sum(part.cached for part in parts),
+        "truncated": [cut for part in parts for cut in part.truncated],
     }
 
 

@@ -21,6 +21,7 @@ from singletrack_worker.gpu.clip.frames import Frame, read_frame, write_frame
 
 SIZE = 8
 DIMENSION = 16
+WORDS_MAX = 75
 
 
 def main() -> None:
@@ -55,6 +56,8 @@ def _answer(request: Frame, options: argparse.Namespace, device: str) -> Frame:
         for text in texts:
             _obey(text)
         return _rows([text.encode() for text in texts], skew=options.skew)
+    if command == "too_long":
+        return Frame({"too_long": [len(text.split()) > WORDS_MAX for text in json.loads(request.payload)]})
     step = SIZE * SIZE * 3
     pixels = [request.payload[start : start + step] for start in range(0, len(request.payload), step)]
     return _rows(pixels, skew=options.skew)

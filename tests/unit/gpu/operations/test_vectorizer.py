@@ -112,7 +112,7 @@ def test_a_payload_that_is_gone_and_one_that_is_no_image() -> None:
 def test_embeddings_come_in_order_and_are_kept_by_the_hash_of_their_input() -> None:
     studio = Studio()
     texts = ["a button", "a field"]
-    rows = studio.embedder.embed_texts(texts, studio.cancellation)
+    rows = studio.embedder.embed_texts(texts, studio.cancellation).vectors
     assert np.array_equal(rows, np.stack([reference_embedding(text.encode()) for text in texts]))
     images = studio.embedder.embed_images([PIXELS], studio.cancellation)
     for data, row in ((b"a button", rows[0]), (b"a field", rows[1]), (PIXELS, images[0])):
@@ -163,9 +163,16 @@ def test_an_image_that_is_named_often_is_decoded_and_embedded_once(decoder: Deco
 
 def test_a_text_that_is_given_often_is_embedded_once() -> None:
     studio = Studio()
-    rows = studio.embedder.embed_texts(["b", "a", "b"], studio.cancellation)
+    rows = studio.embedder.embed_texts(["b", "a", "b"], studio.cancellation).vectors
     assert studio.batches == [2]
     assert np.array_equal(rows, np.stack([reference_embedding(text) for text in (b"b", b"a", b"b")]))
+
+
+def test_a_text_that_is_too_long_is_told_also_to_the_cache() -> None:
+    studio = Studio()
+    texts = ["short", "word " * 76, "short", "word " * 75]
+    assert studio.embedder.embed_texts(texts, studio.cancellation).truncated == (False, True, False, False)
+    assert studio.cache.truncated == {hashlib.sha256(texts[1].encode()).hexdigest()}
 
 
 def test_nothing_is_decoded_for_nobody(decoder: Decoder) -> None:

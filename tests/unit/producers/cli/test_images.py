@@ -28,6 +28,14 @@ def test_a_data_url_is_taken_as_it_is(shell: Shell, tmp_path: Path) -> None:
     assert "a.png" in shown
 
 
+def test_a_text_that_was_cut_is_told(shell: Shell) -> None:
+    long = "word " * 76
+    shown = shell("embed", "--text", "a", "--text", long)
+    assert "text 2 is longer than CLIP reads" in shown.stderr
+    assert "text 1" not in shown.stderr
+    assert shell.json("embed", "--text", long, "--text", "a")["truncated"] == [True, False]
+
+
 def test_nothing_that_was_given_is_shown_at_length(shell: Shell) -> None:
     long = "x" * 45_000
     for command in (

@@ -34,8 +34,8 @@ class EmbedTextsHandler(Handler[EmbedTexts, EmbeddingResult]):
         """Embed them; raises `JobCancelled` and `DeadlinePassed` between two batches."""
         self.bench.clip_start.wait(turn)
         with turn.broken_off_at_deadline():
-            vectors = self._vectorizer.embed_texts(request.texts, turn.cancellation)
-        return _result(self.bench, self._vectorizer, vectors, turn)
+            embedded = self._vectorizer.embed_texts(request.texts, turn.cancellation)
+        return _result(self.bench, self._vectorizer, embedded.vectors, turn, embedded.truncated)
 
 
 class FindClipHandler(Handler[FindClip, FindClipResult]):
@@ -52,12 +52,15 @@ def _vectorizer(bench: Workbench) -> Vectorizer:
     return Vectorizer(bench.tenants.clip, bench.stores.blobs, bench.stores.cache)
 
 
-def _result(bench: Workbench, vectorizer: Vectorizer, vectors: Vector, turn: Turn) -> EmbeddingResult:
+def _result(
+    bench: Workbench, vectorizer: Vectorizer, vectors: Vector, turn: Turn, truncated: tuple[bool, ...] = ()
+) -> EmbeddingResult:
     packed = Vectors.of(vectors)
     bench.transitions.note_fallback(turn)
     return EmbeddingResult(
         vectors=packed,
         device=bench.tenants.clip.device,
         fingerprint=vectorizer.model().fingerprint,
+        truncated=truncated,
         **turn.outcome(),
     )

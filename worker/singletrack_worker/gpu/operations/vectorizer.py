@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -19,6 +20,14 @@ T = TypeVar("T", bound=Hashable)
 
 # How many inputs CLIP gets in one call: no more than an encoder embeds at once, since nothing breaks off a call.
 AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Embeddings, n x dimension, and for each input whether it was cut."""
+
+    vectors: Vector
+    truncated: tuple[bool, ...]
 
 
 class Vectorizer:
@@ -51,12 +60,12 @@ class Vectorizer:
 
     def embed_images(self, pixels: Sequence[bytes], cancellation: Cancellation) -> Vector:
         """Embed prepared images; raises `JobCancelled` between batches."""
-        return self._embed(pixels, self._clip.embed_images, lambda data: data, cancellation)
+        return self._embed(pixels, self._embed_pixels, cancellation).vectors
 
-    def embed_texts(self, texts: Sequence[str], cancellation: Cancellation) -> Vector:
+    def embed_texts(self, texts: Sequence[str], cancellation: Cancellation) -> Embedded:
         """Embed texts; raises `JobCancelled` between batches."""
         self.model()
-        return self._embed(texts, self._clip.embed_texts, str.encode, cancellation)
+        return self._embed(texts, self._embed_some_texts, cancellation)
 
     def model(self) -> ClipModel:
         """Return the CLIP model; raises `ClipUnavailable` if CLIP is not loaded."""
@@ -69,21 +78,27 @@ class Vectorizer:
         return model
 
     def _embed(
-        self,
-        inputs: Sequence[T],
-        embed: Callable[[Sequence[T]], Vector],
-        content: Callable[[T], bytes],
-        cancellation: Cancellation,
-    ) -> Vector:
+        self, inputs: Sequence[T], embed: Callable[[Sequence[T]], Embedded], cancellation: Cancellation
+    ) -> Embedded:
         """Embed each distinct input once, and look after each batch whether somebody still waits."""
         distinct = list(dict.fromkeys(inputs))
-        rows: dict[T, Vector] = {}
+        rows: dict[T, tuple[Vector, bool]] = {}
         for start in range(0, len(distinct), AT_ONCE):
             cancellation.check()
             batch = distinct[start : start + AT_ONCE]
-            vectors = embed(batch)
-            self._cache.put(
-                self.model().fingerprint, [hashlib.sha256(content(one)).hexdigest() for one in batch], vectors
-            )
-            rows.update(zip(batch, vectors, strict=True))
-        return np.stack([rows[one] for one in inputs])
+            embedded = embed(batch)
+            rows.update(zip(batch, zip(embedded.vectors, embedded.truncated, strict=True), strict=True))
+        vectors, truncated = zip(*(rows[one] for one in inputs), strict=True)
+        return Embedded(np.stack(vectors), truncated)
+
+    def _embed_pixels(self, pixels: Sequence[bytes]) -> Embedded:
+        return self._keep(pixels, Embedded(self._clip.embed_images(pixels), (False,) * len(pixels)))
+
+    def _embed_some_texts(self, texts: Sequence[str]) -> Embedded:
+        embedded = Embedded(self._clip.embed_texts(texts), tuple(self._clip.too_long(texts)))
+        return self._keep([text.encode() for text in texts], embedded)
+
+    def _keep(self, contents: Sequence[bytes], embedded: Embedded) -> Embedded:
+        sha256s = [hashlib.sha256(content).hexdigest() for content in contents]
+        self._cache.put(self.model().fingerprint, sha256s, embedded.vectors, embedded.truncated)
+        return embedded
