@@ -37,7 +37,8 @@ class Embeddings:
     """Embeddings of unit length, float32, n x d, one a row in the order of the inputs.
 
     `cached` of them came from the cache; `device` computed the others, None if there were none. Only embeddings with
-    the same `fingerprint` may be compared.
+    the same `fingerprint` may be compared. `truncated` says for each input whether it was a text longer than CLIP
+    reads: its end does not count.
     """
 
     vectors: Vector
@@ -45,6 +46,7 @@ class Embeddings:
     device: str | None
     cached: int
     results: tuple[EmbeddingResult, ...] = ()
+    truncated: tuple[bool, ...] = ()
 
 
 def answer_to(schema: JsonSchema | type[BaseModel] | None) -> Callable[[AskResult], Answer[Any]]:

@@ -9,3 +9,10 @@ def writable(text: str) -> str:
 def cut_line(text: str, most: int) -> str:
     """Return at most `most` characters of a text, on one line and encodable as UTF-8."""
     return writable(" ".join(text.split())[:most])
+
+
+def shorten(text: str, most: int = 160) -> str:
+    """Return a text for a message, encodable as UTF-8: of one longer than `most` characters, the two ends."""
+    text = writable(text)
+    half = (most - 3) // 2
+    return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"

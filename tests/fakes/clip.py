@@ -17,6 +17,7 @@ from tests.fakes.history import History
 
 DIMENSION = 16
 IMAGE_SIZE = 8
+WORDS_MAX = 75
 CLIP_MODEL = ClipModel(
     name="fake-clip", fingerprint="fake-p1", dimension=DIMENSION, image_size=IMAGE_SIZE, context_length=77
 )
@@ -141,6 +142,12 @@ class FakeClip:
         """Embed texts."""
         with self.history.deed("clip", "embed"):
             return self._embed([text.encode() for text in texts])
+
+    def too_long(self, texts: Sequence[str]) -> list[bool]:
+        """Take each word for a token, and each text for one of 75 at most."""
+        if self._gpu_pid is None:
+            self._working_cpu()
+        return [len(text.split()) > WORDS_MAX for text in texts]
 
     def stop(self) -> None:
         """End both encoders."""

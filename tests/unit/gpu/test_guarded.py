@@ -23,6 +23,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "ask": ("?", (), None, VlmOptions(), Cancellation()),
     "embed_images": ([b""],),
     "embed_texts": (["text"],),
+    "too_long": (["text"],),
 }
 
 

@@ -25,7 +25,7 @@ from singletrack_tasks.errors import InvalidRequest, JobCancelled, NotEnoughVram
 from singletrack_tasks.keys import QUEUE, RECORDING_TTL_S, STATUS_TTL_S, Keys
 from singletrack_tasks.payload.blobs import BlobStore
 from singletrack_tasks.payload.images import decode_image, prepare
-from singletrack_tasks.payload.vectors import Vector, Vectors
+from singletrack_tasks.payload.vectors import Vector, Vectors, cache_entry
 from singletrack_tasks.recording import Recording
 from singletrack_tasks.requests.embedding import EmbeddingResult, EmbedImages, EmbedTexts, FindClip, FindClipResult
 from singletrack_tasks.requests.mode import ModeResult, SetMode
@@ -47,6 +47,7 @@ from singletrack_tasks.status import (
 R = TypeVar("R", bound=OperationResult)
 
 DIMENSION = 8
+WORDS_MAX = 75
 MODEL = "small-vlm"
 
 
@@ -169,13 +170,17 @@ class SmallGpu:
 
     def embed_texts(self, request: EmbedTexts, job: JobRef) -> EmbeddingResult:
         self.begin(f"texts {len(request.texts)}", job)
-        return self.embed([hashlib.sha256(text.encode()).hexdigest() for text in request.texts])
+        cut = [len(text.split()) > WORDS_MAX for text in request.texts]
+        return self.embed([hashlib.sha256(text.encode()).hexdigest() for text in request.texts], cut)
 
-    def embed(self, sha256s: Sequence[str]) -> EmbeddingResult:
+    def embed(self, sha256s: Sequence[str], cut: Sequence[bool] = ()) -> EmbeddingResult:
         vectors = np.stack([vector_of(sha256) for sha256 in sha256s])
-        for sha256, vector in zip(sha256s, vectors, strict=True):
-            self.client.set(self.keys.vector(self.fingerprint, sha256), vector.astype("<f4").tobytes(), ex=600)
-        return EmbeddingResult(vectors=Vectors.of(vectors), device="cpu", fingerprint=self.fingerprint)
+        for number, sha256 in enumerate(sha256s):
+            entry = cache_entry(vectors[number], truncated=bool(cut) and cut[number])
+            self.client.set(self.keys.vector(self.fingerprint, sha256), entry, ex=600)
+        return EmbeddingResult(
+            vectors=Vectors.of(vectors), device="cpu", fingerprint=self.fingerprint, truncated=tuple(cut)
+        )
 
     def find_clip(self, request: FindClip, job: JobRef) -> FindClipResult:
         self.begin("find", job)

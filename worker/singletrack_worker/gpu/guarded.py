@@ -111,5 +111,9 @@ class _GuardedClip:
         self._confirm()
         return self._clip.embed_texts(texts)
 
+    def too_long(self, texts: Sequence[str]) -> list[bool]:
+        self._confirm()
+        return self._clip.too_long(texts)
+
     def stop(self) -> None:
         self._clip.stop()

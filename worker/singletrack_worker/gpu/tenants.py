@@ -140,6 +140,9 @@ class Clip(Protocol):
     def embed_texts(self, texts: Sequence[str]) -> Vector:
         """Embed texts: unit rows, n x dimension; raises `EncoderFailure`."""
 
+    def too_long(self, texts: Sequence[str]) -> list[bool]:
+        """Return for each text whether it has more tokens than are embedded; raises `EncoderFailure`."""
+
     def stop(self) -> None:
         """End all encoder processes for good."""
 

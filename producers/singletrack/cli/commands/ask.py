@@ -12,6 +12,7 @@ from singletrack.cli.output import answer_text, print_json, print_reasons
 from singletrack.cli.waiting import watched, watched_until_first
 from singletrack_tasks.errors import InvalidRequest, InvalidSchema, SingletrackError
 from singletrack_tasks.payload.files import read_file
+from singletrack_tasks.text import shorten
 
 if TYPE_CHECKING:
     from singletrack.answer_stream import AnswerStream
@@ -23,7 +24,10 @@ _SCHEMA_BYTES_MAX = 1024 * 1024
 def ask(
     context: typer.Context,
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="The question.")],
-    image: Annotated[list[Path] | None, typer.Option(help="An image file; may be repeated, up to 16 times.")] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="An image file, or a data: URL; may be repeated, up to 16 times."),
+    ] = None,
     schema: Annotated[Path | None, typer.Option(help="A file with the JSON schema that the answer must fit.")] = None,
     stream: Annotated[bool, typer.Option("--stream", help="Print the answer while it is written.")] = False,
     as_json: JsonOption = False,
@@ -74,6 +78,8 @@ def _read_schema(file: Path) -> Any:
     try:
         return json.loads(read_file(file, _SCHEMA_BYTES_MAX).decode("utf-8"))
     except OSError as error:
-        raise InvalidSchema(f"cannot read a JSON schema from {file}: {error.strerror or error}") from error
+        raise InvalidSchema(
+            f"cannot read a JSON schema from {shorten(str(file))}: {error.strerror or error}"
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise InvalidSchema(f"cannot read a JSON schema from {file}: {error}") from error
+        raise InvalidSchema(f"cannot read a JSON schema from {shorten(str(file))}: {error}") from error

@@ -21,6 +21,7 @@ from singletrack_worker.gpu.clip.frames import BATCH, Frame, read_frame, write_f
 
 SIZE = 8
 DIMENSION = 16
+WORDS_MAX = 75
 
 
 def main() -> None:
@@ -56,6 +57,8 @@ def _answer(request: Frame, options: argparse.Namespace, device: str) -> Frame:
         for text in texts:
             _obey(text)
         return _rows([text.encode() for text in texts], skew=options.skew)
+    if command == "too_long":
+        return Frame({"too_long": [len(text.split()) > WORDS_MAX for text in json.loads(request.payload)]})
     if command != "images":
         return Frame({"error": {"kind": "failed", "text": f"there is no command {command!r}"}})
     if options.fail_full_batch and request.header["count"] >= BATCH:

@@ -6,6 +6,7 @@ from typing import Literal
 from singletrack_tasks.errors import OllamaUnreachable, UnknownModel
 from singletrack_tasks.requests.vlm import Ask, AskResult
 from singletrack_worker.gpu.operations.handler import Handler, Workbench
+from singletrack_worker.gpu.operations.pictures import question_files
 from singletrack_worker.gpu.operations.questions import Answered, Questions
 from singletrack_worker.gpu.operations.vlm_on_demand import VlmOnDemand
 from singletrack_worker.gpu.turn import Turn
@@ -22,10 +23,10 @@ class AskHandler(Handler[Ask, AskResult]):
         self._questions = Questions(bench.config, bench.tenants.vlm, bench.clock, bench.stores.answers)
 
     def run(self, request: Ask, turn: Turn) -> AskResult:
-        """Ask; raises `UnknownModel`, `BlobMissing`, and the errors of loading and asking the VLM."""
+        """Ask; raises `UnknownModel`, the errors of `question_files`, and those of loading and asking the VLM."""
         self._refuse_other_model(request)
-        images = self.bench.stores.blobs.get(request.images)
         with turn.broken_off_at_deadline():
+            images = question_files(self.bench.stores.blobs, request.images, turn.cancellation)
             self._vlm.bring(turn)
             answered = self._ask(request, images, turn)
         self.bench.track.use.touch()
