@@ -15,7 +15,6 @@ from singletrack_tasks.result import DegradedCode, StepName, StepReceipt
 from singletrack_tasks.status import ExecutionMode, ModelState
 from singletrack_tasks.steps import STEPS
 from singletrack_worker.gpu.clock import Clock
-from singletrack_worker.gpu.known.out_of_memory import is_out_of_memory
 from singletrack_worker.gpu.known.receipts import Move
 from singletrack_worker.gpu.known.track import Track
 from singletrack_worker.gpu.moving.moves import Mover
@@ -24,6 +23,7 @@ from singletrack_worker.gpu.moving.planner import Demand, Plan, plan
 from singletrack_worker.gpu.observing.drift_watch import DriftWatch
 from singletrack_worker.gpu.observing.observed import Observed
 from singletrack_worker.gpu.observing.observer import Observer
+from singletrack_worker.gpu.out_of_memory import is_out_of_memory
 from singletrack_worker.gpu.tenants import Tenants
 from singletrack_worker.gpu.turn import Turn
 from singletrack_worker.settings import GPUResourceConfig
