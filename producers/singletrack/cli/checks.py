@@ -198,11 +198,15 @@ def _version(name: str) -> str | None:
 
 
 def _ollama(host: HostSettings) -> Finding:
-    from singletrack_tasks.ollama_address import client_url
+    from singletrack_tasks.ollama_address import client_url, shown_url
 
-    url = client_url(host.ollama_url)
     try:
-        answer = requests.get(f"{url}/api/tags", timeout=_TIMEOUT_S)
+        address = client_url(host.ollama_url)
+    except ValueError as error:
+        return Finding("Ollama", "problem", str(error), "Correct SINGLETRACK_OLLAMA_URL, or OLLAMA_HOST.")
+    url = shown_url(address)
+    try:
+        answer = requests.get(f"{address}/api/tags", timeout=_TIMEOUT_S)
         answer.raise_for_status()
         models = [str(model["name"]) for model in answer.json()["models"]]
     except (requests.RequestException, ValueError, KeyError, TypeError) as error:

@@ -31,6 +31,15 @@ def test_it_tells_whether_beat_runs(redis_url: str, lonely_backstage: Backstage)
     assert "celery -A singletrack_worker beat" in dead.advice
 
 
+@pytest.mark.parametrize("url", ["http://:hunter2@gpu-box:1?x=1", "http//gpu-box"])
+def test_an_address_that_is_none_is_a_finding(redis_url: str, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("SINGLETRACK_OLLAMA_URL", url)
+    found = finding(redis_url, "Ollama")
+    assert found.verdict == "problem"
+    assert "is not the address of an Ollama server" in found.text
+    assert "hunter2" not in found.text
+
+
 @pytest.mark.parametrize(
     ("by_s", "verdict", "said"), [(0, "ok", "agrees"), (90, "note", "ahead"), (-90, "note", "behind")]
 )

@@ -5,15 +5,14 @@ import json
 import re
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import requests
 from pydantic import BaseModel, ValidationError
 
 from singletrack_tasks.errors import InvalidConfiguration, ModelMissing, OllamaFailure, OllamaUnreachable
+from singletrack_tasks.ollama_address import EXAMPLE, client_url, shown_url
 from singletrack_worker.gpu.ollama.connections import Hangup, open_session
 
-DEFAULT_PORT = 11434
 URL_SETTING = "SINGLETRACK_OLLAMA_URL"
 CONNECT_TIMEOUT_S = 3.0
 # For requests that the server answers without touching a model.
@@ -36,7 +35,7 @@ class OllamaHttp:
     @property
     def url(self) -> str:
         """Return the address for messages, without secrets."""
-        return _shown(self._url)
+        return shown_url(self._url)
 
     def get(self, path: str) -> bytes:
         """Return the body of a GET; raises `OllamaUnreachable` (silence included) and `OllamaFailure`."""
@@ -144,35 +143,18 @@ class OllamaHttp:
 
 
 def _read_url(text: str) -> str:
-    """Return the base URL for `host`, `host:port` or a whole URL, without a slash at its end.
-
-    Without a scheme it is http, with Ollama's port unless another is named. Raises `InvalidConfiguration`.
-    """
-    value = text.strip()
-    bare = "://" not in value
-    url = (f"http://{value}" if bare else value).rstrip("/")
+    """Return the base URL for what `client_url` understands; raises `InvalidConfiguration`."""
+    if not text.strip():
+        raise InvalidConfiguration(f"{URL_SETTING} is empty: expected something like {EXAMPLE}.")
     try:
-        parts = urlsplit(url)
-        port = parts.port
+        return client_url(text)
     except ValueError as error:
-        raise _bad_url(text, str(error)) from error
-    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"\s", url):
-        raise _bad_url(text, "it has no http(s) scheme or no host")
-    if parts.query or parts.fragment:
-        raise _bad_url(text, "it has a query or a fragment")
-    return f"{url}:{DEFAULT_PORT}" if bare and port is None and not parts.path else url
+        raise InvalidConfiguration(f"{URL_SETTING}: {error}") from error
 
 
-def _bad_url(text: str, reason: str) -> InvalidConfiguration:
-    return InvalidConfiguration(
-        f"{URL_SETTING} is {_shown(text)!r}, which is not the address of an Ollama server ({reason}). "
-        f"Expected something like http://localhost:{DEFAULT_PORT} or gpu-host:{DEFAULT_PORT}."
-    )
-
-
-def _shown(url: str) -> str:
-    """Return the URL without the user and password that may be in it, for messages."""
-    return re.sub(r"//[^/@]*@", "//", url)
+def _shown(text: str) -> str:
+    """Return a text without the user and password that may be in a URL in it."""
+    return re.sub(r"//[^/\s]*@", "//", text)
 
 
 def _excerpt(body: bytes) -> str:
