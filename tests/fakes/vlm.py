@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from singletrack_tasks.errors import JobCancelled, ModelMissing, OllamaFailure, OllamaUnreachable, VlmUnloadFailed
+from singletrack_tasks.model_name import is_same_name
 from singletrack_tasks.requests.vlm import VlmOptions
 from singletrack_tasks.schema import JsonSchema
 from singletrack_worker.gpu.cancellation import Cancellation
@@ -107,6 +108,10 @@ class FakeVlm:
         """What the driver has not given back of what the worker unloaded (MiB)."""
         now = self._clock.monotonic()
         return sum(mb for due_s, mb, asked in self._late if asked and due_s > now)
+
+    def goes_by(self, name: str) -> bool:
+        """By its own name only."""
+        return is_same_name(name, MODEL)
 
     def listing(self) -> VlmListing | None:
         """What the server lists."""

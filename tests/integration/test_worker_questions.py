@@ -14,7 +14,7 @@ from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_ops.stack import Stack
 from singletrack_tasks.errors import AnswerOutsideSchema, DeadlinePassed, InvalidRequest, JobCancelled, UnknownModel
 from tests.integration.ops.waiting import wait_for
-from tests.integration.worker_tools import ENDLESS, submit_endless, wait_until_quiet
+from tests.integration.worker_tools import ENDLESS, alias_of_ours, submit_endless, wait_until_quiet
 
 pytestmark = pytest.mark.ollama
 
@@ -103,7 +103,11 @@ def test_an_answer_outside_its_schema_is_an_error_that_has_it(client: Client) ->
 def test_another_model_is_refused_by_name(client: Client, ollama: EmbeddedOllama) -> None:
     with pytest.raises(UnknownModel, match=f"serves the VLM {ollama.model}, not gpt-x"):
         client.ask("hello", model="gpt-x")
-    assert client.ask("hello", model=ollama.model, options={"max_tokens": 1}).text
+    assert ollama.model
+    for name in (ollama.model, f"registry.ollama.ai/library/{ollama.model.upper()}:latest"):
+        assert client.ask("hello", model=name, options={"max_tokens": 1}).text
+    with alias_of_ours(ollama) as alias:
+        assert client.ask("hello", model=alias, options={"max_tokens": 1}).text
 
 
 def test_an_option_that_is_none_is_refused_before_it_is_sent(client: Client) -> None:

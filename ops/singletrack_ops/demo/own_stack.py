@@ -10,6 +10,7 @@ from singletrack_ops.local.http_probe import get_json
 from singletrack_ops.local.loopback import free_port
 from singletrack_ops.services import METRICS_PORT_SETTING
 from singletrack_ops.stack import Stack
+from singletrack_tasks.model_name import is_same_name
 from singletrack_tasks.ollama_address import DEFAULT_URL, configured_url
 
 _DEFAULT_VLM = "qwen2.5vl:7b"
@@ -84,4 +85,4 @@ def _has_model(environ: Mapping[str, str]) -> bool:
         return False  # whoever starts the stack hears of it
     answer = get_json(f"{url}/api/tags", _TAGS_TIMEOUT_S)
     models = answer.get("models", []) if isinstance(answer, dict) else []
-    return any(model.get("name") in (wanted, f"{wanted}:latest") for model in models)
+    return any(is_same_name(wanted, str(model.get("name"))) for model in models)

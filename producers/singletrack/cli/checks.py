@@ -23,6 +23,7 @@ from singletrack.reading.snapshots import HOW_TO_START, SnapshotReader
 from singletrack.wire.link import RedisLink
 from singletrack.wire.settings import ClientSettings, address, load_settings
 from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable, SingletrackError
+from singletrack_tasks.model_name import is_same_name
 from singletrack_tasks.result import DegradedCode
 from singletrack_tasks.status import GPUResourceStatus
 
@@ -212,8 +213,7 @@ def _ollama(host: HostSettings) -> Finding:
     except (requests.RequestException, ValueError, KeyError, TypeError) as error:
         advice = "Start it (`ollama serve`), or set SINGLETRACK_OLLAMA_URL to its address."
         return Finding("Ollama", "problem", f"{url} does not answer ({type(error).__name__})", advice)
-    wanted = host.vlm_model if ":" in host.vlm_model else f"{host.vlm_model}:latest"
-    if wanted not in models:
+    if not any(is_same_name(host.vlm_model, name) for name in models):
         advice = f"`ollama pull {host.vlm_model}`, or set SINGLETRACK_VLM_MODEL to one that it has."
         have = ", ".join(models) or "none"
         return Finding("Ollama", "problem", f"{url} does not have {host.vlm_model}. It has: {have}", advice)

@@ -52,6 +52,9 @@ class Vlm(Protocol):
     def model(self) -> str:
         """Return the name of the model."""
 
+    def goes_by(self, name: str) -> bool:
+        """Return whether a name is one of the model's; the server may have to be asked. Raises `OllamaUnreachable`."""
+
     def listing(self) -> VlmListing | None:
         """Return the server's listing of the model, None if it is not loaded; raises `OllamaUnreachable`."""
 

@@ -79,6 +79,15 @@ class TestListing:
             ("eye:7b", "eye:latest", False),
             ("eye", "eyes:latest", False),
             ("hub:5000/me/eye", "hub:5000/me/eye:latest", True),
+            ("library/eye", "eye:latest", True),
+            ("Library/Eye:7B", "eye:7b", True),
+            ("registry.ollama.ai/library/eye:latest", "eye:latest", True),
+            ("https://registry.ollama.ai/library/eye", "eye:latest", True),
+            ("eye", "registry.ollama.ai/library/eye:latest", True),
+            ("me/eye", "registry.ollama.ai/me/eye:latest", True),
+            ("me/eye", "eye:latest", False),
+            ("hub:5000/library/eye", "eye:latest", False),
+            ("hf.co/me/eye", "me/eye:latest", False),
         ],
     )
     def test_a_name_without_a_tag_is_the_latest(

@@ -148,6 +148,10 @@ class OllamaManager:
         """
         return self._chat.ask(prompt, images, json_schema, options, cancellation, on_text)
 
+    def goes_by(self, name: str) -> bool:
+        """Return whether a name is one of the model's; raises `OllamaUnreachable`, `OllamaFailure`."""
+        return self._loaded.goes_by(name)
+
     def exists(self) -> bool:
         """Return whether the server has the model; raises `OllamaUnreachable`, `OllamaFailure`."""
         try:

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, NonNegativeInt
 
+from singletrack_tasks.model_name import is_same_name
 from singletrack_worker.gpu.tenants import OtherModel, VlmAnswer, VlmListing
 
 _MIB = 1024 * 1024
@@ -15,8 +16,8 @@ class Named(BaseModel):
     digest: str | None = None
 
     def is_called(self, name: str) -> bool:
-        """Return whether this is its name, with or without the tag `latest`."""
-        return full_name(self.name) == full_name(name)
+        """Return whether this is its name, in whatever form."""
+        return is_same_name(self.name, name)
 
 
 class Listed(Named):
@@ -93,12 +94,6 @@ class Chunk(BaseModel):
             load_s=_seconds(self.load_duration),
             generate_s=_seconds(self.eval_duration),
         )
-
-
-def full_name(name: str) -> str:
-    """Return a model's name with its tag, in the form in which names are compared."""
-    tagged = ":" in name.rpartition("/")[2]  # a colon further left belongs to the port of a registry
-    return (name if tagged else f"{name}:latest").casefold()
 
 
 def _mb(size_bytes: int) -> int:
