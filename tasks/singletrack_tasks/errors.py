@@ -76,6 +76,14 @@ class InvalidSchema(InvalidRequest):
     """Not a valid JSON schema."""
 
 
+class ImagesUnsupported(InvalidImage):
+    """Images for a model that takes none."""
+
+
+class PromptTooLong(InvalidRequest):
+    """A prompt that does not fit the model's context; `details` has `prompt_tokens` and `context_tokens`, if known."""
+
+
 class UnknownModel(InvalidRequest):
     """A request for a model that this track does not serve."""
 
@@ -119,6 +127,10 @@ class DeadLettered(PermanentError):
 
 class ModelMissing(PermanentError):
     """A model that the Ollama server does not have."""
+
+
+class OllamaRefusal(PermanentError):
+    """An Ollama server, or what is in front of it, that refuses a request and will do so again."""
 
 
 class ClipUnavailable(PermanentError):

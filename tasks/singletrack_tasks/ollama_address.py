@@ -3,6 +3,8 @@
 import ipaddress
 import re
 from collections.abc import Mapping
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 DEFAULT_PORT = 11434
 DEFAULT_URL = f"http://127.0.0.1:{DEFAULT_PORT}"
@@ -50,6 +52,24 @@ def shown_url(url: str) -> str:
     if not separator:
         scheme, rest = "", url
     return f"{scheme}{separator}{re.split(r'[?#]', rest.rpartition('@')[2], maxsplit=1)[0]}"
+
+
+def is_this_machine(url: str) -> bool:
+    """Whether an address is a loopback one, which is never asked through a proxy."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy of the environment through which a server is asked, None if it is asked directly."""
+    parts = urlsplit(url)
+    if is_this_machine(url) or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
 
 
 def _whole(scheme: str, rest: str) -> str | None:

@@ -5,7 +5,14 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from singletrack_tasks.errors import JobCancelled, ModelMissing, OllamaFailure, OllamaUnreachable, VlmUnloadFailed
+from singletrack_tasks.errors import (
+    JobCancelled,
+    ModelMissing,
+    OllamaFailure,
+    OllamaRefusal,
+    OllamaUnreachable,
+    VlmUnloadFailed,
+)
 from singletrack_tasks.model_name import is_same_name
 from singletrack_tasks.requests.vlm import VlmOptions
 from singletrack_tasks.schema import JsonSchema
@@ -31,6 +38,7 @@ class VlmFaults:
     """
 
     down: bool = False
+    refuses: bool = False
     unreachable_calls: int = 0
     model_missing: bool = False
     load_failures: int = 0
@@ -216,6 +224,8 @@ class FakeVlm:
     def _reach(self) -> None:
         if self.faults.down or self._take("unreachable_calls"):
             raise OllamaUnreachable("no server answers, as it was told to")
+        if self.faults.refuses:
+            raise OllamaRefusal("the server wants a password, as it was told to")
 
     def _find_model(self) -> None:
         if self.faults.model_missing:

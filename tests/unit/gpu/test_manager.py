@@ -11,6 +11,7 @@ from singletrack_tasks.errors import (
     DeadlinePassed,
     JobCancelled,
     NotEnoughVram,
+    OllamaRefusal,
     OllamaUnreachable,
     UnknownModel,
     VlmLoadFailed,
@@ -156,6 +157,15 @@ class TestQuestions:
         rig.vlm.faults.down = True
         with pytest.raises(OllamaUnreachable):
             rig.manager.run(QUESTION, JOB)
+        assert rig.codes() == {DegradedCode.OLLAMA_UNREACHABLE}
+
+    def test_a_server_that_refuses_is_asked_once(self) -> None:
+        rig = Rig().started()
+        rig.vlm.faults.refuses = True
+        rig.clock.slept_s.clear()
+        with pytest.raises(OllamaRefusal):
+            rig.manager.run(QUESTION, JOB)
+        assert not any(rig.clock.slept_s)
         assert rig.codes() == {DegradedCode.OLLAMA_UNREACHABLE}
 
     def test_a_question_is_not_put_after_its_deadline_passed_during_the_load(self) -> None:

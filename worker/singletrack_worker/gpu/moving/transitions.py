@@ -7,6 +7,7 @@ from singletrack_tasks.errors import (
     ModelMissing,
     NotEnoughVram,
     OllamaUnreachable,
+    PermanentError,
     SingletrackError,
     VramNotReleased,
 )
@@ -131,9 +132,11 @@ class Transitions:
         return now
 
     def _reach_server(self, turn: Turn) -> Observed:
-        """Retry an unreachable server (R6.3) before CLIP is moved out of the way in vain."""
+        """Retry an unreachable server (R6.3) before CLIP is moved out of the way in vain; one that refuses is not."""
         pause_s = self._config.retry_pause_s
         for _ in range(self._config.retry_attempts - 1):
+            if isinstance(self._track.server_error, PermanentError):
+                break
             if turn.cancellation.cancelled:
                 raise JobCancelled(f"job {turn.job.id} was cancelled while Ollama was unreachable")
             self._clock.sleep(pause_s)
@@ -142,6 +145,8 @@ class Transitions:
             if observed.vlm is not ModelState.UNAVAILABLE:
                 return observed
         error = self._track.server_error
+        if isinstance(error, PermanentError):
+            raise error
         raise OllamaUnreachable(f"{self._vlm.model} is unreachable" if error is None else error.message)
 
     def _clear_stale_reasons(self, mode: ExecutionMode, observed: Observed) -> None:

@@ -2,32 +2,21 @@
 
 import base64
 import contextlib
-import re
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from singletrack_tasks.errors import (
-    AnswerTimeout,
-    InvalidImage,
-    InvalidSchema,
-    JobCancelled,
-    OllamaFailure,
-    SingletrackError,
-)
+from singletrack_tasks.errors import AnswerTimeout, JobCancelled, SingletrackError
 from singletrack_tasks.requests.vlm import VlmOptions
 from singletrack_tasks.schema import JsonSchema
 from singletrack_worker.gpu.cancellation import Cancellation
 from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.ollama.connections import Hangup
 from singletrack_worker.gpu.ollama.http import OllamaHttp
+from singletrack_worker.gpu.ollama.privacy import Secrets
 from singletrack_worker.gpu.ollama.replies import Chunk
 from singletrack_worker.gpu.ollama.runner import RunnerSettings
 from singletrack_worker.gpu.tenants import VlmAnswer
-
-# Seen: "failed to process inputs: unable to make llava embedding from image", "... received zero length image",
-# "illegal base64 data"; newer servers: "failed to decode image", "image: unknown format", "does not support images".
-_ABOUT_IMAGES = re.compile(r"failed to process inputs|illegal base64|\bimages?\b", re.IGNORECASE)
-_ABOUT_SCHEMA = re.compile(r"invalid (JSON )?(schema|format)|grammar", re.IGNORECASE)
 
 
 class Chat:
@@ -50,18 +39,13 @@ class Chat:
     ) -> VlmAnswer:
         """Put a question, as `Vlm.ask` does."""
         hangup = Hangup()
+        secrets = Secrets(prompt, "" if json_schema is None else json.dumps(json_schema))
         cancellation.on_cancel(hangup.cut)
         try:
-            answer = self._answer(self._question(prompt, images, json_schema, options), hangup, on_text)
+            answer = self._answer(self._question(prompt, images, json_schema, options), hangup, secrets, on_text)
         except SingletrackError as error:
             if cancellation.cancelled:
                 raise self._cancelled() from error
-            if images and isinstance(error, OllamaFailure) and self._is_about_images(error):
-                raise self._bad_image(error) from error
-            if json_schema is not None and _ABOUT_SCHEMA.search(error.message):
-                raise InvalidSchema(
-                    f"the Ollama server cannot use this schema: {error.message} Use a simpler one.", error.details
-                ) from error
             raise
         finally:
             cancellation.on_cancel(None)
@@ -81,33 +65,25 @@ class Chat:
             body["format"] = json_schema
         return body
 
-    def _answer(self, question: dict[str, Any], hangup: Hangup, on_text: Callable[[str], None]) -> VlmAnswer:
+    def _answer(
+        self, question: dict[str, Any], hangup: Hangup, secrets: Secrets, on_text: Callable[[str], None]
+    ) -> VlmAnswer:
         deadline_s = self._clock.monotonic() + self._timeout_s
         texts: list[str] = []
         # Closed here and not by the garbage collector: the server goes on for as long as the connection stands.
-        with contextlib.closing(self._http.stream("/api/chat", question, self._timeout_s, hangup)) as lines:
+        with contextlib.closing(self._http.stream("/api/chat", question, self._timeout_s, hangup, secrets)) as lines:
             for line in lines:
-                chunk = self._http.read(Chunk, line)
+                chunk = self._http.read(Chunk, line, secret=True)
                 if chunk.error is not None:
-                    raise self._http.failed(chunk.error, {"error": chunk.error})
+                    raise self._http.broke_off(chunk.error, question, secrets)
+                secrets.add(chunk.message.content)
                 texts.append(chunk.message.content)
                 on_text(chunk.message.content)
                 if chunk.done:
                     return chunk.answer("".join(texts))
                 if self._clock.monotonic() >= deadline_s:
                     raise self._too_long()
-        raise self._http.failed("the answer ended in the middle", {"text": "".join(texts)[-200:]})
-
-    def _is_about_images(self, error: OllamaFailure) -> bool:
-        said = str(error.details.get("error", "")).replace(self._runner.model, "")
-        return _ABOUT_IMAGES.search(said) is not None
-
-    def _bad_image(self, error: OllamaFailure) -> InvalidImage:
-        return InvalidImage(
-            f"{self._runner.model} could not read an image of the question: {error.details['error']} "
-            "Send whole PNG or JPEG images, to a model that takes images.",
-            error.details,
-        )
+        raise self._http.failed("the answer ended in the middle", {"characters": sum(map(len, texts))})
 
     def _cancelled(self) -> JobCancelled:
         return JobCancelled(f"The question to {self._runner.model} was cancelled while it was being answered.")

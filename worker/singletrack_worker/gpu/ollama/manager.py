@@ -5,7 +5,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from singletrack_tasks.errors import InvalidConfiguration, ModelMissing, OllamaFailure, VlmUnloadFailed
+from singletrack_tasks.errors import (
+    InvalidConfiguration,
+    ModelMissing,
+    OllamaFailure,
+    OllamaRefusal,
+    VlmUnloadFailed,
+)
 from singletrack_tasks.requests.vlm import VlmOptions
 from singletrack_tasks.schema import JsonSchema
 from singletrack_worker.gpu.cancellation import Cancellation
@@ -184,7 +190,7 @@ class OllamaManager:
         body = self._runner.request(stream=False) | {"model": name, "keep_alive": 0}
         try:
             self._http.post("/api/generate", body, timeout_s)
-        except (ModelMissing, OllamaFailure) as error:  # missing: it was deleted, which leaves it loaded
+        except (ModelMissing, OllamaFailure, OllamaRefusal) as error:  # missing: it was deleted, which leaves it loaded
             if is_listed():
                 raise self._still_loaded(name, f"and could not be unloaded ({error.message})") from error
 

@@ -1,5 +1,7 @@
 """The replies of an Ollama server, as far as they matter here."""
 
+from typing import Any
+
 from pydantic import BaseModel, NonNegativeInt
 
 from singletrack_tasks.model_name import is_same_name
@@ -77,7 +79,7 @@ class Text(BaseModel):
 class Chunk(BaseModel):
     """One line of a streamed answer; the last one is `done` and has the figures, its durations in ns."""
 
-    error: str | None = None
+    error: Any = None
     message: Text = Text()
     done: bool = False
     prompt_eval_count: int | None = None
