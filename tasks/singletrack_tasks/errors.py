@@ -79,6 +79,14 @@ class InvalidSchema(InvalidRequest):
 class ImagesUnsupported(InvalidImage):
     """Images for a model that takes none."""
 
+    @classmethod
+    def of(cls, model: str) -> Self:
+        """Build the error for a model."""
+        return cls(
+            f"{model} takes no images: it would answer as if it had seen them. Leave the images out, or set "
+            "SINGLETRACK_VLM_MODEL on the worker to a model that `ollama show` lists with the capability `vision`."
+        )
+
 
 class PromptTooLong(InvalidRequest):
     """A prompt that does not fit the model's context; `details` has `prompt_tokens` and `context_tokens`, if known."""
@@ -103,6 +111,10 @@ class AnswerOutsideSchema(PermanentError):
     def raw_text(self) -> str:
         """The model's last answer, verbatim."""
         return str(self.details.get("raw_text", ""))
+
+
+class OnlyThought(PermanentError):
+    """A model that thought until its tokens were spent, and answered nothing; `details` has the figures."""
 
 
 class AnswerTimeout(PermanentError, TimeoutError):

@@ -70,6 +70,7 @@ class FakeVlm:
     ) -> None:
         self.faults = VlmFaults()
         self.history = history or History(clock)
+        self.sees: bool | None = True
         self.answers: list[str] = []
         self.prompts: list[str] = []
         self.size_mb, self.overhead_mb = size_mb, overhead_mb
@@ -120,6 +121,11 @@ class FakeVlm:
     def goes_by(self, name: str) -> bool:
         """By its own name only."""
         return is_same_name(name, MODEL)
+
+    def sees_images(self) -> bool | None:
+        """Whether it was made to see."""
+        self._reach()
+        return self.sees
 
     def listing(self) -> VlmListing | None:
         """What the server lists."""

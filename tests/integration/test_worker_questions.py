@@ -12,7 +12,14 @@ from pydantic import BaseModel
 from singletrack import Client, JobState
 from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_ops.stack import Stack
-from singletrack_tasks.errors import AnswerOutsideSchema, DeadlinePassed, InvalidRequest, JobCancelled, UnknownModel
+from singletrack_tasks.errors import (
+    AnswerOutsideSchema,
+    DeadlinePassed,
+    InvalidRequest,
+    JobCancelled,
+    PromptTooLong,
+    UnknownModel,
+)
 from tests.integration.ops.waiting import wait_for
 from tests.integration.worker_tools import ENDLESS, alias_of_ours, submit_endless, wait_until_quiet
 
@@ -44,6 +51,16 @@ def test_an_answer_is_read_while_it_is_written(client: Client) -> None:
     assert first.text + "".join(piece.text for piece in rest) == stream.answer.text
     assert {piece.attempt for piece in (first, *rest)} == {1}
     assert len(stream.answer.value) == 60
+
+
+def test_what_is_cut_says_so(client: Client) -> None:
+    with client.ask_stream("What is this?", options={"max_tokens": 3, "temperature": 0}) as stream:
+        assert "".join(piece.text for piece in stream).strip()
+    assert stream.answer.truncated == "max_tokens"
+    assert client.ask("What is this?", options={"temperature": 0}).truncated is None
+    with pytest.raises(PromptTooLong, match="SINGLETRACK_VLM_NUM_CTX") as caught:
+        client.ask("x " * 3000, options={"max_tokens": 1})
+    assert caught.value.details["context_tokens"] == 2048
 
 
 def test_leaving_an_answer_breaks_it_off(client: Client, ollama: EmbeddedOllama) -> None:

@@ -14,16 +14,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-import requests
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from singletrack.cli.context import Target
+from singletrack.cli.ollama_check import check_ollama
 from singletrack.reading.snapshots import HOW_TO_START, SnapshotReader
 from singletrack.wire.link import RedisLink
 from singletrack.wire.settings import ClientSettings, address, load_settings
 from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable, SingletrackError
-from singletrack_tasks.model_name import is_same_name
 from singletrack_tasks.result import DegradedCode
 from singletrack_tasks.status import GPUResourceStatus
 
@@ -199,25 +198,7 @@ def _version(name: str) -> str | None:
 
 
 def _ollama(host: HostSettings) -> Finding:
-    from singletrack_tasks.ollama_address import client_url, shown_url
-
-    try:
-        address = client_url(host.ollama_url)
-    except ValueError as error:
-        return Finding("Ollama", "problem", str(error), "Correct SINGLETRACK_OLLAMA_URL, or OLLAMA_HOST.")
-    url = shown_url(address)
-    try:
-        answer = requests.get(f"{address}/api/tags", timeout=_TIMEOUT_S)
-        answer.raise_for_status()
-        models = [str(model["name"]) for model in answer.json()["models"]]
-    except (requests.RequestException, ValueError, KeyError, TypeError) as error:
-        advice = "Start it (`ollama serve`), or set SINGLETRACK_OLLAMA_URL to its address."
-        return Finding("Ollama", "problem", f"{url} does not answer ({type(error).__name__})", advice)
-    if not any(is_same_name(host.vlm_model, name) for name in models):
-        advice = f"`ollama pull {host.vlm_model}`, or set SINGLETRACK_VLM_MODEL to one that it has."
-        have = ", ".join(models) or "none"
-        return Finding("Ollama", "problem", f"{url} does not have {host.vlm_model}. It has: {have}", advice)
-    return Finding("Ollama", "ok", f"{url} answers and has {host.vlm_model}")
+    return Finding("Ollama", *check_ollama(host.ollama_url, host.vlm_model))
 
 
 def _weights(host: HostSettings) -> Finding:

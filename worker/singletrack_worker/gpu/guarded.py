@@ -33,6 +33,9 @@ class _GuardedVlm:
     def goes_by(self, name: str) -> bool:
         return self._vlm.goes_by(name)
 
+    def sees_images(self) -> bool | None:
+        return self._vlm.sees_images()
+
     def listing(self) -> VlmListing | None:
         # A look makes nobody work.
         return self._vlm.listing()

@@ -19,6 +19,17 @@ class LoadedModels:
         self._model = model
         self._digest: str | None = None
         self._others: tuple[OtherModel, ...] = ()
+        self._context_tokens: int | None = None
+
+    @property
+    def digest(self) -> str | None:
+        """Return our model's digest, as far as it is known."""
+        return self._digest
+
+    @property
+    def context_tokens(self) -> int | None:
+        """Return the context that our model was loaded with, as of the last answer that told."""
+        return self._context_tokens
 
     @property
     def others(self) -> tuple[OtherModel, ...]:
@@ -34,7 +45,10 @@ class LoadedModels:
         digest = self._own_digest(listed)
         ours = [it for it in listed if self._is_ours(it, digest)]
         self._others = tuple(it.as_other() for it in listed if it not in ours)
-        return ours[0].as_ours() if ours else None
+        if not ours:
+            return None
+        self._context_tokens = ours[0].context_length
+        return ours[0].as_ours()
 
     def lists_ours(self) -> bool:
         """Ask for the list and return whether our model is on it; raises as `ours` does."""

@@ -187,7 +187,7 @@ _TABLE = (
     _Row(
         lambda it: it.says(_BLIND),
         ImagesUnsupported,
-        lambda it: blind(it.model),
+        lambda it: ImagesUnsupported.of(it.model).message,
     ),
     _Row(
         lambda it: it.has_images and it.says(_IMAGE),
@@ -212,11 +212,3 @@ _TABLE = (
     ),
     _Row(lambda _: True, OllamaFailure, _answered),
 )
-
-
-def blind(model: str) -> str:
-    """Say that a model takes no images, and what to do."""
-    return (
-        f"{model} takes no images: it would answer as if it had seen them. Leave the images out, or set "
-        "SINGLETRACK_VLM_MODEL on the worker to a model that `ollama show` lists with the capability `vision`."
-    )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from singletrack_tasks.errors import OllamaUnreachable, UnknownModel
+from singletrack_tasks.errors import ImagesUnsupported, OllamaUnreachable, SingletrackError, UnknownModel
 from singletrack_tasks.requests.vlm import Ask, AskResult
 from singletrack_tasks.text import cut_line
 from singletrack_worker.gpu.operations.handler import Handler, Workbench
@@ -23,8 +23,10 @@ class AskHandler(Handler[Ask, AskResult]):
         self._questions = Questions(bench.config, bench.tenants.vlm, bench.clock, bench.stores.answers)
 
     def run(self, request: Ask, turn: Turn) -> AskResult:
-        """Ask; raises `UnknownModel`, `BlobMissing`, and the errors of loading and asking the VLM."""
+        """Ask; raises `UnknownModel`, `ImagesUnsupported`, `BlobMissing`, and what loading and asking the VLM raise."""
         self._refuse_other_model(request)
+        if request.images:
+            self._refuse_blind_model()
         images = self.bench.stores.blobs.get(request.images)
         with turn.broken_off_at_deadline():
             self._vlm.bring(turn)
@@ -41,6 +43,9 @@ class AskHandler(Handler[Ask, AskResult]):
             load_s=answer.load_s,
             generate_s=answer.generate_s,
             tries=answered.tries,
+            truncated=answer.truncated,
+            thought_chars=answer.thought_chars,
+            context_tokens=answer.context_tokens,
             **turn.outcome(),
         )
 
@@ -52,6 +57,16 @@ class AskHandler(Handler[Ask, AskResult]):
                 "Leave the model out, or set SINGLETRACK_VLM_MODEL on the worker.",
                 {"serves": serves},
             )
+
+    def _refuse_blind_model(self) -> None:
+        """Refuse before anything is moved; a server that cannot be asked now is the load's business."""
+        vlm = self.bench.tenants.vlm
+        try:
+            sees = vlm.sees_images()
+        except SingletrackError:
+            return
+        if sees is False:
+            raise ImagesUnsupported.of(vlm.model)
 
     def _ask(self, request: Ask, images: Sequence[bytes], turn: Turn) -> Answered:
         try:

@@ -89,6 +89,10 @@ class SimulatedVlm:
         """Ask the server."""
         return self._server.goes_by(name)
 
+    def sees_images(self) -> bool | None:
+        """Ask the server."""
+        return self._server.sees_images()
+
     def listing(self) -> VlmListing | None:
         """Return the size that was configured, and the part of it that found room."""
         try:
