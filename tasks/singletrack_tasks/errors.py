@@ -10,6 +10,9 @@ from typing import Any, ClassVar, Literal, Self
 
 ErrorKind = Literal["transient", "permanent", "capacity"]
 _SHOWN_CHARS = 300
+# No advice is longer; what is was quoted from somewhere.
+_MESSAGE_CHARS = 6000
+_CUT = "..."
 
 
 class SingletrackError(Exception):
@@ -18,6 +21,8 @@ class SingletrackError(Exception):
     kind: ClassVar[ErrorKind] = "permanent"
 
     def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
+        if len(message) > _MESSAGE_CHARS:
+            message = f"{message[: _MESSAGE_CHARS - len(_CUT)]}{_CUT}"
         super().__init__(message, dict(details or {}))
 
     @property
@@ -36,7 +41,7 @@ class SingletrackError(Exception):
 
     def __repr__(self) -> str:
         # For logs and Flower, so without the details: they may hold a model's answer.
-        shown = self.message if len(self.message) <= _SHOWN_CHARS else f"{self.message[:_SHOWN_CHARS]}..."
+        shown = self.message if len(self.message) <= _SHOWN_CHARS else f"{self.message[:_SHOWN_CHARS]}{_CUT}"
         return f"{type(self).__name__}({shown!r})"
 
 

@@ -1,7 +1,7 @@
 """Questions to the VLM, and its life cycle."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -17,6 +17,7 @@ MAX_IMAGES = 16
 
 # What ended an answer that the model did not end itself.
 Cut = Literal["max_tokens", "context"]
+StopText = Annotated[str, Field(max_length=1000)]
 Thinking = Literal[True, False, "low", "medium", "high"]
 
 
@@ -32,7 +33,7 @@ class VlmOptions(Message):
     top_k: int | None = Field(default=None, ge=0)
     top_p: float | None = Field(default=None, ge=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1, le=32_768)
-    stop: tuple[str, ...] = Field(default=(), max_length=16)
+    stop: tuple[StopText, ...] = Field(default=(), max_length=16)
     think: Thinking | None = None
 
 
@@ -83,7 +84,7 @@ class Ask(Request[AskResult], task="gpu.vlm.ask", kind="ask", needs_vlm=True):
     images: tuple[Blob, ...] = Field(default=(), max_length=MAX_IMAGES)
     json_schema: JsonSchema | None = None
     options: VlmOptions = VlmOptions()
-    model: str | None = None
+    model: str | None = Field(default=None, max_length=1000)
     stream: bool = False
 
     @field_validator("json_schema", mode="before")
