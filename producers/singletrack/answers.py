@@ -12,7 +12,7 @@ from singletrack_tasks.errors import AnswerOutsideSchema
 from singletrack_tasks.message import describe_problems
 from singletrack_tasks.payload.vectors import Vector
 from singletrack_tasks.requests.embedding import EmbeddingResult
-from singletrack_tasks.requests.vlm import AskResult
+from singletrack_tasks.requests.vlm import AskResult, Cut
 from singletrack_tasks.schema import JsonSchema
 
 T = TypeVar("T")
@@ -30,6 +30,11 @@ class Answer(Generic[T]):
     text: str
     value: T
     result: AskResult
+
+    @property
+    def truncated(self) -> Cut | None:
+        """What cut the answer: `max_tokens`, or the end of the `context`; None if it is whole."""
+        return self.result.truncated
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from singletrack_tasks.errors import InvalidConfiguration
+from singletrack_tasks.text import quoted
 
 BLOB_TTL_S = 900
 # A payload lives at most as long as a job may wait, plus a margin.
@@ -80,7 +81,7 @@ class Keys:
     def __post_init__(self) -> None:
         if not _TRACK.fullmatch(self.track):
             raise InvalidConfiguration(
-                f"{self.track!r} is not a valid track name: use 1 to 32 of a-z, 0-9 and '-', for example 'gpu0'"
+                f"{quoted(self.track)} is not a valid track name: use 1 to 32 of a-z, 0-9 and '-', for example 'gpu0'"
             )
 
     @property

@@ -1,5 +1,11 @@
 """Makes text from outside fit to be stored and shown."""
 
+from reprlib import Repr
+
+_QUOTED_CHARS = 100
+_QUOTE = Repr()
+_QUOTE.maxstring = _QUOTE.maxother = _QUOTE.maxlong = _QUOTED_CHARS
+
 
 def writable(text: str) -> str:
     """Return a text that can be encoded as UTF-8: a lone surrogate, which a caller may send, becomes '?'."""
@@ -16,3 +22,8 @@ def shorten(text: str, most: int = 160) -> str:
     text = writable(text)
     half = (most - 3) // 2
     return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
+
+
+def quoted(value: object) -> str:
+    """Return a value as an error may quote it: its `repr`, of which the middle is left out if it is long."""
+    return cut_line(_QUOTE.repr(value), 2 * _QUOTED_CHARS)

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -10,7 +9,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from singletrack_tasks.errors import InvalidConfiguration
 from singletrack_tasks.keys import PAYLOAD_BYTES_MAX, QUEUE_MAX, Keys
 from singletrack_tasks.ollama_address import client_url
-from singletrack_tasks.redis_address import CA_FILE_HELP, CERT_FILE_HELP, KEY_FILE_HELP, check_file, with_tls
+from singletrack_tasks.redis_address import (
+    CA_FILE_HELP,
+    CERT_FILE_HELP,
+    KEY_FILE_HELP,
+    check_address,
+    check_file,
+    with_tls,
+)
 from singletrack_tasks.status import ResizeMode
 
 MIB = 1024 * 1024
@@ -41,7 +47,8 @@ class GPUResourceConfig(BaseSettings):
 
     redis_url: SecretStr = Field(
         default=SecretStr("redis://127.0.0.1:6379/0"),
-        description="The Redis server, for example `redis://:PASSWORD@HOST:6379/0`; `rediss://` for TLS.",
+        description="The Redis server, for example `redis://:PASSWORD@HOST:6379/0`; `rediss://` for TLS. Special "
+        "characters of the password are percent-encoded: `@` as `%40`.",
     )
     track: str = Field(
         default="gpu0",
@@ -202,17 +209,7 @@ class GPUResourceConfig(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _is_a_redis_url(cls, url: SecretStr) -> SecretStr:
-        example = "for example redis://:password@host:6379/0"
-        if not url.get_secret_value().startswith(("redis://", "rediss://")):
-            raise ValueError(f"it must begin with redis:// or rediss://, {example}")
-        parts = urlsplit(url.get_secret_value())
-        try:
-            has_address = bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            has_address = False
-        if not has_address:
-            raise ValueError(f"it needs a host, and its port, if any, must be a number, {example}")
-        with_tls(url.get_secret_value(), ca_file=None, cert_file=None, key_file=None)
+        check_address(url.get_secret_value())
         return url
 
     @field_validator("redis_ca_file", "redis_cert_file", "redis_key_file")

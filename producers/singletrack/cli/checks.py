@@ -14,11 +14,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-import requests
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from singletrack.cli.context import Target
+from singletrack.cli.ollama_check import check_ollama
 from singletrack.reading.snapshots import HOW_TO_START, SnapshotReader
 from singletrack.wire.link import RedisLink
 from singletrack.wire.settings import ClientSettings, address, load_settings
@@ -198,22 +198,7 @@ def _version(name: str) -> str | None:
 
 
 def _ollama(host: HostSettings) -> Finding:
-    from singletrack_tasks.ollama_address import client_url
-
-    url = client_url(host.ollama_url)
-    try:
-        answer = requests.get(f"{url}/api/tags", timeout=_TIMEOUT_S)
-        answer.raise_for_status()
-        models = [str(model["name"]) for model in answer.json()["models"]]
-    except (requests.RequestException, ValueError, KeyError, TypeError) as error:
-        advice = "Start it (`ollama serve`), or set SINGLETRACK_OLLAMA_URL to its address."
-        return Finding("Ollama", "problem", f"{url} does not answer ({type(error).__name__})", advice)
-    wanted = host.vlm_model if ":" in host.vlm_model else f"{host.vlm_model}:latest"
-    if wanted not in models:
-        advice = f"`ollama pull {host.vlm_model}`, or set SINGLETRACK_VLM_MODEL to one that it has."
-        have = ", ".join(models) or "none"
-        return Finding("Ollama", "problem", f"{url} does not have {host.vlm_model}. It has: {have}", advice)
-    return Finding("Ollama", "ok", f"{url} answers and has {host.vlm_model}")
+    return Finding("Ollama", *check_ollama(host.ollama_url, host.vlm_model))
 
 
 def _weights(host: HostSettings) -> Finding:

@@ -9,8 +9,10 @@ from singletrack_tasks.errors import (
     BlobMissing,
     ClipUnavailable,
     DeadlinePassed,
+    ImagesUnsupported,
     JobCancelled,
     NotEnoughVram,
+    OllamaRefusal,
     OllamaUnreachable,
     UnknownModel,
     VlmLoadFailed,
@@ -187,6 +189,26 @@ class TestQuestions:
         rig.vlm.faults.down = True
         with pytest.raises(OllamaUnreachable):
             rig.manager.run(QUESTION, JOB)
+        assert rig.codes() == {DegradedCode.OLLAMA_UNREACHABLE}
+
+    def test_images_for_a_model_that_takes_none_move_nothing(self) -> None:
+        rig = Rig().started()
+        rig.vlm.sees = False
+        rig.stores.blobs.add(b"png", Blob.of(b"png", "file"))
+        with pytest.raises(ImagesUnsupported, match=rig.vlm.model):
+            rig.manager.run(Ask(prompt="?", images=(Blob.of(b"png", "file"),)), JOB)
+        assert not rig.vlm.listed
+        assert not rig.vlm.prompts
+        rig.vlm.sees = None
+        assert rig.manager.run(Ask(prompt="?", images=(Blob.of(b"png", "file"),)), JOB).text
+
+    def test_a_server_that_refuses_is_asked_once(self) -> None:
+        rig = Rig().started()
+        rig.vlm.faults.refuses = True
+        rig.clock.slept_s.clear()
+        with pytest.raises(OllamaRefusal):
+            rig.manager.run(QUESTION, JOB)
+        assert not any(rig.clock.slept_s)
         assert rig.codes() == {DegradedCode.OLLAMA_UNREACHABLE}
 
     def test_a_question_is_not_put_after_its_deadline_passed_during_the_load(self) -> None:

@@ -1,9 +1,10 @@
 """A real Celery worker in a process of its own, whose GPU is a few lines: enough to answer a client.
 
 `python -m tests.unit.producers.small_worker URL TRACK`. Prompts tell it what to do: `json:...` is answered with that
-JSON, `too big` and `crash` fail, `wait` runs until it is cancelled. A question with `stream` is told word by word. A
-mode that moves CLIP to the GPU fails at that. It notes each operation in the list `TRACK:ran`, and its CLIP's
-fingerprint is the value of `TRACK:fingerprint`.
+JSON, `think?` with the option of that name, one that begins with `cut` says that its answer was cut, `too big` and
+`crash` fail, `wait` runs until it is cancelled. A question with `stream` is told word by word. A mode that moves CLIP
+to the GPU fails at that. It notes each operation in the list `TRACK:ran`, and its CLIP's fingerprint is the value of
+`TRACK:fingerprint`.
 """
 
 import hashlib
@@ -32,7 +33,7 @@ from singletrack_tasks.requests.mode import ModeResult, SetMode
 from singletrack_tasks.requests.ping import Ping, PingResult
 from singletrack_tasks.requests.request import JobRef, Request
 from singletrack_tasks.requests.upkeep import Tick, TickResult
-from singletrack_tasks.requests.vlm import Ask, AskResult, LoadVlm, UnloadVlm, VlmResult
+from singletrack_tasks.requests.vlm import Ask, AskResult, Cut, LoadVlm, UnloadVlm, VlmResult
 from singletrack_tasks.result import OperationResult, StepReceipt
 from singletrack_tasks.status import (
     ClipModel,
@@ -133,11 +134,12 @@ class SmallGpu:
         if request.prompt == "wait" and self.cancelled.setdefault(job.id, threading.Event()).wait(60):
             raise JobCancelled("broken off")
         sizes = [decode_image(data).size for data in BlobStore(self.client, self.keys).get(request.images)]
-        text = request.prompt.removeprefix("json:")
+        text = str(request.options.think) if request.prompt == "think?" else request.prompt.removeprefix("json:")
         value = json.loads(text) if request.json_schema else None
         if request.stream:
             self.tell(job.id, text)
-        return AskResult(text=f"{text}{sizes or ''}", value=value, model=MODEL)
+        cut: Cut | None = "context" if text.startswith("cut") else None
+        return AskResult(text=f"{text}{sizes or ''}", value=value, model=MODEL, truncated=cut)
 
     def tell(self, job_id: str, text: str) -> None:
         """Tell an answer word by word; `again:` is told twice, of `gap:` the second word is left out."""

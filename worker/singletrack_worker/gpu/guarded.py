@@ -30,6 +30,12 @@ class _GuardedVlm:
     def others(self) -> tuple[OtherModel, ...]:
         return self._vlm.others
 
+    def goes_by(self, name: str) -> bool:
+        return self._vlm.goes_by(name)
+
+    def sees_images(self) -> bool | None:
+        return self._vlm.sees_images()
+
     def listing(self) -> VlmListing | None:
         # A look makes nobody work.
         return self._vlm.listing()

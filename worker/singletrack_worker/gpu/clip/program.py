@@ -28,11 +28,10 @@ from singletrack_tasks.errors import ClipUnavailable, EncoderFailure
 from singletrack_tasks.status import ResizeMode
 from singletrack_worker.gpu.clip.frames import BATCH, Frame, read_frame, write_frame
 from singletrack_worker.gpu.clip.weights import ClipNetwork, WeightsSpec, load_clip
+from singletrack_worker.gpu.out_of_memory import OUT_OF_MEMORY, says_out_of_memory
 
 if TYPE_CHECKING:
     import torch
-
-_OUT_OF_MEMORY = ("out of memory", "alloc_failed", "can't allocate memory")
 
 
 class LoadedClip:
@@ -243,9 +242,7 @@ def _parts(length: int, step: int) -> Iterator[slice]:
 
 
 def _kind(error: Exception) -> str:
-    text = str(error).lower()
-    is_memory = isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY)
-    return "out_of_memory" if is_memory else "error"
+    return OUT_OF_MEMORY if isinstance(error, MemoryError) or says_out_of_memory(str(error)) else "error"
 
 
 def _error(kind: str, text: str) -> Frame:
