@@ -23,8 +23,9 @@ def kinds_for(subject: Subject, wanted: Sequence[str]) -> list[str]:
 
 
 def plan(rng: random.Random, kinds: Sequence[str], faults: int) -> list[str]:
-    """Draw the faults of one world."""
-    return rng.choices(kinds, [KINDS[kind].weight for kind in kinds], k=faults)
+    """Draw the faults of one world; kinds that have no weight come as often as others where they are all there is."""
+    weights = [KINDS[kind].weight for kind in kinds]
+    return rng.choices(kinds, weights if any(weights) else None, k=faults)
 
 
 def run_world(

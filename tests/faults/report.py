@@ -9,6 +9,8 @@ from tests.faults.checker import Violation, check
 from tests.faults.history import Accepted, Fault, Record, Recovered
 from tests.faults.spans import History
 
+# The kind of fault whose trials are messages that chance has spoiled.
+FUZZED = "fuzz"
 START = "start"
 _COLUMNS = ("lost", "doubled", "overlapped")
 
@@ -72,6 +74,7 @@ class Report:
             total.slowest_s = max(total.slowest_s, tally.slowest_s)
             total.violations += tally.violations
         lines.append(_row("all", total))
+        lines.append(f"messages that were spoiled by chance: {self.tallies[FUZZED].trials}")
         lines.append(f"jobs that were begun more than once, as a kill makes it right: {self.begun_again}")
         return "\n".join(lines)
 
