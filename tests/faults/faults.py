@@ -12,7 +12,7 @@ from singletrack_tasks.keys import Keys
 from tests.faults import malformed
 from tests.faults.errands import PATIENT_S, Errand
 from tests.faults.history import Fault
-from tests.faults.kinds import control, messages
+from tests.faults.kinds import control, locks, messages, stops
 from tests.faults.kinds.kind import Kind, push
 from tests.faults.subjects import TRACK
 from tests.faults.world import World, moments
@@ -208,9 +208,9 @@ def kill_redis(world: World, rng: random.Random) -> None:
     if rng.random() < 0.5:
         world.watch.wait(lambda: world.watch.busy, _BUSY_S)
     world.begin_fault("kill-redis")
-    world.kill_redis()
+    world.database.kill()
     moments(rng, 1.5)
-    world.start_redis()
+    world.database.start()
 
 
 def kill_connections(world: World, rng: random.Random) -> None:
@@ -347,6 +347,8 @@ KINDS: dict[str, Kind] = {
     "step-clock": Kind(step_clock, 2),
     **messages.KINDS,
     **control.KINDS,
+    **stops.KINDS,
+    **locks.KINDS,
 }
 
 

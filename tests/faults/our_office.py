@@ -5,7 +5,7 @@ import random
 from typing import Any
 
 from singletrack import Client, Job
-from singletrack_tasks.errors import QueueFull, RedisUnavailable, SingletrackError
+from singletrack_tasks.errors import InvalidConfiguration, QueueFull, RedisUnavailable, SingletrackError
 from singletrack_tasks.requests.embedding import EmbedTexts, FindClip
 from singletrack_tasks.requests.mode import SetMode
 from singletrack_tasks.requests.ping import Ping
@@ -74,7 +74,7 @@ class OurOffice:
         more = {"job_id": job} if self._takes_ids else {}
         try:
             return OurHandle(self._submit(request_of(errand), timeout_s=errand.timeout_s, **more))
-        except RedisUnavailable as error:
+        except (RedisUnavailable, InvalidConfiguration) as error:
             raise NotTaken(type(error).__name__, again=self._takes_ids) from error
         except QueueFull as error:
             raise NotTaken(type(error).__name__, again=False) from error
