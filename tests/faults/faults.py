@@ -12,7 +12,7 @@ from singletrack_tasks.keys import Keys
 from tests.faults import malformed
 from tests.faults.errands import PATIENT_S, Errand
 from tests.faults.history import Fault
-from tests.faults.kinds import control, locks, messages, stops
+from tests.faults.kinds import clocks, control, forks, locks, losses, messages, stops
 from tests.faults.kinds.kind import Kind, push
 from tests.faults.subjects import TRACK
 from tests.faults.world import World, moments
@@ -349,6 +349,9 @@ KINDS: dict[str, Kind] = {
     **control.KINDS,
     **stops.KINDS,
     **locks.KINDS,
+    **losses.KINDS,
+    **clocks.KINDS,
+    **forks.KINDS,
 }
 
 
