@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from tests.faults.history import REDIS, UNTYPED, Noticed, Record, Refused
+from tests.faults.history import REDIS, UNTYPED, Noticed, Record, Refused, Stepped
 from tests.faults.spans import NEVER, History, Span, Story
 
 MS = 1_000_000
@@ -21,6 +21,8 @@ CANCEL_TOLERANCE_NS = 300 * MS
 ASKING_NS = 2_000 * MS
 MAX_STARTS = 3
 
+# How long a client may send by a clock that has been set back meanwhile.
+NOTICING_NS = 10_000 * MS
 # How long a caller may wait in vain for a job that was taken away.
 TAKEN_AWAY_NS = 20_000 * MS
 # How long an overtaken worker that goes on may take to break off what it had begun.
@@ -101,7 +103,7 @@ def late(history: History) -> Iterator[Violation]:
             unwanted_ns = span.begun_ns - story.cancelled_ns
             if history.was_paused(span.begin.pid, span.begun_ns - max(late_ns, unwanted_ns, 0), span.begun_ns):
                 continue  # it looked at its clock, and was stopped before it could note anything
-            if late_ns > DEADLINE_TOLERANCE_NS:
+            if late_ns > DEADLINE_TOLERANCE_NS and not _clock_went_back(history, story, span):
                 yield Violation("late", f"{story.name} was begun {late_ns // MS} ms too late", span.begun_ns)
             elif unwanted_ns > CANCEL_TOLERANCE_NS and not _could_not_tell(history, story, span):
                 yield Violation("unwanted", f"{story.name}: {unwanted_ns // MS} ms after its cancel", span.begun_ns)
@@ -231,6 +233,12 @@ def _given_up(history: History, story: Story) -> Iterator[Violation]:
             yield Violation("lost", f"{story.name} was taken away, and its caller was not told", taken.at_ns)
     elif not history.began_anew_after_a_step(story.accepted.sent_ns, waited_until_ns):
         yield from _overtaken(history, story)
+
+
+def _clock_went_back(history: History, story: Story, span: Span) -> bool:
+    """Whether the job may have its whole time-out again, unless its caller waits for it, and calls it off."""
+    from_ns = story.accepted.sent_ns - NOTICING_NS
+    return any(step.by_s < 0 and from_ns <= step.at_ns <= span.begun_ns for step in history.of(Stepped))
 
 
 def _could_not_tell(history: History, story: Story, span: Span) -> bool:

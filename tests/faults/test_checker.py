@@ -314,6 +314,11 @@ def test_a_worker_that_starts_after_a_step_of_the_clock_takes_the_deadlines_as_t
     assert kinds(check([*never_begun(), step, ready])) == set()
 
 
+@pytest.mark.parametrize(("by_s", "found"), [(-20, set()), (20, {"late"})])
+def test_a_job_may_begin_late_after_the_clock_was_set_back(by_s: int, found: set[str]) -> None:
+    assert kinds(check([*begun_after_its_deadline(), Stepped(2500 * MS, by_s)])) == found
+
+
 def test_a_cancel_that_redis_lost_is_no_violation() -> None:
     lost = TakenAway(2700 * MS, 2710 * MS, True)
     assert kinds(check([*begun_after_its_cancel(), lost])) == set()

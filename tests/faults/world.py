@@ -71,6 +71,7 @@ class World:
         self.malformed: list[bytes] = []
         # Messages as they lay on the queue, of jobs that were accepted.
         self.raw_messages: list[bytes] = []
+        self.evicted = False
         self._wanted = (proxied, clock, redis_clock, beat)
         self.last_fault: Fault | None = None
         self._cleanup = ExitStack()

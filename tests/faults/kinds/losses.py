@@ -59,6 +59,7 @@ def evict(world: World, rng: random.Random) -> None:
     """Redis evicts keys for a while, as nobody should have it do: what goes is lost, and its callers are told so."""
     _send_many(world, rng)
     world.begin_fault("eviction")
+    world.evicted = True
     with world.take_away(everything=True), world.connect() as connection:
         used_bytes = int(connection.info("memory")["used_memory"])
         connection.config_set("maxmemory-policy", "allkeys-lru")
