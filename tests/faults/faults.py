@@ -18,6 +18,8 @@ from tests.faults.subjects import TRACK
 from tests.faults.world import World, moments
 
 EX_HELD = 75
+# Longer than three workers take to start on a machine that is busy with other things.
+POISON_S = 180.0
 HOUR_S = 3600
 # What Redis may use when it is to be out of memory: less than it needs to begin with.
 SCARCE = "1mb"
@@ -266,10 +268,10 @@ def send_malformed(world: World, rng: random.Random) -> None:
 def poison(world: World, rng: random.Random) -> None:
     """A job that kills its worker whenever it is begun."""
     world.begin_fault("poison")
-    job = world.player.send(Errand("poison"))
+    job = world.player.send(Errand("poison", timeout_s=POISON_S))
     if job is None:
         return
-    world.watch.wait(lambda: job in world.player.told, 2 * PATIENT_S)
+    world.watch.wait(lambda: job in world.player.told, POISON_S + PATIENT_S)
     told = world.player.told.get(job, "nothing")
     if world.subject.ours and told != "DeadLettered":
         world.notice("poison", f"the caller of a job that kills its worker was told {told or 'a result'}")
