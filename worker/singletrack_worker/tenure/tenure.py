@@ -89,7 +89,14 @@ class Tenure:
         self._lease = Lease(client, keys, scripts, lock)
         # Set when the lease may have been lost, and at the end.
         self._wake = threading.Event()
-        self.inbox = Inbox(keys, scripts, host=Holder.this_process().host, tasks=tasks, refused=self._wake.set)
+        self.inbox = Inbox(
+            keys,
+            scripts,
+            host=Holder.this_process().host,
+            tasks=tasks,
+            starts_max=config.starts_max,
+            refused=self._wake.set,
+        )
         self.inherited = 0
         self.writer = FencedWriter(client, keys, scripts, lambda: self._lease.token)
         self.troubles = Troubles()
