@@ -54,7 +54,7 @@ class LockHost(bootsteps.StartStopStep):
 
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)
-        worker.gpu_vram = worker.gpu_lock = None
+        worker.gpu_vram = worker.gpu_lock = worker.gpu_watchdog = None
 
     def start(self, worker: Any) -> None:
         """Find the GPU and lock it; a standby waits for the lock."""
@@ -76,7 +76,10 @@ class LockHost(bootsteps.StartStopStep):
         worker.gpu_lock = lock
 
     def stop(self, worker: Any) -> None:
-        """Release the lock; harmless when repeated."""
+        """Release the lock, the last of all; harmless when repeated."""
+        if worker.gpu_watchdog is not None:
+            worker.gpu_watchdog.stop()
+            worker.gpu_watchdog = None
         if worker.gpu_lock is not None:
             worker.gpu_lock.release()
             worker.gpu_lock = None
@@ -140,6 +143,7 @@ class Manage(bootsteps.StartStopStep):
         """Build the manager, let it take stock, and give it to the tasks."""
         from singletrack_worker.assembly import Worker
         from singletrack_worker.sight.metrics_server import MetricsServer
+        from singletrack_worker.tenure.watchdog import Watchdog
 
         config: GPUResourceConfig = worker.app.gpu_config
         tenure = worker.gpu_tenure
@@ -161,6 +165,8 @@ class Manage(bootsteps.StartStopStep):
         worker.gpu_stopping.hear_signals()
         # First, since the start may take longer than the lease lasts.
         tenure.keep(manager, partial(_end, worker))
+        worker.gpu_watchdog = Watchdog(worker.gpu_lock.path, partial(getattr, tenure, "token"), tenure.troubles)
+        worker.gpu_watchdog.start()
         worker.gpu_worker.start(after_a_death=tenure.inherited > 0)
         worker.app.gpu = manager
 

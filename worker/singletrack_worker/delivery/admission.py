@@ -75,6 +75,17 @@ class Admission:
                 _log.info("job %s is not started: it has ended, or its message was put back meanwhile", job_id)
         return Verdict(alone=(word, why) == ("later", "0"), stray=word == "stray", refused=word == "refused")
 
+    def condemn(self, token: int, dead: int, why: str) -> str:
+        """Let the job that a dead worker's token had in hand start no more; returns its id, '' if it had none.
+
+        Raises `redis.RedisError`.
+        """
+        keys = self._keys
+        job_id: bytes = self._scripts.condemn(
+            keys=[keys.fence, keys.deaths, keys.condemned], args=[token, dead, keys.starts(""), why, STARTS_TTL_S]
+        )
+        return job_id.decode()
+
     def _ask(self, token: int, raw: bytes, envelope: Envelope) -> tuple[str, int, str]:
         """Return the script's verdict, how often the job was started, and what belongs to the verdict."""
         keys, job_id = self._keys, envelope.job_id

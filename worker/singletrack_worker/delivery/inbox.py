@@ -90,6 +90,13 @@ class Inbox:
             self._token = token
         return self.sweep()
 
+    def condemn(self, token: int, dead: int, why: str) -> str:
+        """Have the job that a dead worker's token had in hand buried when it comes; returns its id, '' if it had none.
+
+        Call it before `open`. Raises `redis.RedisError`.
+        """
+        return self._admission.condemn(token, dead, why)
+
     def suspend(self) -> None:
         """Take no more messages; the one in hand goes on, but its result will be refused."""
         with self._lock:

@@ -68,6 +68,21 @@ redis.call('SET', KEYS[2], string.format('%.0f', tonumber(ARGV[1]) + 1), 'EX', A
 return redis.call('DEL', KEYS[1])
 """
 
+# KEYS fence deaths condemned; ARGV token, token of the dead, prefix of the starts, why, ttl_s. Returns the job that the
+# dead worker had in hand, if it has not ended since.
+CONDEMN = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return '' end
+for _, entry in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+  local token, hand = string.match(entry, '^(%d+) (.*)$')
+  if token == ARGV[2] and hand ~= '' and redis.call('EXISTS', ARGV[3] .. hand) == 1 then
+    redis.call('HSET', KEYS[3], hand, ARGV[4])
+    redis.call('EXPIRE', KEYS[3], ARGV[5])
+    return hand
+  end
+end
+return ''
+"""
+
 # KEYS fence; ARGV token, commands (JSON)
 WRITE = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -257,6 +272,7 @@ class Scripts:
         self.take_lease = script(TAKE_LEASE)
         self.renew_lease = script(RENEW_LEASE)
         self.release_lease = script(RELEASE_LEASE)
+        self.condemn = script(CONDEMN)
         self.write = script(WRITE)
         self.sweep = script(SWEEP)
         self.recover = script(RECOVER)
