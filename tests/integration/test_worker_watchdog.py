@@ -9,64 +9,24 @@ from pathlib import Path
 import psutil
 import pytest
 
-from singletrack import Client
-from singletrack_ops.local.child_process import Child
-from singletrack_ops.services import read_status
 from singletrack_tasks import errors
 from singletrack_tasks.requests.ping import Ping
+from tests.integration.app_site import LIMIT_S, AppSite
 from tests.integration.freezing_worker import BURNS, CPU_S, SLEEPS, SLEPT
 from tests.integration.ops.waiting import wait_for
-from tests.integration.worker_tools import past, worker_environ
+from tests.integration.worker_tools import past
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processor time is counted as POSIX has it")
 
-ROOT = Path(__file__).parents[2]
-TRACK = "frozen"
-LIMIT_S = 300.0
-
-
-class Site:
-    """A folder whose workers come and go, and a client of them."""
-
-    def __init__(self, folder: Path, redis_url: str) -> None:
-        self.folder = folder
-        self.client = Client(redis_url, TRACK, worker_grace_s=LIMIT_S)
-        self.environ = worker_environ(
-            redis_url, TRACK, None, clip_weights="local-dir:/nowhere", gpu="none", lock_dir=folder / "locks"
-        ) | {"PYTHONPATH": str(ROOT), SLEPT: str(folder / "slept")}
-        self._workers: list[Child] = []
-
-    def worker(self, **more: str) -> Child:
-        """Start a worker, and wait until it serves."""
-        name = f"worker-{len(self._workers)}"
-        argv = [sys.executable, "-m", "celery", "-A", "tests.integration.freezing_worker", "worker", "--loglevel=INFO"]
-        child = Child.start(name, argv, env=self.environ | more, cwd=self.folder, log_path=self.folder / f"{name}.log")
-        self._workers.append(child)
-        wait_for(lambda: self._serves(child), "the worker serves", LIMIT_S)
-        return child
-
-    def left(self, ending: str) -> list[Path]:
-        return list((self.folder / "locks").glob(f"*.{ending}"))
-
-    def close(self) -> None:
-        self.client.close()
-        for worker in self._workers:
-            worker.stop(5)
-
-    def _serves(self, child: Child) -> bool:
-        assert child.alive, child.log_tail()
-        status = read_status(self.client)
-        return status is not None and status.worker.pid == child.pid
-
 
 @pytest.fixture
-def site(tmp_path: Path, redis_url: str) -> Iterator[Site]:
-    made = Site(tmp_path, redis_url)
+def site(tmp_path: Path, redis_url: str) -> Iterator[AppSite]:
+    made = AppSite(tmp_path, redis_url, "tests.integration.freezing_worker")
     yield made
     made.close()
 
 
-def test_what_freezes_its_worker_is_put_aside_the_first_time(site: Site) -> None:
+def test_what_freezes_its_worker_is_put_aside_the_first_time(site: AppSite) -> None:
     worker = site.worker()
     job = site.client.submit(Ping(), job_id=BURNS, timeout_s=LIMIT_S)
     behind = site.client.submit(Ping(), timeout_s=LIMIT_S)
@@ -74,7 +34,7 @@ def test_what_freezes_its_worker_is_put_aside_the_first_time(site: Site) -> None
     following = site.worker()
     with pytest.raises(errors.DeadLettered, match="froze its worker") as told:
         job.result()
-    assert behind.result().track == TRACK
+    assert behind.result().track == site.track
     (kept,) = site.left("traceback")
     assert str(kept) in str(told.value)
     assert "in freeze" in kept.read_text()
@@ -86,32 +46,32 @@ def test_what_freezes_its_worker_is_put_aside_the_first_time(site: Site) -> None
     assert site.left("watch") == []
 
 
-def test_what_keeps_the_threads_without_the_processor_ends_its_worker_but_is_tried_again(site: Site) -> None:
-    worker = site.worker(FREEZING_WORKER_STUCK_S="15")
+def test_what_keeps_the_threads_without_the_processor_ends_its_worker_but_is_tried_again(site: AppSite) -> None:
+    worker = site.worker(FREEZING_WORKER_STUCK_S="15", **{SLEPT: str(site.folder / "slept")})
     job = site.client.submit(Ping(), job_id=SLEEPS, timeout_s=LIMIT_S)
     assert worker.wait(LIMIT_S) == 1
     site.worker()
-    assert job.result().track == TRACK
+    assert job.result().track == site.track
     (kept,) = site.left("traceback")
     assert "in freeze" in kept.read_text()
 
 
-def test_a_worker_that_was_stopped_goes_on(site: Site) -> None:
+def test_a_worker_that_was_stopped_goes_on(site: AppSite) -> None:
     worker = site.worker()
     process = psutil.Process(worker.pid)
     os.kill(worker.pid, signal.SIGSTOP)
     wait_for(lambda: process.status() == psutil.STATUS_STOPPED, "it is stopped", LIMIT_S)
     past(CPU_S * 4)
     os.kill(worker.pid, signal.SIGCONT)
-    assert site.client.submit(Ping(), timeout_s=LIMIT_S).result().track == TRACK
+    assert site.client.submit(Ping(), timeout_s=LIMIT_S).result().track == site.track
     assert worker.alive
 
 
-def test_a_worker_that_is_killed_leaves_nobody_to_blame(site: Site) -> None:
+def test_a_worker_that_is_killed_leaves_nobody_to_blame(site: AppSite) -> None:
     worker = site.worker()
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait(LIMIT_S)
     assert len(site.left("watch")) == 1
     site.worker()
-    assert site.client.submit(Ping(), timeout_s=LIMIT_S).result().track == TRACK
+    assert site.client.submit(Ping(), timeout_s=LIMIT_S).result().track == site.track
     assert site.left("traceback") == []

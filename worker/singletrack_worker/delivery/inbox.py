@@ -4,16 +4,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Container
-from typing import Any
 
 import redis
-from redis.commands.core import Script
 
-from singletrack_tasks.keys import RESULT_TTL_S, Keys
+from singletrack_tasks.keys import Keys
 from singletrack_worker.delivery.admission import Admission
 from singletrack_worker.delivery.dead_letter_box import DeadLetterBox
 from singletrack_worker.delivery.envelope import Envelope
 from singletrack_worker.delivery.held_message import HeldMessage
+from singletrack_worker.delivery.ledger import Ledger
 from singletrack_worker.delivery.scripts import Scripts
 from singletrack_worker.settings import STARTS_MAX
 
@@ -21,7 +20,6 @@ from singletrack_worker.settings import STARTS_MAX
 HOLDER_FORGOTTEN_S = 24 * 3600
 # How long nothing is taken before a suspect starts that nobody waits beside: what kills workers from outside may show.
 SUSPECT_PAUSE_S = 5.0
-_RETRY_S = 0.5
 _log = logging.getLogger(__name__)
 
 
@@ -47,12 +45,16 @@ class Inbox:
         self._keys = keys
         self._scripts = scripts
         self._admission = Admission(keys, scripts, DeadLetterBox(keys, scripts, host), tasks, starts_max)
+        self._ledger = Ledger(keys, scripts, lambda: self._giving_back)
         self._paused_until_s = 0.0
         self._lock = threading.RLock()
         self._token = 0
         self._held: HeldMessage | None = None
         self._giving_back = False
+        self._lost_tags: set[str] = set()
         self._refused = refused
+        # How many tasks have begun.
+        self.begun = 0
 
     @property
     def queue(self) -> str:
@@ -172,7 +174,38 @@ class Inbox:
             if held.token != self._token:
                 return False
             held.claimed = True
+            self.begun += 1
             return True
+
+    def returned(self, job_id: str) -> None:
+        """Note that the task of the job has ended; what is left is to write its result and let go of its message."""
+        held = self._in_hand(job_id)
+        if held is not None:
+            held.returned = True
+
+    @property
+    def idle(self) -> HeldMessage | None:
+        """The message in hand if nothing works on it."""
+        held = self._held
+        return held if held is not None and held.idle and not self._giving_back else None
+
+    def put_back_idle(self, held: HeldMessage) -> bool:
+        """Put this message back if it is still in hand and idle, its start counted; returns whether it was."""
+        with self._lock:
+            if self._held is not held or self.idle is None:
+                return False
+            self._held = None
+            self._lost_tags.add(held.envelope.tag)
+        if not held.finished:
+            self._ledger.put_back(held)
+        return True
+
+    def lost(self, tag: str) -> bool:
+        """Return, once, that the message with this tag was put back without whoever received it."""
+        if tag not in self._lost_tags:
+            return False
+        self._lost_tags.discard(tag)
+        return True
 
     def finish(self, job_id: str, result: str) -> None:
         """Write the result of the job in hand and let go of its message, in one step.
@@ -185,16 +218,14 @@ class Inbox:
         if held is None or held.unwritten:
             _log.error("dropped a result of job %s: its message is not in hand, or is being put back", job_id)
             return
-        keys = self._keys
+        held.writing = True
         try:
-            done = self._insist(
-                self._scripts.finish,
-                [keys.fence, keys.taken(held.token), keys.result(job_id), keys.starts(job_id), *self._memory],
-                [held.token, held.raw, result, RESULT_TTL_S, job_id],
-            )
+            done = self._ledger.finish(held, result)
         except redis.RedisError:
             held.unwritten = True
             raise
+        finally:
+            held.writing = False
         held.finished = True
         if not done:
             self._refused()
@@ -204,17 +235,15 @@ class Inbox:
         """Let go of the message with this tag, if it is in hand."""
         held = self._release(tag)
         if held is not None and held.unwritten:
-            self._put_back(held)
+            self._ledger.put_back(held)
         elif held is not None and not held.finished:
-            job_id = held.envelope.job_id
-            keys = [self._keys.taken(held.token), self._keys.starts(job_id), *self._memory]
-            self._insist(self._scripts.drop, keys, [held.raw, held.token, job_id])
+            self._ledger.drop(held)
 
     def put_back(self, tag: str) -> None:
         """Put the message with this tag back, if it is in hand; its start counts unless the worker ends."""
         held = self._release(tag)
         if held is not None and not held.finished:
-            self._put_back(held)
+            self._ledger.put_back(held)
 
     def put_back_unclaimed(self, tag: str) -> None:
         """Put a message back whose task has not begun, since its connection was lost; its start counts."""
@@ -223,7 +252,7 @@ class Inbox:
             if held is None or held.envelope.tag != tag or held.claimed:
                 return
             self._held = None
-        self._put_back(held)
+        self._ledger.put_back(held)
 
     def give_back(self) -> None:
         """Start nothing from now on, and have an operation that fails put back."""
@@ -237,12 +266,8 @@ class Inbox:
         with self._lock:
             held, self._held = self._held, None
         if held is not None and not held.finished:
-            self._put_back(held)
+            self._ledger.put_back(held)
         self.suspend()
-
-    @property
-    def _memory(self) -> tuple[str, str, str]:
-        return self._keys.hands, self._keys.suspects, self._keys.condemned
 
     def _in_hand(self, job_id: str) -> HeldMessage | None:
         with self._lock:
@@ -256,25 +281,6 @@ class Inbox:
                 return None
             self._held = None
             return held
-
-    def _put_back(self, held: HeldMessage) -> None:
-        keys, job_id = self._keys, held.envelope.job_id
-        lists = [keys.taken(held.token), keys.queue, keys.starts(job_id), keys.hands]
-        # Only the end of a worker says nothing about the job: whatever else sends it back counts as a start.
-        uncounted = held.envelope.tag if self._giving_back else ""
-        if self._insist(self._scripts.put_back, lists, [held.raw, uncounted, held.token]):
-            _log.warning("job %s was put back on the queue", job_id)
-
-    def _insist(self, script: Script, keys: list[str], args: list[Any]) -> Any:
-        """Run a script until Redis accepts it; while the worker ends, try only once."""
-        while True:
-            try:
-                return script(keys=keys, args=args)
-            except redis.RedisError as error:
-                if self._giving_back:
-                    raise
-                _log.warning("Redis did not accept a write, trying again: %s", error)
-                time.sleep(_RETRY_S)
 
 
 _inbox: Inbox | None = None

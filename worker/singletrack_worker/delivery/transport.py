@@ -36,6 +36,13 @@ FULL_WAIT_S = 0.2
 class QoS(_StockQoS):  # type: ignore[misc] # see above
     """Knows which messages this channel delivered; the inbox knows where they are."""
 
+    def can_consume(self) -> bool:
+        """Return whether a message may come; one that was put back behind Celery's back takes no place any more."""
+        if (inbox := inboxes.current()) is not None:
+            for tag in [tag for tag in self._delivered if inbox.lost(tag)]:
+                super().ack(tag)
+        return bool(super().can_consume())
+
     def ack(self, delivery_tag: str) -> None:
         """Let go of a message."""
         if (inbox := inboxes.current()) is not None:
