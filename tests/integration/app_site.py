@@ -1,5 +1,6 @@
 """A folder in which workers of an app of a test's own come and go, and a client of them."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -22,7 +23,8 @@ class AppSite:
         self.client = Client(redis_url, self.track, worker_grace_s=LIMIT_S)
         self._argv = [sys.executable, "-m", "celery", "-A", app, "worker", "--loglevel=INFO"]
         settings = {"clip_weights": "local-dir:/nowhere", "gpu": "none", "lock_dir": folder / "locks"}
-        self._environ = worker_environ(redis_url, self.track, None, **settings) | {"PYTHONPATH": str(ROOT)}
+        self._environ = worker_environ(redis_url, self.track, None, **settings)
+        self._environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         self._workers: list[Child] = []
 
     def start(self, **more: str) -> Child:
