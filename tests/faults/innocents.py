@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -42,10 +43,10 @@ def run(folder: Path, redis_url: str, jobs: int, kills: int) -> Buried:
         sent = [site.client.submit(Ping(), timeout_s=PATIENT_S) for _ in range(jobs // 2)]
         killer = site.client.submit(Ping(), job_id=KILLER, timeout_s=PATIENT_S)
         sent += [site.client.submit(Ping(), timeout_s=PATIENT_S) for _ in range(jobs - len(sent))]
+        begun: dict[str, int] = {}
         for _ in range(kills):
-            former = token(connection, site.track)
             worker = site.start()
-            wait_for(lambda former=former: is_in_hand(connection, site.track, former), "a job is in hand", LIMIT_S)  # type: ignore[misc] # mypy takes no defaults there
+            wait_for(lambda: has_begun(connection, site.track, begun), "a job has begun", LIMIT_S)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(worker.pid, signal.SIGKILL)
             worker.wait(LIMIT_S)
@@ -54,16 +55,20 @@ def run(folder: Path, redis_url: str, jobs: int, kills: int) -> Buried:
     return Buried(sum(is_dead[1:]), jobs, is_dead[0])
 
 
-def token(connection: redis.Redis, track: str) -> str:
-    """The token of the worker that has the track, or had it last."""
-    found: Any = connection.get(Keys(track).fence)
-    return "" if found is None else str(found.decode())
-
-
-def is_in_hand(connection: redis.Redis, track: str, former: str) -> bool:
-    """Whether a worker with a newer token than the former one has taken a message."""
-    now = token(connection, track)
-    return now != former and bool(connection.llen(Keys(track).taken(now)))
+def has_begun(connection: redis.Redis, track: str, begun: dict[str, int]) -> bool:
+    """Whether a job is in hand that was started more often than noted, which is noted then."""
+    keys = Keys(track)
+    token: Any = connection.get(keys.fence)
+    if token is None:
+        return False
+    taken: Any = connection.lrange(keys.taken(token.decode()), 0, 0)
+    for message in taken:
+        job_id = json.loads(message)["headers"]["id"]
+        starts: Any = connection.scard(keys.starts(job_id))
+        if starts > begun.get(job_id, 0):
+            begun[job_id] = starts
+            return True
+    return False
 
 
 def have_ended(connection: redis.Redis, track: str, jobs: list["Job[Any]"]) -> bool:
