@@ -188,7 +188,7 @@ def an_older_token_publishes() -> list[Record]:
 
 
 def begun_too_often() -> list[Record]:
-    tries = [record for pid in range(300, 304) for record in begun_in_vain("ann-7", pid)]
+    tries = [record for pid in range(300, 311) for record in begun_in_vain("ann-7", pid)]
     return [*good(), accepted(7, 2600), *tries, Outcome(8000 * MS, "ann", "ann-7", "DeadLettered")]
 
 
@@ -217,6 +217,12 @@ def seen_by_the_driver() -> list[Record]:
 
 def test_a_good_history_passes() -> None:
     assert check(good()) == []
+
+
+def test_what_may_be_what_its_workers_die_of_is_tried_the_last_time_behind_others() -> None:
+    tries = [*begun_in_vain("ann-7", 300), *begun_in_vain("ann-7", 301)]
+    between = [accepted(8, 2630), *done("ann-8", 3100, 3, 302)]
+    assert check([*good(), accepted(7, 2600), *tries, *between, *done("ann-7", 3200, 3, 302)]) == []
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ KEEP_ALIVE_MARGIN_S = 120.0
 # With idle unloading off (R4.3) the model stays for a day after each question, never for ever.
 KEEP_ALIVE_WITHOUT_TIMEOUT_S = 24 * 3600.0
 METRICS_PORT = 9808
+STARTS_MAX = 3
 
 LogFormat = Literal["auto", "json", "text"]
 
@@ -153,6 +154,13 @@ class GPUResourceConfig(BaseSettings):
         ge=0,
         description="How long the operation in flight may go on when the worker is told to end; then it goes back on "
         "the queue.",
+    )
+    starts_max: int = Field(
+        default=STARTS_MAX,
+        ge=1,
+        le=10,
+        description="How often a job may be started without an end before it becomes a dead letter. Deaths of workers "
+        "that it has no part in allow it more, 10 at most.",
     )
     queue_max: int = Field(
         default=QUEUE_MAX, ge=1, description="How many messages may wait; one more is refused at the sender."
