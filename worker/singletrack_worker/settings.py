@@ -141,8 +141,8 @@ class GPUResourceConfig(BaseSettings):
     )
     lock_dir: Path | None = Field(
         default=None,
-        description="Where the lock on the GPU lies; the same for all workers of a host. Unset: `/run/lock`, or the "
-        "folder for temporary files.",
+        description="Where the lock on the GPU lies; the same for all workers of a host. Unset: that of the "
+        "compose file, `/var/lib/singletrack-lock`, if it exists; else `/run/lock`, or the folder for temporary files.",
     )
     flight_dir: Path | None = Field(
         default=None,

@@ -20,6 +20,7 @@ from kombu.transport import virtual
 from singletrack_tasks.keys import QUEUE
 from singletrack_worker.delivery import inbox as inboxes
 from singletrack_worker.delivery.inbox import Inbox
+from singletrack_worker.delivery.lines import PLAIN_LINE, TLS_LINE
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +72,8 @@ class WorkerChannel(_StockChannel):  # type: ignore[misc] # see above
     """A channel that takes the messages of the GPU's queue through the inbox."""
 
     QoS = QoS
+    connection_class = PLAIN_LINE
+    connection_class_ssl = TLS_LINE
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
