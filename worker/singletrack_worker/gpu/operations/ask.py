@@ -19,7 +19,7 @@ class AskHandler(Handler[Ask, AskResult]):
     def __init__(self, bench: Workbench) -> None:
         super().__init__(bench)
         self._vlm = VlmOnDemand(bench)
-        self._questions = Questions(bench.config, bench.tenants.vlm, bench.clock, bench.stores.answers)
+        self._questions = Questions(bench.config, bench.tenants.vlm, bench.clock, bench.stores.answers, bench.judge)
 
     def run(self, request: Ask, turn: Turn) -> AskResult:
         """Ask; raises `UnknownModel`, `BlobMissing`, and the errors of loading and asking the VLM."""
