@@ -270,10 +270,11 @@ def send_malformed(world: World, rng: random.Random) -> None:
 def poison(world: World, rng: random.Random) -> None:
     """A job that kills its worker whenever it is begun."""
     world.begin_fault("poison")
-    job = world.player.send(Errand("poison"))
+    # It kills three workers, and waits behind all that is there before the last one.
+    job = world.player.send(Errand("poison", 4 * PATIENT_S))
     if job is None:
         return
-    world.watch.wait(lambda: job in world.player.told, 2 * PATIENT_S)
+    world.watch.wait(lambda: job in world.player.told, 5 * PATIENT_S)
     told = world.player.told.get(job, "nothing")
     if world.subject.ours and told != "DeadLettered":
         world.notice("poison", f"the caller of a job that kills its worker was told {told or 'a result'}")
