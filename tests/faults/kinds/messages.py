@@ -67,7 +67,7 @@ KINDS = {
     "odd-tasks": Kind(odd_tasks, 2),
     FUZZED: Kind(fuzz, 3),
     # A worker that cannot break such a check off stands still for minutes.
-    "evil-schema": Kind(evil_schema, 0),
+    "evil-schema": Kind(evil_schema, 2),
 }
 
 

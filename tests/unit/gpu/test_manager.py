@@ -20,6 +20,7 @@ from singletrack_tasks.errors import (
 )
 from singletrack_tasks.events import ClipMigrated, IdleUnload, ModeChanged, ResourceChanged
 from singletrack_tasks.payload.blobs import Blob
+from singletrack_tasks.payload.images import to_file_bytes
 from singletrack_tasks.requests.embedding import EmbedImages, EmbedTexts, FindClip
 from singletrack_tasks.requests.mode import SetMode
 from singletrack_tasks.requests.ping import Ping
@@ -194,13 +195,14 @@ class TestQuestions:
     def test_images_for_a_model_that_takes_none_move_nothing(self) -> None:
         rig = Rig().started()
         rig.vlm.sees = False
-        rig.stores.blobs.add(b"png", Blob.of(b"png", "file"))
+        picture = to_file_bytes(np.zeros((2, 2), np.uint8))
+        images = (rig.stores.blobs.add(picture, Blob.of(picture, "file")),)
         with pytest.raises(ImagesUnsupported, match=rig.vlm.model):
-            rig.manager.run(Ask(prompt="?", images=(Blob.of(b"png", "file"),)), JOB)
+            rig.manager.run(Ask(prompt="?", images=images), JOB)
         assert not rig.vlm.listed
         assert not rig.vlm.prompts
         rig.vlm.sees = None
-        assert rig.manager.run(Ask(prompt="?", images=(Blob.of(b"png", "file"),)), JOB).text
+        assert rig.manager.run(Ask(prompt="?", images=images), JOB).text
 
     def test_a_server_that_refuses_is_asked_once(self) -> None:
         rig = Rig().started()

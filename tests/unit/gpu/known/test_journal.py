@@ -2,7 +2,7 @@
 
 import pytest
 
-from singletrack_tasks.errors import DeadlinePassed, InvalidImage, JobCancelled, NotEnoughVram, UnknownModel
+from singletrack_tasks.errors import DeadlinePassed, InvalidImage, JobCancelled, NotEnoughVram
 from singletrack_tasks.requests.embedding import EmbedTexts
 from singletrack_tasks.requests.mode import SetMode
 from singletrack_tasks.requests.ping import Ping
@@ -116,9 +116,9 @@ def test_a_long_error_is_cut_to_one_line() -> None:
 
 def test_an_error_that_names_half_a_character_leaves_a_status_that_can_be_published() -> None:
     rig = Rig().started()
-    with pytest.raises(UnknownModel):
-        rig.manager.run(Ask.parse({"prompt": "what?", "model": "\ud800"}), JobRef("j-1"))
-    assert '"error":"UnknownModel"' in rig.manager.status().model_dump_json()
+    with pytest.raises(InvalidImage), rig.manager._turns.take(Ask(prompt="?"), JobRef("j-1")):
+        raise InvalidImage("no image at \ud800")
+    assert '"error":"InvalidImage"' in rig.manager.status().model_dump_json()
 
 
 def test_steps_are_told_with_what_they_failed_of() -> None:
