@@ -5,7 +5,6 @@ its wall clock can be set. All of that is put around the product from outside.
 """
 
 import functools
-import importlib
 import os
 import signal
 import sys
@@ -18,6 +17,7 @@ from singletrack_tasks.requests.request import JobRef, Request
 from singletrack_tasks.requests.vlm import Ask
 from singletrack_worker import assembly
 from singletrack_worker.app import app
+from singletrack_worker.delivery import inbox
 from singletrack_worker.gpu.clip.manager import CLIPManager
 from singletrack_worker.gpu.turn import Turn
 from singletrack_worker.gpu.turns import Turns
@@ -37,16 +37,8 @@ _begun = ("", 0)
 def token_of(job: str) -> int:
     """Tell the token under which a job was begun: its result is of that one, also if the worker has none any more."""
     begun, token = _begun
-    return token if job == begun else current_token()
-
-
-def current_token() -> int:
-    """Tell this worker's fencing token, 0 where it has none."""
-    try:
-        fence: Any = importlib.import_module("singletrack_worker.tenure.fence")
-    except ModuleNotFoundError:
-        return 0
-    return int(fence.current_token())
+    own = inbox.current()
+    return token if job == begun or own is None else own.token
 
 
 @contextmanager
@@ -56,7 +48,7 @@ def recorded_take(
     """Have the turn as usual, and note when."""
     global _begun
     with _take(self, request, job, kind=kind, recorded=recorded) as turn:
-        _begun = (job.id, current_token())
+        _begun = (job.id, self._hold.token)
         _journal.note(Begin(now_ns(), job.id, turn.kind, _begun[1], recording.host(), os.getpid()))
         error = ""
         try:

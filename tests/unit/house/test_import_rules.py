@@ -82,7 +82,7 @@ REFUSED: list[tuple[Import, ...]] = [
     # In a circle, within a room.
     (("singletrack_worker.gpu.ollama.http", "singletrack_worker.gpu.ollama.chat"),),
     # Against the layers.
-    (("singletrack_worker.logs", "singletrack_worker.tenure.fence"),),
+    (("singletrack_worker.logs", "singletrack_worker.tenure.lease"),),
     (("singletrack_worker.delivery.inbox", "singletrack_worker.store.payloads"),),
     (("singletrack.wire.link", "singletrack.client"),),
     (("singletrack.reading.progress", "singletrack"),),

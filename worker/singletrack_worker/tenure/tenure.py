@@ -18,7 +18,6 @@ from singletrack_worker.gpu.hold import Overtaken
 from singletrack_worker.gpu.kept_thread import KeptThread, Troubles
 from singletrack_worker.settings import MIB, GPUResourceConfig
 from singletrack_worker.store.writer import FencedWriter
-from singletrack_worker.tenure.fence import set_token
 from singletrack_worker.tenure.host_lock import EX_HELD, Holder, HostLock, LockLost, lock_path, track_name
 from singletrack_worker.tenure.lease import Lease
 from singletrack_worker.tenure.watchdog import Freeze
@@ -133,7 +132,6 @@ class Tenure:
         """
         try:
             self._wait_for_lease(go_on)
-            set_token(self._lease.token)
             self._tell_limits()
             self._blame_frozen()
             self.inherited = self.inbox.open(self._lease.token)
@@ -167,7 +165,6 @@ class Tenure:
             self._lease.release()
         except redis.RedisError as error:
             _log.warning("could not give the track back, the next worker takes it anyway: %s", error)
-        set_token(0)
 
     def _wait_for_lease(self, go_on: Callable[[], None]) -> None:
         left_ms = self._lease.ttl_ms()
@@ -250,7 +247,6 @@ class Tenure:
             self._lost = True
             _log.error("another worker has taken the track: this one waits to get it back")
             self.inbox.suspend()
-            set_token(0)
             self._gpu.overtaken()
         while not self._stopped.is_set() and not self._ending:
             self._keep_lock()
@@ -264,7 +260,6 @@ class Tenure:
 
     def _go_on(self) -> None:
         token = self._lease.token
-        set_token(token)
         # In a thread of its own: it waits for the operation in flight, while this one renews the lease.
         self._start_thread("resume", partial(self._resume, token))
         self._lost = False
