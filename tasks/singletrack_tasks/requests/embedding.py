@@ -35,7 +35,10 @@ class EmbeddingResult(OperationResult):
 
 
 class EmbedImages(Request[EmbeddingResult], task="gpu.embed.images", kind="embed_images"):
-    """Images to embed, 1 to 256; `fingerprint` names the CLIP model that prepared pixels were made for."""
+    """Images to embed, 1 to 256; `fingerprint` names the CLIP model that prepared pixels were made for.
+
+    Files have at most `MAX_REQUEST_PIXELS` pixels in all; one that is named several times counts once.
+    """
 
     images: tuple[Blob, ...] = Field(min_length=1, max_length=MAX_INPUTS)
     fingerprint: str | None = None

@@ -76,6 +76,7 @@ class AskResult(OperationResult):
 class Ask(Request[AskResult], task="gpu.vlm.ask", kind="ask", needs_vlm=True):
     """A question to the VLM: a prompt, up to 16 images, and a JSON schema if the answer has to fit one.
 
+    The images have at most `MAX_REQUEST_PIXELS` pixels in all; one that is named several times counts as often.
     `model` None means the one model that the track serves. With `stream` the worker also publishes the answer piece
     by piece while it is generated.
     """

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from singletrack_tasks.payload.images import decode_image, prepare, to_file_bytes, to_rgb
+from singletrack_tasks.payload.modes import is_plain
 from singletrack_tasks.status import ClipModel
 
 Numbers = NDArray[Any]
@@ -39,7 +40,8 @@ def every_way_of_file(data: bytes) -> list[Numbers]:
     loaded = Image.open(io.BytesIO(data))
     loaded.load()
     for_vlm = Image.open(io.BytesIO(to_file_bytes(data)))
-    assert (for_vlm.mode, for_vlm.info.get("transparency")) in {("RGB", None), ("L", None)}
+    assert is_plain(for_vlm)
+    assert for_vlm.format in {"PNG", "JPEG"}
     ways = [decode_image(data), to_rgb(data), to_rgb(opened), to_rgb(loaded), for_vlm.convert("RGB")]
     assert len({prepare(way, MODEL) for way in ways}) == 1
     return [pixels(way) for way in ways]

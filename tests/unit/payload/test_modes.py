@@ -48,6 +48,7 @@ def test_sixteen_bits_become_their_upper_eight(mode: str) -> None:
 def test_files_of_sixteen_bits() -> None:
     check(every_way_of_file(saved(Image.fromarray(RAMP_16))), grey(RAMP))
     deep = COLOURS.astype(np.uint16) * 256 + 77
+    # Pillow calls the mode of such a file RGB; other programs may round where it cuts.
     rows = deep.astype(">u2").reshape(6, -1).view(np.uint8)
     check(every_way_of_file(png(16, 2, rows)), COLOURS)
     with_alpha = np.dstack([deep, ALPHA.astype(np.uint16) * 256 + 3]).astype(">u2").reshape(6, -1).view(np.uint8)
@@ -203,6 +204,16 @@ def test_of_an_animation_the_first_frame_counts() -> None:
 def test_a_plain_file_goes_to_the_vlm_as_it_is(mode: str, kind: str) -> None:
     data = saved(Image.fromarray(COLOURS).convert(mode), kind)
     assert to_file_bytes(data) == data
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_grey_of_few_bits_has_its_steps(depth: int) -> None:
+    values = np.arange(8, dtype=np.uint8) % 2**depth
+    bits = np.unpackbits(values[:, None], axis=1)[:, 8 - depth :].reshape(1, -1)
+    data = png(depth, 0, np.packbits(bits, axis=1))
+    check(every_way_of_file(data), grey(values[None] * (255 // (2**depth - 1))))
+    header = to_file_bytes(data)[24:26]
+    assert header == bytes([8, 2])
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "BMP"])

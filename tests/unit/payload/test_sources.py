@@ -32,6 +32,7 @@ BAD = {
     "no image": "data:text/plain;base64,aGVsbG8=",
     "no type": f"data:;base64,{BODY}",
     "no base64": f"data:image/svg+xml,<svg>{LONG}</svg>",
+    "not said to be base64": f"data:image/png,{BODY}",
     "no comma": f"data:image/png;base64{LONG}",
     "nothing": "data:",
     "no base64 inside": f"data:image/png;base64,{LONG}?",
