@@ -129,8 +129,11 @@ class Mover:
 
     def _demote_clip(self, tally: _Tally) -> None:
         before_mb = self._used_mb()
+        whole_mb = self._track.footprints.clip_mb or 0
+        # Another process may have taken the rest amid the migration that the footprint was learned from.
+        certain_mb = min(whole_mb, self._config.clip_mb)
         self._clip.demote()
-        self._releasing.wait("CLIP", Owed(before_mb, self._track.footprints.clip_mb or 0), tally.freed)
+        self._releasing.wait("CLIP", Owed(before_mb, certain_mb, whole_mb), tally.freed)
 
     def _used_mb(self) -> int | None:
         vram = self._vram.read()
