@@ -121,6 +121,19 @@ def test_what_a_stranger_took_amid_a_load_is_taken_off_the_footprint() -> None:
     assert [receipt.ok for receipt in rig.set_mode(ExecutionMode.RECORDING).receipts] == [True]
 
 
+def test_a_footprint_that_is_much_too_large_ends_with_a_load_that_had_room_for_it() -> None:
+    rig = Rig(12_000)
+    stranger = Stranger(rig)
+    stranger.takes(2000)
+    rig.set_mode(ExecutionMode.RECORDING)
+    assert rig.observer.observe().vlm_needs_mb == VLM_MB + 2000
+    rig.vlm.evict()
+    stranger.holds_mb = 0
+    rig.set_mode(ExecutionMode.RECORDING)
+    assert rig.observer.observe().vlm_needs_mb == VLM_MB
+    assert rig.codes() == set()
+
+
 def test_what_a_stranger_took_amid_a_migration_does_not_hold_up_the_next() -> None:
     rig = Rig(24_000).started()
     stranger = Stranger(rig)

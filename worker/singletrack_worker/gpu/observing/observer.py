@@ -5,7 +5,7 @@ from singletrack_tasks.result import DegradedCode, release_tolerance_mb
 from singletrack_tasks.status import ModelState, VRAMInfo
 from singletrack_worker.gpu.known.track import Track
 from singletrack_worker.gpu.observing.observed import Observed
-from singletrack_worker.gpu.tenants import Tenants
+from singletrack_worker.gpu.tenants import Tenants, VlmListing
 from singletrack_worker.settings import GPUResourceConfig
 
 # A model that takes less than this part of its footprint is partly elsewhere.
@@ -109,7 +109,7 @@ class Observer:
         # The server's figure leaves out what CUDA takes, and the vision part of some models. Whatever is above this
         # may have been taken by another process meanwhile.
         all_its_own = taken_mb <= listing.vram_mb * 1.25 + CONTEXT_MB
-        if taken_mb < least_mb:
+        if taken_mb < least_mb and not self._was_all_there(taken_mb, before_mb, listing):
             self._learn_headroom(before_mb)
             self._track.reasons.add(
                 DegradedCode.VLM_VRAM_SHORT,
@@ -126,6 +126,16 @@ class Observer:
         self._took_mb = taken_mb, listing.vram_mb
         if all_its_own:
             self._track.footprints.vlm_mb = taken_mb
+
+    def _was_all_there(self, taken_mb: int, before_mb: int, listing: VlmListing) -> bool:
+        """Whether a load took less than the footprint because that is too large: there was room for it, and to spare.
+
+        Another process took memory amid the load that it was learned from.
+        """
+        vram, track = self._vram.read(), self._track
+        needs_mb = (track.footprints.vlm_mb or 0) + track.footprints.vlm_headroom_mb
+        roomy = vram is not None and vram.total_mb - before_mb >= needs_mb
+        return roomy and listing.size_mb <= listing.vram_mb <= taken_mb
 
     def learn_vlm_gone(self, before_mb: int | None, after_mb: int | None) -> None:
         """Learn the footprint from what the unload of a complete load gave back (MiB): if as much, all was the model's.
