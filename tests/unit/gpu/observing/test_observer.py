@@ -147,6 +147,20 @@ def test_what_a_stranger_took_amid_a_migration_does_not_hold_up_the_next() -> No
     assert rig.observer.observe().clip_needs_mb == CLIP_MB
 
 
+def test_memory_that_a_stranger_gave_back_amid_a_migration_does_not_stay_late_for_ever() -> None:
+    rig = Rig().started()
+    stranger = Stranger(rig)
+    rig.set_mode(ExecutionMode.AUTOPILOT)
+    stranger.takes(2000)
+    rig.set_mode(ExecutionMode.RECORDING)
+    assert rig.codes() == {DegradedCode.VRAM_NOT_RELEASED}
+    stranger.takes(800)
+    rig.set_mode(ExecutionMode.AUTOPILOT)
+    stranger.holds_mb = 0
+    rig.tick()
+    assert (rig.clip.device, rig.codes()) == ("cuda:0", set())
+
+
 @pytest.mark.parametrize("taken_mb", [3000, 20_000])
 def test_a_visitor_that_a_stranger_split_keeps_its_place_beside_clip(taken_mb: int) -> None:
     rig = Rig(24_000, idle_timeout_s=60).started()

@@ -59,7 +59,8 @@ class Mover:
             error = failure
         after_mb = self._used_mb()
         if step != "unload_vlm":
-            self._track.release.shift(before_mb, after_mb)
+            own_mb = self._track.footprints.clip_mb if step == "promote_clip" and error is None else None
+            self._track.release.shift(before_mb, after_mb, at_least_mb=own_mb)
         freed = tally.freed
         if freed.limit_mb is not None:
             self._track.release.is_late(freed.limit_mb)
