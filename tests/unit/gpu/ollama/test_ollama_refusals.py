@@ -218,6 +218,14 @@ def test_words_without_end_are_cut(script: Script, vlm: OllamaManager) -> None:
         assert len(repr(caught.value.args)) < 2000
 
 
+def test_numbers_without_end_are_none_of_ollamas(script: Script, vlm: OllamaManager) -> None:
+    script.on("/api/ps", says({"models": [{"name": "eye", "size": 10**400, "size_vram": 1}]}))
+    script.on("/api/chat", streams(word("yes", done=True, load_duration=10**400)))
+    for act in (vlm.listing, lambda: put(vlm)):
+        with pytest.raises(OllamaFailure, match="not one that Ollama gives"):
+            act()
+
+
 def test_memory_that_ran_out_is_known_however_long_the_words(script: Script, vlm: OllamaManager) -> None:
     script.on("/api/chat", says({"error": {"message": "cudaMalloc failed: out of memory"}}, 500))
     with pytest.raises(OllamaFailure) as caught:
