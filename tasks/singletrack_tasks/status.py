@@ -56,12 +56,16 @@ def share_out(used_mb: int, *claims_mb: int) -> tuple[int, ...]:
 
 
 class GpuInfo(Message):
-    """The identity of a GPU; `simulated` is true for one that does not exist."""
+    """The identity of a GPU; `index` is its number in the driver's order, `simulated` true for one that does not exist.
+
+    With `unified_memory` it has none of its own, and its figures are those of the system's memory.
+    """
 
     name: str
     uuid: str
     index: int = 0
     simulated: bool = False
+    unified_memory: bool = False
 
 
 class VlmStatus(Message):

@@ -124,8 +124,7 @@ def build_tenants(config: GPUResourceConfig, clock: Clock, vram: Vram) -> Tenant
     clip = CLIPManager(
         config.clip_weights,
         resize_mode=config.clip_resize_mode,
-        gpu_device=f"cuda:{config.gpu_index}" if vram.gpu is not None else None,
-        simulated=isinstance(vram, SimulatedGpu),
+        gpu=vram.gpu,
         encode_timeout_s=config.encode_timeout_s,
         threads=config.clip_threads,
     )
