@@ -12,6 +12,7 @@ class DegradedCode(StrEnum):
     """Why the system does less than it is configured for."""
 
     NO_GPU = "no_gpu"
+    GPU_UNREADABLE = "gpu_unreadable"
     OLLAMA_UNREACHABLE = "ollama_unreachable"
     VLM_MODEL_MISSING = "vlm_model_missing"
     VLM_LOAD_FAILED = "vlm_load_failed"
@@ -36,10 +37,14 @@ StepName = Literal["unload_vlm", "load_vlm", "demote_clip", "promote_clip"]
 
 
 class StepReceipt(Message):
-    """The record of one transition step: VRAM in use before and after (MiB, None without a GPU), and its duration."""
+    """The record of one transition step: VRAM in use before and after (MiB, None without a reading), and its duration.
+
+    `verified` says whether readings of the driver bear it out; without them, only the tenant's own word does.
+    """
 
     step: StepName
     ok: bool
+    verified: bool = False
     vram_before_mb: int | None = None
     vram_after_mb: int | None = None
     duration_s: float = Field(ge=0)

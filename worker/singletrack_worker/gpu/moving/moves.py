@@ -25,10 +25,14 @@ _POLL_S = 0.05
 
 @dataclass
 class _Tally:
-    """The progress of a step: the attempts so far, and the limit that VRAM in use did not drop to in time (MiB)."""
+    """The progress of a step: the attempts so far, and the limit that VRAM in use did not drop to in time (MiB).
+
+    `unread` is set if no reading told whether it did.
+    """
 
     attempts: int = 1
     limit_mb: int | None = None
+    unread: bool = False
 
 
 class Mover:
@@ -66,6 +70,7 @@ class Mover:
         receipt = StepReceipt(
             step=step,
             ok=error is None,
+            verified=error is None and not tally.unread and None not in (before_mb, after_mb),
             vram_before_mb=before_mb,
             vram_after_mb=after_mb,
             duration_s=max(0.0, self._clock.monotonic() - started),
@@ -127,7 +132,8 @@ class Mover:
     def _wait_until_released(self, tenant: str, before_mb: int | None, taken_mb: int, tally: _Tally) -> None:
         """Poll the driver until two readings in a row show the memory as free (R1.4, R5.2).
 
-        `taken_mb` is the VRAM that the tenant is known to have taken; if that is 0, there is nothing to wait for.
+        `taken_mb` is the VRAM that the tenant is known to have taken; if that is 0, there is nothing to wait for. While
+        the driver tells nothing, nobody knows: that is no failure, and the step is not verified.
         """
         if before_mb is None or taken_mb <= 0:
             return
@@ -136,8 +142,11 @@ class Mover:
         in_a_row = 0
         while in_a_row < 2:
             used_mb = self._used_mb()
-            in_a_row = in_a_row + 1 if used_mb is None or used_mb <= limit_mb else 0
+            in_a_row = in_a_row + 1 if used_mb is not None and used_mb <= limit_mb else 0
             if in_a_row == 0 and self._clock.monotonic() >= deadline:
+                if used_mb is None:
+                    tally.unread = True
+                    return
                 tally.limit_mb = limit_mb
                 raise VramNotReleased(
                     f"{tenant} is gone, but {used_mb} MB of VRAM are in use where at most {limit_mb} MB were expected "
