@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-STAND_INS = Path(__file__).parents[1] / "stand_ins"
+STAND_INS = Path(__file__).parents[1] / "stand_ins" / "driver"
 MIB = 1024 * 1024
 
 
@@ -43,6 +43,11 @@ class FakeCard:
     compute_mode: int = 0
     instances: list["FakeCard"] = field(default_factory=list)
     index: int = 0
+
+    def __post_init__(self) -> None:
+        # From JSON.
+        self.capability = (self.capability[0], self.capability[1])
+        self.instances = [FakeCard(**it) if isinstance(it, dict) else it for it in self.instances]
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,12 @@ import time
 
 import pytest
 
-from singletrack.cli.checks import Finding, run_checks
+from singletrack.cli import checks
+from singletrack.cli.checks import run_checks
 from singletrack.cli.context import Target
+from singletrack.cli.findings import Finding
 from singletrack_tasks.result import Degradation, DegradedCode
+from singletrack_tasks.status import GpuInfo
 from tests.unit.producers.conftest import LONELY_TRACK, Backstage
 from tests.unit.producers.statuses import publish, status
 
@@ -29,6 +32,17 @@ def test_it_tells_whether_beat_runs(redis_url: str, lonely_backstage: Backstage)
     dead = finding(redis_url, "beat")
     assert (dead.verdict, dead.text) == ("problem", "no check has come")
     assert "celery -A singletrack_worker beat" in dead.advice
+
+
+def test_on_an_agents_machine_it_tells_of_the_worker_and_is_content(
+    redis_url: str, lonely_backstage: Backstage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(lonely_backstage, status(gpu=GpuInfo(name="RTX 3060", uuid="GPU-1"), last_check_unix_s=time.time()))
+    monkeypatch.setattr(checks, "installed", lambda _: None)
+    findings = run_checks(Target(redis_url, LONELY_TRACK))
+    assert {found.what for found in findings} == {"Redis", "clock", "worker", "beat", "GPU"}
+    assert {found.verdict for found in findings} == {"ok"}
+    assert "here has RTX 3060" in findings[-1].text
 
 
 @pytest.mark.parametrize(
