@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 DEFAULT_PORT = 11434
 DEFAULT_URL = f"http://127.0.0.1:{DEFAULT_PORT}"
@@ -30,6 +31,14 @@ def configured_url(environ: Mapping[str, str]) -> str | None:
     """The URL that OLLAMA_HOST gives; None if it is not set."""
     host = environ.get("OLLAMA_HOST", "").strip()
     return client_url(host) if host else None
+
+
+def server_name(url: str, host: str) -> str:
+    """Name the server behind a URL, HOST:PORT, as every machine may: a loopback address is that of this `host`."""
+    parts = urlsplit(client_url(url))
+    name = (parts.hostname or "").lower()
+    own = name == "localhost" or (_is_ip(name) and ipaddress.ip_address(name).is_loopback)
+    return f"{host.lower() if own else name}:{parts.port}"
 
 
 def _split(authority: str, default_port: int) -> tuple[str, int]:

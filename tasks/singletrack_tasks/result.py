@@ -14,6 +14,7 @@ class DegradedCode(StrEnum):
     NO_GPU = "no_gpu"
     GPU_UNREADABLE = "gpu_unreadable"
     OLLAMA_UNREACHABLE = "ollama_unreachable"
+    OLLAMA_SHARED = "ollama_shared"
     VLM_MODEL_MISSING = "vlm_model_missing"
     VLM_LOAD_FAILED = "vlm_load_failed"
     VLM_PARTLY_ON_CPU = "vlm_partly_on_cpu"

@@ -15,10 +15,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from singletrack.cli.context import Target
 from singletrack.cli.findings import Finding, installed
 from singletrack.cli.gpu_checks import check_gpu, describe_remote
+from singletrack.reading.neighbours import other_tracks
 from singletrack.reading.snapshots import HOW_TO_START, SnapshotReader
 from singletrack.wire.link import RedisLink
 from singletrack.wire.settings import ClientSettings, address, load_settings
 from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable, SingletrackError
+from singletrack_tasks.ollama_address import client_url, server_name
 from singletrack_tasks.result import DegradedCode
 from singletrack_tasks.status import GPUResourceStatus
 
@@ -61,19 +63,39 @@ def run_checks(target: Target) -> list[Finding]:
     try:
         findings = [_redis(link, settings), *_clock(link)]
         status, worker = _worker(link)
+        return [*findings, *worker, *_host(link, status)]
     finally:
         link.close()
-    if status is None or status.worker.host == platform.node():
-        return [*findings, *worker, *_host()]
-    if installed("torch") is None:
-        return [*findings, *worker, describe_remote(status)]
-    return [*findings, *worker, *(it.softened("not needed here: the worker runs elsewhere") for it in _host())]
 
 
-def _host() -> list[Finding]:
-    """Check what a GPU host needs."""
+def _host(link: RedisLink, status: GPUResourceStatus | None) -> list[Finding]:
+    """Check what a GPU host needs, where this machine is one or may be."""
+    elsewhere = status is not None and status.worker.host != platform.node()
+    if status is not None and elsewhere and installed("torch") is None:
+        return [describe_remote(status)]
     host = HostSettings()
-    return [*check_gpu(host.gpu, host.gpu_index), _packages(host), _ollama(host), _weights(host)]
+    needed = [
+        *check_gpu(host.gpu, host.gpu_index),
+        _packages(host),
+        _ollama(host),
+        *_sharing(link, host),
+        _weights(host),
+    ]
+    return [it.softened("not needed here: the worker runs elsewhere") for it in needed] if elsewhere else needed
+
+
+def _sharing(link: RedisLink, host: HostSettings) -> list[Finding]:
+    """Tell whether another track uses the Ollama server."""
+    server = server_name(host.ollama_url, platform.node())
+    try:
+        others = other_tracks(link, server)
+    except (RedisUnavailable, InvalidConfiguration):
+        return []
+    if not others or host.gpu != "auto":
+        return []
+    text = f"{server} is that of {', '.join(others)} as well: each track unloads models without regard to the other"
+    advice = "Start a server for each track that sees its GPU alone, and name it in SINGLETRACK_OLLAMA_URL."
+    return [Finding("Ollama of its own", "problem", text, advice)]
 
 
 def _redis(link: RedisLink, settings: ClientSettings) -> Finding:
@@ -144,8 +166,6 @@ def _packages(_: HostSettings) -> Finding:
 
 
 def _ollama(host: HostSettings) -> Finding:
-    from singletrack_tasks.ollama_address import client_url
-
     url = client_url(host.ollama_url)
     try:
         answer = requests.get(f"{url}/api/tags", timeout=_TIMEOUT_S)
