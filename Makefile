@@ -38,6 +38,7 @@ unit: $(STAMP) ## Run the unit tests alone, for example of another interpreter: 
 
 faults: $(STAMP) ## Kill, pause and double workers and servers for half an hour: make faults SEED=2 ROUNDS=40
 	$(BIN)/python -m tests.faults --seed $(SEED) --rounds $(ROUNDS) --faults 25
+	$(BIN)/python -m tests.faults.innocents
 
 check: $(STAMP) ## Run the linters, the type checker, the import rules and the compose file's schema
 	$(BIN)/ruff check $(SOURCES)

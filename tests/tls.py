@@ -32,9 +32,16 @@ unique_subject = no
 default_md = sha256
 policy = any
 copy_extensions = copy
+x509_extensions = leaf
 [any]
 commonName = supplied
+[leaf]
+basicConstraints = CA:false
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
 """
+# From Python 3.13 on, an authority has to say what its key is for.
+_FOR_SIGNING = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,9 @@ class Authority:
         (folder / "serial").write_text("01\n")
         (folder / "conf").write_text(_CONFIGURATION.format(folder=folder))
         self.own = Certificate(folder / "ca.pem", folder / "ca.key")
-        _openssl("req", "-x509", *_new_key(self.own), "-out", self.own.cert_file, "-subj", "/CN=authority")
+        _openssl(
+            "req", "-x509", *_new_key(self.own), "-out", self.own.cert_file, "-subj", "/CN=authority", *_FOR_SIGNING
+        )
 
     def sign(self, names: str = f"IP:{LOOPBACK},DNS:localhost", years: tuple[int, int] = (2020, 2120)) -> Certificate:
         """Make a certificate for names, valid from the beginning of one year to that of another."""

@@ -26,6 +26,8 @@ def main() -> None:
             status_read.run(stack)
             print("What it costs to be seen")
             observing.run(stack, folder)
+            print("Memory after many jobs")
+            memory.grow(stack)
         print("Bare installation")
         installation.run(folder)
 

@@ -12,7 +12,7 @@ from singletrack_tasks.errors import AnswerOutsideSchema
 from singletrack_tasks.message import describe_problems
 from singletrack_tasks.payload.vectors import Vector
 from singletrack_tasks.requests.embedding import EmbeddingResult
-from singletrack_tasks.requests.vlm import AskResult
+from singletrack_tasks.requests.vlm import AskResult, Cut
 from singletrack_tasks.schema import JsonSchema
 
 T = TypeVar("T")
@@ -31,13 +31,19 @@ class Answer(Generic[T]):
     value: T
     result: AskResult
 
+    @property
+    def truncated(self) -> Cut | None:
+        """What cut the answer: `max_tokens`, or the end of the `context`; None if it is whole."""
+        return self.result.truncated
+
 
 @dataclass(frozen=True)
 class Embeddings:
     """Embeddings of unit length, float32, n x d, one a row in the order of the inputs.
 
     `cached` of them came from the cache; `device` computed the others, None if there were none. Only embeddings with
-    the same `fingerprint` may be compared.
+    the same `fingerprint` may be compared. `truncated` says for each input whether it was a text longer than CLIP
+    reads: its end does not count.
     """
 
     vectors: Vector
@@ -45,6 +51,7 @@ class Embeddings:
     device: str | None
     cached: int
     results: tuple[EmbeddingResult, ...] = ()
+    truncated: tuple[bool, ...] = ()
 
 
 def answer_to(schema: JsonSchema | type[BaseModel] | None) -> Callable[[AskResult], Answer[Any]]:

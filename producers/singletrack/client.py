@@ -101,9 +101,9 @@ class Client:
     ) -> Answer[Any]:
         """Put a question to the VLM, with up to 16 images; if there is a `schema`, the answer fits it.
 
-        An image is a path, the bytes of a file, a PIL image, or an array (H x W x 3 RGB, H x W x 4 BGRA, grey).
-        With a pydantic model class the answer's `value` is an instance of it. Keywords: `options` (`VlmOptions`, or a
-        dict of its fields), `model` (default: the track's) and `timeout_s` (default: 120). Raises `InvalidImage`,
+        An image is a path, a `data:` URL, the bytes of a file, a PIL image, or an array (H x W x 3 RGB, H x W x 4 BGRA,
+        grey). With a pydantic model class the answer's `value` is an instance of it. Keywords: `options` (`VlmOptions`,
+        or a dict of its fields), `model` (default: the track's) and `timeout_s` (default: 120). Raises `InvalidImage`,
         `InvalidSchema` and `AnswerOutsideSchema`, besides what every operation raises.
         """
         return answer_to(schema)(self._finish(self._put(Question(prompt, images, schema, **keywords))))
@@ -140,7 +140,10 @@ class Client:
         return self._embedder.images(as_filled_list(images, "images", MAX_INPUTS), timeout_s)
 
     def embed_texts(self, texts: Iterable[str], *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Embeddings:
-        """Embed 1 to 256 texts with CLIP; those that the cache knows are not sent."""
+        """Embed 1 to 256 texts with CLIP; those that the cache knows are not sent.
+
+        The result's `truncated` says which were cut at what CLIP reads, 77 tokens as a rule.
+        """
         check_seconds("timeout_s", timeout_s)
         request = EmbedTexts.build(texts=as_filled_list(texts, "texts", MAX_INPUTS))
         return self._embedder.texts(request, timeout_s)

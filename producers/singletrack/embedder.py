@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -14,11 +15,13 @@ from singletrack.wire.link import RedisLink
 from singletrack_tasks.errors import DeadlinePassed, InvalidRequest, WorkerFailure
 from singletrack_tasks.payload.blobs import Blob
 from singletrack_tasks.payload.images import ImageLike, prepare, to_rgb
-from singletrack_tasks.payload.vectors import Vector
+from singletrack_tasks.payload.vectors import Vector, read_cache_entry
 from singletrack_tasks.requests.embedding import EmbeddingResult, EmbedImages, EmbedTexts
 from singletrack_tasks.status import ClipModel
 
 Embed = EmbedImages | EmbedTexts
+# An embedding, and whether its text was cut.
+_Row = tuple[Vector, bool]
 
 
 class RunEmbed(Protocol):
@@ -80,10 +83,10 @@ class Embedder:
         missing = [sha256 for sha256 in dict.fromkeys(inputs.sha256s) if sha256 not in rows]
         cached = sum(sha256 in rows for sha256 in inputs.sha256s)
         if model and not missing:
-            return Embeddings(_stack(rows, inputs.sha256s), model.fingerprint, None, cached)
+            return _embeddings(rows, inputs.sha256s, model.fingerprint, None, cached, ())
         result = self._ask(model, inputs.request(missing), timeout_s)
         rows.update(zip(missing, _rows(result, len(missing)), strict=True))
-        return Embeddings(_stack(rows, inputs.sha256s), result.fingerprint, result.device, cached, (result,))
+        return _embeddings(rows, inputs.sha256s, result.fingerprint, result.device, cached, (result,))
 
     def _ask(self, model: ClipModel | None, request: Embed, timeout_s: float) -> EmbeddingResult:
         try:
@@ -97,19 +100,16 @@ class Embedder:
             raise _FingerprintChanged
         return result
 
-    def _cached(self, model: ClipModel, sha256s: list[str]) -> dict[str, Vector]:
+    def _cached(self, model: ClipModel, sha256s: list[str]) -> dict[str, _Row]:
         distinct = list(dict.fromkeys(sha256s))
         with self._link.reaching() as client:
             found: list[Any] = client.mget([self._link.keys.vector(model.fingerprint, sha256) for sha256 in distinct])
-        return {
-            sha256: np.frombuffer(data, dtype="<f4").astype(np.float32)
-            for sha256, data in zip(distinct, found, strict=True)
-            if data is not None and len(data) == 4 * model.dimension
-        }
+        read = (None if data is None else read_cache_entry(data, model.dimension) for data in found)
+        return {sha256: row for sha256, row in zip(distinct, read, strict=True) if row is not None}
 
     def _image_inputs(self, images: Sequence[ImageLike], model: ClipModel | None, timeout_s: float) -> _Inputs:
         form: Literal["file", "pixels"] = "file" if model is None else "pixels"
-        payloads = [prepare(to_rgb(image), model) for image in images] if model else file_payloads(images)
+        payloads = _prepared(images, model) if model else file_payloads(images, decoded_once=True)
         blobs = [Blob.of(data, form) for data in payloads]
         by_hash = {blob.sha256: (blob, data) for blob, data in zip(blobs, payloads, strict=True)}
 
@@ -122,18 +122,42 @@ class Embedder:
         return _Inputs([blob.sha256 for blob in blobs], request)
 
 
+def _prepared(images: Sequence[ImageLike], model: ClipModel) -> list[bytes]:
+    """Prepare images for CLIP; a file that is named several times is read once."""
+    files: dict[str | Path | bytes, bytes] = {}
+    prepared = []
+    for image in images:
+        if not isinstance(image, str | Path | bytes):
+            prepared.append(prepare(to_rgb(image), model))
+            continue
+        if image not in files:
+            files[image] = prepare(to_rgb(image), model)
+        prepared.append(files[image])
+    return prepared
+
+
 def _text_inputs(request: EmbedTexts) -> _Inputs:
     sha256s = [Blob.of(text.encode(), "file").sha256 for text in request.texts]
     by_hash = dict(zip(sha256s, request.texts, strict=True))
     return _Inputs(sha256s, lambda wanted: EmbedTexts(texts=tuple(by_hash[sha256] for sha256 in wanted)))
 
 
-def _rows(result: EmbeddingResult, expected: int) -> Vector:
+def _rows(result: EmbeddingResult, expected: int) -> list[_Row]:
     vectors = result.vectors.array()
-    if len(vectors) != expected:
+    truncated = result.truncated or (False,) * expected
+    if len(vectors) != expected or len(truncated) != expected:
         raise WorkerFailure(f"the worker returned {len(vectors)} embeddings for {expected} inputs: a defect in it")
-    return vectors
+    return list(zip(vectors, truncated, strict=True))
 
 
-def _stack(rows: dict[str, Vector], sha256s: list[str]) -> Vector:
-    return np.stack([rows[sha256] for sha256 in sha256s])
+def _embeddings(
+    rows: dict[str, _Row],
+    sha256s: list[str],
+    fingerprint: str,
+    device: str | None,
+    cached: int,
+    results: tuple[EmbeddingResult, ...],
+) -> Embeddings:
+    """Put rows into the caller's order."""
+    vectors, truncated = zip(*(rows[sha256] for sha256 in sha256s), strict=True)
+    return Embeddings(np.stack(vectors), fingerprint, device, cached, results, truncated)

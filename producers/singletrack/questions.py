@@ -9,7 +9,8 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 
 from singletrack.wire.limits import DEFAULT_TIMEOUT_S
 from singletrack_tasks.errors import ImageTooLarge, InvalidSchema
-from singletrack_tasks.payload.images import ImageLike, to_file_bytes
+from singletrack_tasks.payload.image_limits import check_request_pixels
+from singletrack_tasks.payload.images import ImageLike, count_pixels, to_file_bytes
 from singletrack_tasks.requests.vlm import Ask, VlmOptions
 from singletrack_tasks.schema import JsonSchema, check_schema
 
@@ -54,16 +55,27 @@ class Question:
         )
 
 
-def file_payloads(images: Sequence[ImageLike]) -> list[bytes]:
-    """Read images as checked files; raises `InvalidImage`, or `ImageTooLarge` for more than 256 MiB in all."""
-    payloads, total = [], 0
+def file_payloads(images: Sequence[ImageLike], *, decoded_once: bool = False) -> list[bytes]:
+    """Read images as checked files.
+
+    Raises `InvalidImage`, or `ImageTooLarge` for more than 256 MiB or 400 megapixels in all; the pixels of an image
+    that comes again do not count again if they are `decoded_once`.
+    """
+    payloads: list[bytes] = []
+    seen: set[bytes] = set()
+    total_bytes = total_pixels = 0
     for image in images:
-        payloads.append(to_file_bytes(image))
-        total += len(payloads[-1])
-        if total > MAX_TOTAL_BYTES:
+        data = to_file_bytes(image)
+        total_bytes += len(data)
+        if total_bytes > MAX_TOTAL_BYTES:
             raise ImageTooLarge(
                 f"the images have more than {MAX_TOTAL_BYTES} bytes in all: send fewer in one request",
             )
+        if not (decoded_once and data in seen):
+            total_pixels += count_pixels(data)
+            check_request_pixels(total_pixels)
+        seen.add(data)
+        payloads.append(data)
     return payloads
 
 

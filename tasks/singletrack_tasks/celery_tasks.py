@@ -10,6 +10,7 @@ from singletrack_tasks.errors import InvalidRequest, NotInWorker, SingletrackErr
 from singletrack_tasks.requests.catalogue import REQUESTS
 from singletrack_tasks.requests.request import JobRef, Request
 from singletrack_tasks.result import OperationResult
+from singletrack_tasks.text import quoted
 
 R = TypeVar("R", bound=OperationResult)
 
@@ -94,7 +95,7 @@ def _one_request(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any
     if args or kwargs.keys() != {"request"}:
         raise InvalidRequest(
             f"this task takes one keyword argument, `request`, a JSON object; it got {len(args)} positional arguments "
-            f"and the keywords {sorted(kwargs)}"
+            f"and the keywords {quoted(sorted(kwargs))}"
         )
     request: dict[str, Any] = kwargs["request"]
     return request

@@ -11,7 +11,8 @@ PAYLOAD_MAX_BYTES = 64 * 1024
 TEXT_MAX_CHARS = 1000
 
 # `unreadable`: does not match the contract. `worn_out`: started as often as allowed, never ended: it kills its worker.
-DeadCode = Literal["unreadable", "worn_out"]
+# `frozen`: its worker's threads could not run any more until the kernel ended it.
+DeadCode = Literal["unreadable", "worn_out", "frozen"]
 
 
 class DeadLetter(Message):

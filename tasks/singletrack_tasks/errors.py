@@ -10,6 +10,9 @@ from typing import Any, ClassVar, Literal, Self
 
 ErrorKind = Literal["transient", "permanent", "capacity"]
 _SHOWN_CHARS = 300
+# No advice is longer; what is was quoted from somewhere.
+_MESSAGE_CHARS = 6000
+_CUT = "..."
 
 
 class SingletrackError(Exception):
@@ -18,6 +21,8 @@ class SingletrackError(Exception):
     kind: ClassVar[ErrorKind] = "permanent"
 
     def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
+        if len(message) > _MESSAGE_CHARS:
+            message = f"{message[: _MESSAGE_CHARS - len(_CUT)]}{_CUT}"
         super().__init__(message, dict(details or {}))
 
     @property
@@ -36,7 +41,7 @@ class SingletrackError(Exception):
 
     def __repr__(self) -> str:
         # For logs and Flower, so without the details: they may hold a model's answer.
-        shown = self.message if len(self.message) <= _SHOWN_CHARS else f"{self.message[:_SHOWN_CHARS]}..."
+        shown = self.message if len(self.message) <= _SHOWN_CHARS else f"{self.message[:_SHOWN_CHARS]}{_CUT}"
         return f"{type(self).__name__}({shown!r})"
 
 
@@ -76,6 +81,22 @@ class InvalidSchema(InvalidRequest):
     """Not a valid JSON schema."""
 
 
+class ImagesUnsupported(InvalidImage):
+    """Images for a model that takes none."""
+
+    @classmethod
+    def of(cls, model: str) -> Self:
+        """Build the error for a model."""
+        return cls(
+            f"{model} takes no images: it would answer as if it had seen them. Leave the images out, or set "
+            "SINGLETRACK_VLM_MODEL on the worker to a model that `ollama show` lists with the capability `vision`."
+        )
+
+
+class PromptTooLong(InvalidRequest):
+    """A prompt that does not fit the model's context; `details` has `prompt_tokens` and `context_tokens`, if known."""
+
+
 class UnknownModel(InvalidRequest):
     """A request for a model that this track does not serve."""
 
@@ -95,6 +116,10 @@ class AnswerOutsideSchema(PermanentError):
     def raw_text(self) -> str:
         """The model's last answer, verbatim."""
         return str(self.details.get("raw_text", ""))
+
+
+class OnlyThought(PermanentError):
+    """A model that thought until its tokens were spent, and answered nothing; `details` has the figures."""
 
 
 class AnswerTimeout(PermanentError, TimeoutError):
@@ -119,6 +144,10 @@ class DeadLettered(PermanentError):
 
 class ModelMissing(PermanentError):
     """A model that the Ollama server does not have."""
+
+
+class OllamaRefusal(PermanentError):
+    """An Ollama server, or what is in front of it, that refuses a request and will do so again."""
 
 
 class ClipUnavailable(PermanentError):

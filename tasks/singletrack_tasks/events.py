@@ -101,6 +101,12 @@ class TaskDead(Event):
     starts: int = 0
 
 
+class TaskPutBack(Event):
+    """A message went back on the queue since the worker that had it in hand did not run it; its start counts."""
+
+    kind: Literal["task_put_back"] = "task_put_back"
+
+
 class WorkerStarted(Event):
     """A worker took over the track."""
 
@@ -128,6 +134,7 @@ AnyEvent = Annotated[
     | Recovered
     | DriftChanged
     | TaskDead
+    | TaskPutBack
     | WorkerStarted
     | WorkerStopped,
     Field(discriminator="kind"),

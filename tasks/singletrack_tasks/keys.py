@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from singletrack_tasks.errors import InvalidConfiguration
+from singletrack_tasks.text import quoted
 
 BLOB_TTL_S = 900
 # A payload lives at most as long as a job may wait, plus a margin.
@@ -17,6 +18,7 @@ EVENTS_MAX = 10_000
 RESULT_TTL_S = 3600
 LEASE_TTL_S = 15
 STARTS_TTL_S = 24 * 3600
+DEATHS_MAX = 100
 DEAD_TTL_S = 30 * 24 * 3600
 DEAD_MAX = 1000
 HOLDERS_MAX = 1000
@@ -57,6 +59,15 @@ TABLE = (
     KeySpec("holders", "the tokens whose holders may have taken messages, by time", f"{STATE_TTL_S} s", "worker"),
     KeySpec("taken:{token}", "messages that the holder of a token took, a list", "deleted when empty", "worker"),
     KeySpec("starts:{job}", "the starts of a job, a set", f"{STARTS_TTL_S} s", "worker"),
+    KeySpec("hands", "the job in hand, by token; a hash", f"{STARTS_TTL_S} s", "worker"),
+    KeySpec(
+        "deaths",
+        "workers that ended without a word, and the job they had in hand, by time",
+        f"{DEATHS_MAX} entries, {STARTS_TTL_S} s",
+        "worker",
+    ),
+    KeySpec("suspects", "jobs that wait behind others after so many starts, a hash", f"{STARTS_TTL_S} s", "worker"),
+    KeySpec("condemned", "jobs that must not start again, and why; a hash", f"{STARTS_TTL_S} s", "worker"),
     KeySpec("dead", "the dead letters, a stream", f"{DEAD_MAX} entries, {DEAD_TTL_S} s", "worker"),
     KeySpec("limits", "the limits of the queue and the payloads, a hash", f"{STATE_TTL_S} s", "worker"),
     KeySpec("payloads", "the index of payloads, by expiry time", f"{PAYLOADS_TTL_S} s", "client"),
@@ -91,7 +102,7 @@ class Keys:
     def __post_init__(self) -> None:
         if not _TRACK.fullmatch(self.track):
             raise InvalidConfiguration(
-                f"{self.track!r} is not a valid track name: use 1 to 32 of a-z, 0-9 and '-', for example 'gpu0'"
+                f"{quoted(self.track)} is not a valid track name: use 1 to 32 of a-z, 0-9 and '-', for example 'gpu0'"
             )
 
     @property
@@ -133,6 +144,26 @@ class Keys:
     def holders(self) -> str:
         """The key of the tokens whose holders may have taken messages."""
         return f"{self.prefix}holders"
+
+    @property
+    def hands(self) -> str:
+        """The key of the jobs in hand, by token."""
+        return f"{self.prefix}hands"
+
+    @property
+    def deaths(self) -> str:
+        """The key of the workers that ended without a word."""
+        return f"{self.prefix}deaths"
+
+    @property
+    def suspects(self) -> str:
+        """The key of the jobs that wait behind others since they were started so often without an end."""
+        return f"{self.prefix}suspects"
+
+    @property
+    def condemned(self) -> str:
+        """The key of the jobs that must not start again."""
+        return f"{self.prefix}condemned"
 
     @property
     def dead(self) -> str:

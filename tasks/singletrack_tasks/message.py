@@ -5,6 +5,12 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from singletrack_tasks.errors import InvalidRequest, UnsupportedVersion
+from singletrack_tasks.text import cut_line, quoted
+
+# What a message is called by, and what is wrong with it, may be any text and any number of times.
+_NAME_CHARS = 50
+_PROBLEM_CHARS = 300
+_MOST_PROBLEMS = 8
 
 
 class Message(BaseModel):
@@ -25,8 +31,8 @@ class Message(BaseModel):
         """
         if isinstance(data, dict) and data.get("version", cls.VERSION) != cls.VERSION:
             raise UnsupportedVersion(
-                f"{cls.__name__} of version {data['version']!r} is not supported here (version {cls.VERSION} is). "
-                "Install the same release of singletrack at both ends.",
+                f"{cls.__name__} of version {quoted(data['version'])} is not supported here (version {cls.VERSION} "
+                "is). Install the same release of singletrack at both ends.",
                 {"known": cls.VERSION},
             )
         try:
@@ -46,10 +52,14 @@ class Message(BaseModel):
 
 def describe_problems(name: str, error: ValidationError) -> str:
     """Say in one line which fields of a message are wrong, and why."""
-    problems = (
-        f"{'.'.join(str(part) for part in problem['loc']) or 'message'}: {problem['msg']}"
-        for problem in error.errors(include_url=False, include_input=False, include_context=False)
-    )
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    problems = [
+        f"{'.'.join(cut_line(str(part), _NAME_CHARS) for part in problem['loc']) or 'message'}: "
+        f"{cut_line(problem['msg'], _PROBLEM_CHARS)}"
+        for problem in found[:_MOST_PROBLEMS]
+    ]
+    if len(found) > _MOST_PROBLEMS:
+        problems.append(f"and {len(found) - _MOST_PROBLEMS} more")
     return f"{name} is not valid: {'; '.join(problems)}"
 
 

@@ -37,10 +37,18 @@ class Degradation(Message):
 StepName = Literal["unload_vlm", "load_vlm", "demote_clip", "promote_clip"]
 
 
+def release_tolerance_mb(taken_mb: int) -> int:
+    """Return how much of a tenant's memory (MiB) may still be in use for it to count as released."""
+    return max(64, taken_mb // 20)
+
+
 class StepReceipt(Message):
     """The record of one transition step: VRAM in use before and after (MiB, None without a reading), and its duration.
 
-    `verified` says whether readings of the driver bear it out; without them, only the tenant's own word does.
+    `verified` says whether readings of the driver bear it out; without them, only the tenant's own word does. Of a
+    tenant that left the GPU: `taken_mb` is what it was known to hold, `left_mb` how much of that was still in use at
+    the end. `usable_after_s` is when most of it was free, enough to go on with, and `released_after_s` when all but
+    `release_tolerance_mb` was, both in seconds after the tenant had gone; None where that was not seen.
     """
 
     step: StepName
@@ -51,6 +59,10 @@ class StepReceipt(Message):
     duration_s: float = Field(ge=0)
     attempts: int = 1
     detail: str = ""
+    taken_mb: int | None = None
+    left_mb: int | None = None
+    usable_after_s: float | None = None
+    released_after_s: float | None = None
 
 
 class OperationResult(Message):

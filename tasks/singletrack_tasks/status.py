@@ -184,13 +184,15 @@ class QueueStatus(Message):
     """The waiting jobs: how many, the age of the oldest, and how long a job sent now would wait (seconds).
 
     Either time is None if it is unknown: no message says when it was sent, or an operation was never measured.
-    `next_up` names the operations of the first few jobs in order, a change of mode with its new mode.
+    `next_up` names the operations of the first few jobs in order, a change of mode with its new mode. `suspects` are
+    the jobs that were moved behind others because so many of their starts had no end, with the number of those starts.
     """
 
     length: int = Field(ge=0)
     oldest_age_s: float | None = None
     wait_s: float | None = None
     next_up: tuple[str, ...] = ()
+    suspects: dict[str, int] = Field(default_factory=dict)
 
 
 class GPUResourceStatus(Message):

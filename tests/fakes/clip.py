@@ -17,6 +17,7 @@ from tests.fakes.history import History
 
 DIMENSION = 16
 IMAGE_SIZE = 8
+WORDS_MAX = 75
 CLIP_MODEL = ClipModel(
     name="fake-clip", fingerprint="fake-p1", dimension=DIMENSION, image_size=IMAGE_SIZE, context_length=77
 )
@@ -142,13 +143,19 @@ class FakeClip:
         with self.history.deed("clip", "embed"):
             return self._embed([text.encode() for text in texts])
 
+    def too_long(self, texts: Sequence[str]) -> list[bool]:
+        """Take each word for a token, and each text for one of 75 at most."""
+        if self._gpu_pid is None:
+            self._working_cpu()
+        return [len(text.split()) > WORDS_MAX for text in texts]
+
     def stop(self) -> None:
         """End both encoders."""
         self._cpu_pid = self._gpu_pid = None
 
-    def gpu_encoder_dies(self) -> None:
-        """Kill the GPU's encoder, as the driver or the kernel may."""
-        self._gpu_pid, self.given_up = None, EncoderFailure("the GPU's encoder died")
+    def gpu_encoder_dies(self, kind: str = "died") -> None:
+        """Kill the GPU's encoder, as the driver or the kernel may, or as it does itself when it is out of memory."""
+        self._gpu_pid, self.given_up = None, EncoderFailure("the GPU's encoder died", {"kind": kind})
 
     def cpu_encoder_dies(self) -> None:
         """Kill the CPU's encoder."""

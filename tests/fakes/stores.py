@@ -38,11 +38,14 @@ class MemoryVectorCache:
 
     def __init__(self) -> None:
         self.vectors: dict[tuple[str, str], Vector] = {}
+        self.truncated: set[str] = set()
 
-    def put(self, fingerprint: str, sha256s: Sequence[str], vectors: Vector) -> None:
+    def put(self, fingerprint: str, sha256s: Sequence[str], vectors: Vector, truncated: Sequence[bool]) -> None:
         """Keep embeddings."""
-        for sha256, vector in zip(sha256s, vectors, strict=True):
+        for sha256, vector, cut in zip(sha256s, vectors, truncated, strict=True):
             self.vectors[fingerprint, sha256] = vector
+            if cut:
+                self.truncated.add(sha256)
 
 
 class MemoryState:

@@ -5,7 +5,15 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from singletrack_tasks.errors import JobCancelled, ModelMissing, OllamaFailure, OllamaUnreachable, VlmUnloadFailed
+from singletrack_tasks.errors import (
+    JobCancelled,
+    ModelMissing,
+    OllamaFailure,
+    OllamaRefusal,
+    OllamaUnreachable,
+    VlmUnloadFailed,
+)
+from singletrack_tasks.model_name import is_same_name
 from singletrack_tasks.requests.vlm import VlmOptions
 from singletrack_tasks.schema import JsonSchema
 from singletrack_worker.gpu.cancellation import Cancellation
@@ -30,6 +38,7 @@ class VlmFaults:
     """
 
     down: bool = False
+    refuses: bool = False
     unreachable_calls: int = 0
     model_missing: bool = False
     load_failures: int = 0
@@ -61,6 +70,7 @@ class FakeVlm:
     ) -> None:
         self.faults = VlmFaults()
         self.history = history or History(clock)
+        self.sees: bool | None = True
         self.answers: list[str] = []
         self.prompts: list[str] = []
         self.size_mb, self.overhead_mb = size_mb, overhead_mb
@@ -107,6 +117,15 @@ class FakeVlm:
         """What the driver has not given back of what the worker unloaded (MiB)."""
         now = self._clock.monotonic()
         return sum(mb for due_s, mb, asked in self._late if asked and due_s > now)
+
+    def goes_by(self, name: str) -> bool:
+        """By its own name only."""
+        return is_same_name(name, MODEL)
+
+    def sees_images(self) -> bool | None:
+        """Whether it was made to see."""
+        self._reach()
+        return self.sees
 
     def listing(self) -> VlmListing | None:
         """What the server lists."""
@@ -211,6 +230,8 @@ class FakeVlm:
     def _reach(self) -> None:
         if self.faults.down or self._take("unreachable_calls"):
             raise OllamaUnreachable("no server answers, as it was told to")
+        if self.faults.refuses:
+            raise OllamaRefusal("the server wants a password, as it was told to")
 
     def _find_model(self) -> None:
         if self.faults.model_missing:

@@ -14,17 +14,22 @@ from tests.faults.world import World, moments
 
 # Between the recovery from one fault and the next one.
 REST_S = 0.6
-_BEATS = frozenset({"kill-beat", "double-beat"})
+_BEATS = frozenset({"kill-beat", "double-beat", "beat-clock"})
 
 
 def kinds_for(subject: Subject, wanted: Sequence[str]) -> list[str]:
     """Give the names of the faults that a subject can have, of those that are wanted (all, if none is named)."""
-    return [name for name, kind in KINDS.items() if (not wanted or name in wanted) and (subject.ours or kind.stock)]
+    return [
+        name
+        for name, kind in KINDS.items()
+        if (not wanted or name in wanted) and (subject.ours or kind.stock) and not kind.needs()
+    ]
 
 
 def plan(rng: random.Random, kinds: Sequence[str], faults: int) -> list[str]:
-    """Draw the faults of one world."""
-    return rng.choices(kinds, [KINDS[kind].weight for kind in kinds], k=faults)
+    """Draw the faults of one world; kinds that have no weight come as often as others where they are all there is."""
+    weights = [KINDS[kind].weight for kind in kinds]
+    return rng.choices(kinds, weights if any(weights) else None, k=faults)
 
 
 def run_world(
@@ -44,6 +49,7 @@ def run_world(
         seed,
         proxied="half-open" in faults,
         clock="step-clock" in faults,
+        redis_clock="redis-clock" in faults,
         beat=bool(_BEATS & set(faults)) or rng.random() < 0.5,
     )
     with world:
@@ -75,6 +81,9 @@ def run(
 ) -> Report:
     """Run a whole campaign."""
     report = Report()
+    for kind, needs in ((name, KINDS[name].needs()) for name in wanted or KINDS):
+        if needs:
+            say(f"{kind} is left out: {needs}")
     for number in range(rounds):
         name = f"{subject.name}-{seed}-{number}"
         drawn = plan(random.Random(name), kinds_for(subject, wanted), faults)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from tests.faults.history import REDIS, UNTYPED, Noticed, Record, Refused
+from tests.faults.history import REDIS, UNTYPED, Noticed, Record, Refused, Stepped
 from tests.faults.spans import NEVER, History, Span, Story
 
 MS = 1_000_000
@@ -20,9 +20,20 @@ CANCEL_TOLERANCE_NS = 300 * MS
 # How long a worker that has not heard of a cancel asks Redis for it; where that is away, it begins, and asks again.
 ASKING_NS = 2_000 * MS
 MAX_STARTS = 3
+# Deaths of workers that a job has no part in allow it more.
+HARD_MAX_STARTS = 10
 
+# How long a client may send by a clock that has been set back meanwhile.
+NOTICING_NS = 10_000 * MS
+# How long a caller may wait in vain for a job that was taken away.
+TAKEN_AWAY_NS = 20_000 * MS
+# How long an overtaken worker that goes on may take to break off what it had begun.
+BREAKING_OFF_NS = 30_000 * MS
+
+# What Redis says to those with a wrong password, in the client's words.
+REFUSED = "InvalidConfiguration"
 # What a caller gives up by itself: the job may still end.
-GIVEN_UP = frozenset({"DeadlinePassed", "JobCancelled", "NoWorker", "RedisUnavailable", "TimeoutError"})
+GIVEN_UP = frozenset({"DeadlinePassed", "JobCancelled", "NoWorker", "RedisUnavailable", "TimeoutError", REFUSED})
 # Errors that say themselves that the worker, or the client, has a defect.
 DEFECTS = frozenset({"WorkerFailure", "NotInWorker", "InvalidRequest", "InvalidConfiguration"})
 
@@ -54,16 +65,26 @@ def overlapped(history: History) -> Iterator[Violation]:
         running.append(span)
 
 
+def went_on(history: History) -> Iterator[Violation]:
+    """A worker that was overtaken in a pause breaks off what it had begun once it goes on."""
+    for span in history.spans:
+        if not span.whole:
+            continue
+        resumed_ns = history.resumed_ns(span.begin.pid, span.begun_ns, span.ended_ns)
+        overtaken = any(span.begin.token < other.begin.token for other in history.spans_between(span))
+        if overtaken and span.ended_ns - resumed_ns > BREAKING_OFF_NS:
+            yield Violation("went on", f"{_named(span)} went on after it was overtaken", span.ended_ns)
+
+
 def lost(history: History) -> Iterator[Violation]:
     """Every accepted job ends: for its caller, and on the GPU unless its caller gave it up first."""
     for story in history.stories.values():
         if not story.outcomes:
             yield Violation("lost", f"{story.name}: its caller was never told anything", _last_seen_ns(story))
         elif any(outcome.error == "JobLost" for outcome in story.outcomes):
-            # No fault of the campaign takes messages away.
-            yield Violation("lost", f"{story.name}: its caller was told that it is lost", _last_seen_ns(story))
+            yield from _told_that_it_is_lost(history, story)
         elif all(outcome.error in GIVEN_UP for outcome in story.outcomes) and not story.published:
-            yield from _overtaken(history, story)
+            yield from _given_up(history, story)
 
 
 def doubled(history: History) -> Iterator[Violation]:
@@ -84,16 +105,17 @@ def late(history: History) -> Iterator[Violation]:
             unwanted_ns = span.begun_ns - story.cancelled_ns
             if history.was_paused(span.begin.pid, span.begun_ns - max(late_ns, unwanted_ns, 0), span.begun_ns):
                 continue  # it looked at its clock, and was stopped before it could note anything
-            if late_ns > DEADLINE_TOLERANCE_NS:
+            if late_ns > DEADLINE_TOLERANCE_NS and not _clock_went_back(history, story, span):
                 yield Violation("late", f"{story.name} was begun {late_ns // MS} ms too late", span.begun_ns)
-            elif unwanted_ns > CANCEL_TOLERANCE_NS and not history.was_paused(
-                REDIS, span.begun_ns - ASKING_NS, span.begun_ns
-            ):
+            elif unwanted_ns > CANCEL_TOLERANCE_NS and not _could_not_tell(history, story, span):
                 yield Violation("unwanted", f"{story.name}: {unwanted_ns // MS} ms after its cancel", span.begun_ns)
 
 
 def disordered(history: History) -> Iterator[Violation]:
-    """The jobs of one client begin in the order in which it sent them, also those that are begun once more."""
+    """The jobs of one client begin in the order in which it sent them, also those that are begun once more.
+
+    One that may be what its workers die of is tried the last time behind others.
+    """
     begun = [
         (span.begun_ns, story)
         for story in history.stories.values()
@@ -104,6 +126,9 @@ def disordered(history: History) -> Iterator[Violation]:
     for begun_ns, story in sorted(begun, key=lambda row: row[0]):
         before = newest.setdefault(story.accepted.client, story)
         if before.accepted.number > story.accepted.number:
+            endless = sum(not span.whole and span.begun_ns < begun_ns for span in story.spans)
+            if endless >= MAX_STARTS - 1:
+                continue
             yield Violation("disordered", f"{story.name} began after {before.name}", begun_ns)
         else:
             newest[story.accepted.client] = story
@@ -132,10 +157,10 @@ def published_when_stale(history: History) -> Iterator[Violation]:
 
 
 def worn_out(history: History) -> Iterator[Violation]:
-    """A job that ends its worker is begun three times and no more, and only such a one is put aside."""
+    """A job that ends its worker is begun three times, ten if others end too, and only such a one is put aside."""
     for story in history.stories.values():
         open_ended = [span for span in story.spans if not span.whole]
-        if len(open_ended) > MAX_STARTS:
+        if len(open_ended) > HARD_MAX_STARTS:
             text = f"{story.name} was begun {len(open_ended)} times without an end"
             yield Violation("begun too often", text, open_ended[-1].begun_ns)
         # A process that is killed may have counted what it had no time to note: one of the three can be missing. And it
@@ -150,10 +175,13 @@ def defective(history: History) -> Iterator[Violation]:
     """What a caller is told is no confession of a defect, and what the driver watches is as it should be."""
     for story in history.stories.values():
         for outcome in story.outcomes:
+            if outcome.error == REFUSED and history.was_locked_out(outcome.at_ns):
+                continue
             if outcome.error in DEFECTS or outcome.error.startswith(UNTYPED):
                 yield Violation("defect", f"{story.name} ended with {outcome.error}", outcome.at_ns)
     for refused in history.of(Refused):
-        if refused.error.startswith(UNTYPED):
+        wrongly = refused.error == REFUSED and not history.was_locked_out(refused.at_ns)
+        if wrongly or refused.error.startswith(UNTYPED):
             text = f"{refused.client}'s number {refused.number} could not be sent: {refused.error}"
             yield Violation("defect", text, refused.at_ns)
     for noticed in history.of(Noticed):
@@ -162,6 +190,7 @@ def defective(history: History) -> Iterator[Violation]:
 
 ALL: tuple[Check, ...] = (
     overlapped,
+    went_on,
     lost,
     doubled,
     late,
@@ -193,10 +222,50 @@ def _was_superseded_in_a_pause(history: History, older: Span, newer: Span) -> bo
     )
 
 
+def _told_that_it_is_lost(history: History, story: Story) -> Iterator[Violation]:
+    """It must have been taken away, and not be done."""
+    told_ns = max(outcome.at_ns for outcome in story.outcomes)
+    taken = history.taken_away(story.accepted.sent_ns, told_ns)
+    if taken is None:
+        yield Violation("lost", f"{story.name}: its caller was told that it is lost", _last_seen_ns(story))
+    elif any(not taken.everything or published.at_ns > taken.until_ns for published in story.published):
+        yield Violation("lost", f"{story.name}: its caller was told that it is lost, and it was done", told_ns)
+
+
+def _given_up(history: History, story: Story) -> Iterator[Violation]:
+    """Its caller was told so while it waited, if it was taken away; else it was its turn when it was given up."""
+    waited_until_ns = _waited_until_ns(story)
+    taken = history.taken_away(story.accepted.sent_ns, waited_until_ns)
+    if taken is not None and (taken.everything or not story.spans):
+        if waited_until_ns - taken.until_ns > TAKEN_AWAY_NS and _last_seen_ns(story) <= taken.until_ns:
+            yield Violation("lost", f"{story.name} was taken away, and its caller was not told", taken.at_ns)
+    elif not history.began_anew_after_a_step(story.accepted.sent_ns, waited_until_ns):
+        yield from _overtaken(history, story)
+
+
+def _clock_went_back(history: History, story: Story, span: Span) -> bool:
+    """Whether the job may have its whole time-out again, unless its caller waits for it, and calls it off."""
+    from_ns = story.accepted.sent_ns - NOTICING_NS
+    return any(step.by_s < 0 and from_ns <= step.at_ns <= span.begun_ns for step in history.of(Stepped))
+
+
+def _could_not_tell(history: History, story: Story, span: Span) -> bool:
+    """Whether Redis could not tell the worker of a cancel."""
+    asked_ns = span.begun_ns - ASKING_NS
+    return (
+        history.was_paused(REDIS, asked_ns, span.begun_ns)
+        or history.taken_away(story.cancelled_ns, span.begun_ns, everything=True) is not None
+    )
+
+
+def _waited_until_ns(story: Story) -> int:
+    return min(story.accepted.deadline_ns, story.cancelled_ns, *(one.at_ns for one in story.outcomes))
+
+
 def _overtaken(history: History, story: Story) -> Iterator[Violation]:
     """Say so if a job that was sent later began after all that was done for this one, and before it was given up."""
     seen_ns = _last_seen_ns(story)
-    waited_until_ns = min(story.accepted.deadline_ns, story.cancelled_ns, *(one.at_ns for one in story.outcomes))
+    waited_until_ns = _waited_until_ns(story)
     for _, begun_ns, other in history.sent_after(story.accepted.at_ns):
         if seen_ns < begun_ns < waited_until_ns - DEADLINE_TOLERANCE_NS:
             so_far = f"begun {len(story.spans)} times, and without a result," if story.spans else "not begun"

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 # Long enough for a job to live through several faults.
 PATIENT_S = 45.0
 EVERY_KIND = ("ping", "embed", "ask", "long", "mode", "load", "unload", "find")
+# Questions whose schema is costly to check.
+COSTLY = ("backtracking", "references", "many-properties")
 _WEIGHTS = (30, 22, 14, 8, 5, 3, 3, 5)
 
 

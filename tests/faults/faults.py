@@ -2,11 +2,7 @@
 
 import random
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import psutil
@@ -16,12 +12,14 @@ from singletrack_tasks.keys import Keys
 from tests.faults import malformed
 from tests.faults.errands import PATIENT_S, Errand
 from tests.faults.history import Fault
+from tests.faults.kinds import clocks, control, forks, locks, losses, messages, stops
+from tests.faults.kinds.kind import Kind, push
 from tests.faults.subjects import TRACK
 from tests.faults.world import World, moments
 
-Inject = Callable[[World, random.Random], None]
-
 EX_HELD = 75
+# Longer than three workers take to start on a machine that is busy with other things.
+POISON_S = 180.0
 HOUR_S = 3600
 # What Redis may use when it is to be out of memory: less than it needs to begin with.
 SCARCE = "1mb"
@@ -212,9 +210,9 @@ def kill_redis(world: World, rng: random.Random) -> None:
     if rng.random() < 0.5:
         world.watch.wait(lambda: world.watch.busy, _BUSY_S)
     world.begin_fault("kill-redis")
-    world.kill_redis()
+    world.database.kill()
     moments(rng, 1.5)
-    world.start_redis()
+    world.database.start()
 
 
 def kill_connections(world: World, rng: random.Random) -> None:
@@ -264,16 +262,16 @@ def send_malformed(world: World, rng: random.Random) -> None:
     rng.shuffle(pushed)
     world.begin_fault("malformed", len(pushed))
     world.malformed += bad
-    _push(world, pushed)
+    push(world, pushed)
 
 
 def poison(world: World, rng: random.Random) -> None:
     """A job that kills its worker whenever it is begun."""
     world.begin_fault("poison")
-    job = world.player.send(Errand("poison"))
+    job = world.player.send(Errand("poison", timeout_s=POISON_S))
     if job is None:
         return
-    world.watch.wait(lambda: job in world.player.told, 2 * PATIENT_S)
+    world.watch.wait(lambda: job in world.player.told, POISON_S + PATIENT_S)
     told = world.player.told.get(job, "nothing")
     if world.subject.ours and told != "DeadLettered":
         world.notice("poison", f"the caller of a job that kills its worker was told {told or 'a result'}")
@@ -298,7 +296,7 @@ def duplicate(world: World, rng: random.Random) -> None:
             old = rng.sample(world.raw_messages, min(_BURST, len(world.raw_messages)))
             copies = [*fresh, *old, *rng.sample(fresh, min(1, len(fresh)))]
             world.begin_fault("duplicate", len(copies) or 1)
-            _push(world, copies)
+            push(world, copies)
             world.raw_messages += fresh
     finally:
         world.keeper.resume()
@@ -319,23 +317,6 @@ def step_clock(world: World, rng: random.Random) -> None:
     world.begin_fault("step-clock")
     now = world.clock.read_text(encoding="utf-8")
     world.clock.write_text(str(rng.choice((HOUR_S, -HOUR_S))) if now == "0" else "0", encoding="utf-8")
-
-
-def send_remote_control(world: World, rng: random.Random) -> None:
-    """Somebody who means well tries to give the worker a second thread, and to take its queue away."""
-    world.begin_fault("remote-control")
-    command = [sys.executable, "-m", "celery", "-A", world.subject.app, "control", "--timeout=1"]
-    command += rng.choice([["pool_grow", "1"], ["autoscale", "4", "2"], ["cancel_consumer", "gpu"]])
-    subprocess.run(command, env=world.environ(), cwd=world.folder, capture_output=True, timeout=_WAIT_S, check=False)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How a fault is made, how often it comes beside the others, and whether the stock app can have it as well."""
-
-    inject: Inject
-    weight: float
-    stock: bool = False
 
 
 KINDS: dict[str, Kind] = {
@@ -366,7 +347,13 @@ KINDS: dict[str, Kind] = {
     "duplicate": Kind(duplicate, 6, stock=True),
     "out-of-memory": Kind(out_of_memory, 2),
     "step-clock": Kind(step_clock, 2),
-    "remote-control": Kind(send_remote_control, 0.5),
+    **messages.KINDS,
+    **control.KINDS,
+    **stops.KINDS,
+    **locks.KINDS,
+    **losses.KINDS,
+    **clocks.KINDS,
+    **forks.KINDS,
 }
 
 
@@ -405,9 +392,3 @@ def _kill(process: psutil.Process) -> None:
         process.kill()
     except psutil.NoSuchProcess:
         return  # it was faster
-
-
-def _push(world: World, messages: Sequence[bytes]) -> None:
-    with world.connect() as connection:
-        for raw in messages:
-            connection.lpush(world.subject.queue, raw)

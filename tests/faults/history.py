@@ -163,6 +163,31 @@ class Resumed:
 
 
 @dataclass(frozen=True)
+class TakenAway:
+    """Redis lost messages between the two times, or `everything`."""
+
+    at_ns: int
+    until_ns: int
+    everything: bool
+
+
+@dataclass(frozen=True)
+class LockedOut:
+    """Redis refused everybody between the two times."""
+
+    at_ns: int
+    until_ns: int
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """The clock of Redis was set by so much."""
+
+    at_ns: int
+    by_s: int
+
+
+@dataclass(frozen=True)
 class Noticed:
     """Something that the driver saw itself, and that must not be."""
 
@@ -186,6 +211,9 @@ Record = (
     | Died
     | Paused
     | Resumed
+    | TakenAway
+    | LockedOut
+    | Stepped
     | Noticed
 )
 KINDS: dict[str, type[Any]] = {
@@ -205,6 +233,9 @@ KINDS: dict[str, type[Any]] = {
         Died,
         Paused,
         Resumed,
+        TakenAway,
+        LockedOut,
+        Stepped,
         Noticed,
     )
 }

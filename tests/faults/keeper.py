@@ -47,6 +47,10 @@ class Keeper:
         """How often it was started."""
         return self._lives
 
+    def status_of(self, pid: int) -> int | None:
+        """The exit status of one of its lives, None while that goes on."""
+        return next((child.wait(0) for child in self.children if child.pid == pid), None)
+
     def wait_for_life(self, number: int, limit_s: float = 20) -> None:
         """Wait until it was started that often."""
         with self._born:

@@ -18,7 +18,7 @@ def good(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """Make a message as Celery sends it."""
     job = str(uuid.uuid4())
     return {
-        "body": _body([[], arguments, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]),
+        "body": body([[], arguments, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]),
         "content-encoding": "utf-8",
         "content-type": "application/json",
         "headers": {
@@ -49,14 +49,15 @@ def good(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _body(content: object) -> str:
+def body(content: object) -> str:
+    """Give the body of a message."""
     return base64.b64encode(json.dumps(content).encode()).decode()
 
 
 def _embedding(what: str, content: object) -> Change:
     """Have something done after the task."""
     embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None, what: content}
-    return lambda message: message.update(body=_body([[], {"request": {}}, embed]))
+    return lambda message: message.update(body=body([[], {"request": {}}, embed]))
 
 
 _FOLLOWER: dict[str, Any] = {
@@ -77,10 +78,10 @@ CHANGES: dict[str, Change] = {
     "properties that are a number": lambda message: message.update(properties=7),
     "bad base64": lambda message: message.update(body="%%% this is no base64"),
     "a body that is no JSON": lambda message: message.update(body=base64.b64encode(b"\xff\xfe{").decode()),
-    "a body that is no list": lambda message: message.update(body=_body({"request": {}})),
-    "a body of two parts": lambda message: message.update(body=_body([[], {}])),
+    "a body that is no list": lambda message: message.update(body=body({"request": {}})),
+    "a body of two parts": lambda message: message.update(body=body([[], {}])),
     "a body that is null": lambda message: message.update(body=None),
-    "arguments that are a string": lambda message: message.update(body=_body(["args", {}, {}])),
+    "arguments that are a string": lambda message: message.update(body=body(["args", {}, {}])),
     "no task": lambda message: message["headers"].pop("task"),
     "a task that is a number": lambda message: message["headers"].update(task=7),
     "an unknown task": lambda message: message["headers"].update(task="gpu.nonsense"),

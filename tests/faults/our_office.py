@@ -5,7 +5,7 @@ import random
 from typing import Any
 
 from singletrack import Client, Job
-from singletrack_tasks.errors import QueueFull, RedisUnavailable, SingletrackError
+from singletrack_tasks.errors import InvalidConfiguration, QueueFull, RedisUnavailable, SingletrackError
 from singletrack_tasks.requests.embedding import EmbedTexts, FindClip
 from singletrack_tasks.requests.mode import SetMode
 from singletrack_tasks.requests.ping import Ping
@@ -20,6 +20,25 @@ from tests.faults.recording import digest
 
 # More strings than any model gets through in the time of a test.
 _ENDLESS: JsonSchema = {"type": "array", "items": {"type": "string"}, "minItems": 100_000}
+_DOUBLINGS = 40
+_MANY = 5000
+# What is to be checked against each takes longer than anybody waits.
+_COSTLY: dict[str, JsonSchema] = {
+    "backtracking": {"type": "string", "enum": ["a" * 60 + "b"], "pattern": "^(a|a|a|a|a|a)*$"},
+    "references": {
+        "$defs": {
+            **{f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(_DOUBLINGS)},
+            f"d{_DOUBLINGS}": {"type": "boolean"},
+        },
+        "$ref": "#/$defs/d0",
+    },
+    "many-properties": {
+        "type": "object",
+        "properties": {f"p{n}": {"type": "integer", "minimum": n} for n in range(_MANY)},
+        "required": [f"p{n}" for n in range(50)],
+    },
+}
+_PLAIN: dict[str, type[Request[Any]]] = {"load": LoadVlm, "unload": UnloadVlm, "find": FindClip}
 
 
 class OurHandle:
@@ -55,7 +74,7 @@ class OurOffice:
         more = {"job_id": job} if self._takes_ids else {}
         try:
             return OurHandle(self._submit(request_of(errand), timeout_s=errand.timeout_s, **more))
-        except RedisUnavailable as error:
+        except (RedisUnavailable, InvalidConfiguration) as error:
             raise NotTaken(type(error).__name__, again=self._takes_ids) from error
         except QueueFull as error:
             raise NotTaken(type(error).__name__, again=False) from error
@@ -67,6 +86,8 @@ class OurOffice:
 
 def request_of(errand: Errand) -> Request[Any]:
     """Make the request of an errand."""
+    if errand.kind in _COSTLY:
+        return Ask(prompt=errand.word, json_schema=_COSTLY[errand.kind])
     match errand.kind:
         case "embed":
             return EmbedTexts(texts=(errand.word, f"{errand.word} and more"))
@@ -80,11 +101,5 @@ def request_of(errand: Errand) -> Request[Any]:
             return Ask(prompt=places.SLOW, options=VlmOptions(max_tokens=3))
         case "mode":
             return SetMode(mode=random.Random(errand.word).choice(list(ExecutionMode)))
-        case "load":
-            return LoadVlm()
-        case "unload":
-            return UnloadVlm()
-        case "find":
-            return FindClip()
-        case _:
-            return Ping()
+        case plain:
+            return _PLAIN.get(plain, Ping)()

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tests.faults.checker import Violation, check
-from tests.faults.history import Accepted, Fault, Record, Recovered
+from tests.faults.history import Accepted, Fault, Outcome, Record, Recovered
 from tests.faults.spans import History
 
+# The kind of fault whose trials are messages that chance has spoiled.
+FUZZED = "fuzz"
 START = "start"
 _COLUMNS = ("lost", "doubled", "overlapped")
 
@@ -30,6 +32,7 @@ class Report:
     tallies: defaultdict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     violations: list[str] = field(default_factory=list)
     begun_again: int = 0
+    told_lost: int = 0
 
     def add(self, world: str, records: Sequence[Record]) -> list[Violation]:
         """Check the records of a world, and count."""
@@ -51,6 +54,7 @@ class Report:
             tally = self.tallies[fault.kind]
             tally.slowest_s = max(tally.slowest_s, (recovered.at_ns - fault.at_ns) / 1e9)
         self.begun_again += sum(len(story.spans) > 1 for story in history.stories.values())
+        self.told_lost += sum(outcome.error == "JobLost" for outcome in history.of(Outcome))
         found = check(records)
         for violation in found:
             # What was lost was lost by what happened next.
@@ -72,6 +76,8 @@ class Report:
             total.slowest_s = max(total.slowest_s, tally.slowest_s)
             total.violations += tally.violations
         lines.append(_row("all", total))
+        lines.append(f"messages that were spoiled by chance: {self.tallies[FUZZED].trials}")
+        lines.append(f"jobs whose callers were told that Redis has lost them: {self.told_lost}")
         lines.append(f"jobs that were begun more than once, as a kill makes it right: {self.begun_again}")
         return "\n".join(lines)
 

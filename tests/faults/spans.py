@@ -14,15 +14,21 @@ from tests.faults.history import (
     Died,
     End,
     Final,
+    LockedOut,
     Outcome,
     Paused,
     Published,
+    Ready,
     Record,
     Resumed,
+    Stepped,
+    TakenAway,
 )
 
 T = TypeVar("T")
 
+# How long a caller that was refused may take to say so.
+TOLD_NS = 2_000_000_000
 # When something ends that has not ended.
 NEVER = 1 << 63
 
@@ -86,6 +92,12 @@ class History:
                 spans.append(Span(begin, self.death_ns(begin.pid, begin.at_ns), False))
         return spans
 
+    def spans_between(self, span: Span) -> list[Span]:
+        """The operations that began during another one."""
+        first = bisect.bisect_right(self.spans, span.begun_ns, key=lambda other: other.begun_ns)
+        last = bisect.bisect_left(self.spans, span.ended_ns, key=lambda other: other.begun_ns)
+        return self.spans[first:last]
+
     @cached_property
     def stories(self) -> dict[str, Story]:
         """The accepted jobs, by their ids."""
@@ -114,6 +126,28 @@ class History:
     def sent_after(self, at_ns: int) -> list[tuple[int, int, Story]]:
         """Those of `overtakers` that nobody had tried to send before that time."""
         return self.overtakers[bisect.bisect_right(self.overtakers, at_ns, key=lambda row: row[0]) :]
+
+    def taken_away(self, from_ns: int, until_ns: int, *, everything: bool = False) -> TakenAway | None:
+        """The last time that messages, or everything, were taken away between the two, at least in part."""
+        found = [
+            taken
+            for taken in self.of(TakenAway)
+            if taken.at_ns <= until_ns and taken.until_ns >= from_ns and (taken.everything or not everything)
+        ]
+        return found[-1] if found else None
+
+    def was_locked_out(self, at_ns: int) -> bool:
+        """Whether Redis refused everybody then, or a moment before."""
+        return any(lockout.at_ns <= at_ns <= lockout.until_ns + TOLD_NS for lockout in self.of(LockedOut))
+
+    def began_anew_after_a_step(self, from_ns: int, until_ns: int) -> bool:
+        """Whether between the two the clock of Redis was set, and a worker started that knows nothing of it."""
+        steps = [step.at_ns for step in self.of(Stepped) if from_ns <= step.at_ns <= until_ns]
+        return bool(steps) and any(steps[0] <= ready.at_ns <= until_ns for ready in self.of(Ready))
+
+    def resumed_ns(self, pid: int, from_ns: int, until_ns: int) -> int:
+        """When a pause of the process ended that lay between the two, at least in part; 0 if there was none."""
+        return max((end for start, end in self._pauses[pid] if start < until_ns and end > from_ns), default=0)
 
     def death_ns(self, pid: int, after_ns: int) -> int:
         """When the process that had this id at that time died."""

@@ -64,10 +64,13 @@ class Subject:
             command += ["--pool=threads", "--concurrency=1"]
         return Child.start("worker", command, env=environ, cwd=folder, log_path=folder / f"{log}.log")
 
-    def start_beat(self, folder: Path, environ: Mapping[str, str]) -> Child:
-        """Start what sends the checks."""
+    def start_beat(self, folder: Path, environ: Mapping[str, str], off_s: float = 0) -> Child:
+        """Start what sends the checks, on a machine whose wall clock is off by so much."""
         folder.mkdir(exist_ok=True)
-        return start_beat(folder, environ)
+        if not off_s:
+            return start_beat(folder, environ)
+        command = [sys.executable, "-m", "tests.integration.another_clock", str(off_s), "-A", "singletrack_worker"]
+        return Child.start("beat", [*command, "beat"], env=environ, cwd=folder, log_path=folder / "beat.log")
 
 
 OURS = Subject(

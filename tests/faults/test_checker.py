@@ -16,13 +16,17 @@ from tests.faults.history import (
     End,
     Final,
     Journal,
+    LockedOut,
     Noticed,
     Outcome,
     Paused,
     Published,
+    Ready,
     Record,
     Refused,
     Resumed,
+    Stepped,
+    TakenAway,
     read,
 )
 
@@ -184,7 +188,7 @@ def an_older_token_publishes() -> list[Record]:
 
 
 def begun_too_often() -> list[Record]:
-    tries = [record for pid in range(300, 304) for record in begun_in_vain("ann-7", pid)]
+    tries = [record for pid in range(300, 311) for record in begun_in_vain("ann-7", pid)]
     return [*good(), accepted(7, 2600), *tries, Outcome(8000 * MS, "ann", "ann-7", "DeadLettered")]
 
 
@@ -213,6 +217,12 @@ def seen_by_the_driver() -> list[Record]:
 
 def test_a_good_history_passes() -> None:
     assert check(good()) == []
+
+
+def test_what_may_be_what_its_workers_die_of_is_tried_the_last_time_behind_others() -> None:
+    tries = [*begun_in_vain("ann-7", 300), *begun_in_vain("ann-7", 301)]
+    between = [accepted(8, 2630), *done("ann-8", 3100, 3, 302)]
+    assert check([*good(), accepted(7, 2600), *tries, *between, *done("ann-7", 3200, 3, 302)]) == []
 
 
 @pytest.mark.parametrize(
@@ -264,6 +274,69 @@ def test_a_cancel_that_redis_could_not_tell_of_is_no_violation() -> None:
     away: list[Record] = [Paused(2400 * MS, REDIS), Resumed(2700 * MS, REDIS)]
     assert kinds(check(begun_after_its_cancel())) == {"unwanted"}
     assert kinds(check([*begun_after_its_cancel(), *away])) == set()
+
+
+def taken_away(*, everything: bool) -> TakenAway:
+    """While job 7 waits."""
+    return TakenAway(2605 * MS, 2606 * MS, everything)
+
+
+@pytest.mark.parametrize("everything", [True, False])
+def test_who_is_told_that_a_job_is_lost_that_was_taken_away_is_told_the_truth(everything: bool) -> None:
+    taken = taken_away(everything=everything)
+    assert kinds(check([*told_that_it_is_lost(), taken])) == set()
+    assert kinds(check([*told_that_it_is_lost(), replace(taken, at_ns=0, until_ns=1)])) == {"lost"}
+    published = Published(2650 * MS, "ann-7", 2, "a", SECOND_PID, "SUCCESS", "d-ann-7")
+    assert kinds(check([*told_that_it_is_lost(), taken, published])) >= {"lost"}
+
+
+def test_a_job_that_is_done_after_its_caller_was_told_that_it_is_lost_is_doubled() -> None:
+    records = [*told_that_it_is_lost(), taken_away(everything=True), *begun_for_nothing("ann-7", 3000)]
+    assert kinds(check(records)) == {"doubled"}
+
+
+@pytest.mark.parametrize(("waited_ms", "found"), [(5_000, set()), (60_000, {"lost"})])
+def test_whose_job_was_taken_away_is_told_before_long(waited_ms: int, found: set[str]) -> None:
+    gave_up = Outcome((2600 + waited_ms) * MS, "ann", "ann-7", "DeadlinePassed")
+    waiting = accepted(7, 2600, limit_s=waited_ms / 1000)
+    assert kinds(check([*good(), waiting, gave_up, taken_away(everything=False), *later()])) == found
+
+
+def test_what_redis_refuses_with_another_password_is_no_defect() -> None:
+    refused: list[Record] = [
+        Refused(2600 * MS, "ann", 8, "InvalidConfiguration"),
+        accepted(7, 2590, limit_s=0.01),
+        Outcome(2602 * MS, "ann", "ann-7", "InvalidConfiguration"),
+    ]
+    assert kinds(check([*good(), *refused])) == {"defect"}
+    assert kinds(check([*good(), *refused, LockedOut(2595 * MS, 2610 * MS)])) == set()
+
+
+def test_a_worker_that_starts_after_a_step_of_the_clock_takes_the_deadlines_as_they_are() -> None:
+    ready = Ready(2700 * MS, 300, "a")
+    step = Stepped(2650 * MS, 1200)
+    assert kinds(check([*never_begun(), step])) == {"lost"}
+    assert kinds(check([*never_begun(), ready])) == {"lost"}
+    assert kinds(check([*never_begun(), step, ready])) == set()
+
+
+@pytest.mark.parametrize(("by_s", "found"), [(-20, set()), (20, {"late"})])
+def test_a_job_may_begin_late_after_the_clock_was_set_back(by_s: int, found: set[str]) -> None:
+    assert kinds(check([*begun_after_its_deadline(), Stepped(2500 * MS, by_s)])) == found
+
+
+def test_a_cancel_that_redis_lost_is_no_violation() -> None:
+    lost = TakenAway(2700 * MS, 2710 * MS, True)
+    assert kinds(check([*begun_after_its_cancel(), lost])) == set()
+
+
+def test_a_worker_that_was_overtaken_in_a_pause_has_to_break_off() -> None:
+    pause: list[Record] = [Paused(2512 * MS, SECOND_PID), Resumed(30_000 * MS, SECOND_PID)]
+    taken_over = [accepted(7, 2505), *_on_host_b("ann-7", 18_000)]
+    records = [*without([*good(), *pause, *taken_over], End, "ann-6")]
+    for ended_ms, goes_on in ((59_000, False), (61_000, True)):
+        found = kinds(check([*records, End(ended_ms * MS, "ann-6", SECOND_PID)]))
+        assert ("went on" in found) is goes_on
 
 
 def _on_host_b(job: str, at_ms: int) -> list[Record]:

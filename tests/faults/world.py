@@ -7,7 +7,8 @@ import signal
 import sys
 import time
 import uuid
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,12 +17,12 @@ from urllib.parse import urlsplit
 import redis
 
 from singletrack_ops.embedded.ollama_server import EmbeddedOllama
-from singletrack_ops.embedded.redis_server import EmbeddedRedis
 from singletrack_ops.local.child_process import Child
 from tests.faults import places
 from tests.faults.clients import FINISH_S, STOP, office_of
+from tests.faults.database import Database
 from tests.faults.errands import PATIENT_S
-from tests.faults.history import REDIS, Fault, Journal, Noticed, Paused, Record, Recovered, Resumed, now_ns, read
+from tests.faults.history import Fault, Journal, LockedOut, Noticed, Record, Recovered, TakenAway, now_ns, read
 from tests.faults.keeper import Keeper
 from tests.faults.leftovers import finals, look
 from tests.faults.player import Player
@@ -42,7 +43,7 @@ _END_S = 10.0
 class World:
     """Everything of one run, started by `with`; afterwards nothing of it runs any more."""
 
-    server: EmbeddedRedis
+    database: Database
     ollama: EmbeddedOllama | None = None
     proxy: Proxy | None = None
     beat: Child | None = None
@@ -57,6 +58,7 @@ class World:
         *,
         proxied: bool = False,
         clock: bool = False,
+        redis_clock: bool = False,
         beat: bool = True,
     ) -> None:
         self.folder = folder
@@ -69,7 +71,8 @@ class World:
         self.malformed: list[bytes] = []
         # Messages as they lay on the queue, of jobs that were accepted.
         self.raw_messages: list[bytes] = []
-        self._wanted = (proxied, clock, beat)
+        self.evicted = False
+        self._wanted = (proxied, clock, redis_clock, beat)
         self.last_fault: Fault | None = None
         self._cleanup = ExitStack()
 
@@ -90,29 +93,25 @@ class World:
     @property
     def url(self) -> str:
         """The address of Redis itself, the proxy passed by."""
-        return self.server.url
+        return self.database.url
 
     def connect(self) -> redis.Redis:
         """Open a connection of the driver's own."""
-        return redis.Redis.from_url(self.url, socket_timeout=10, client_name="driver")
+        return self.database.connect()
 
     def environ(self, host: str = "a", **more: str) -> dict[str, str]:
         """The environment of a worker on a host."""
-        worker_url = self.url if self.proxy is None else self.url.replace(f":{self.redis_port}", f":{self.proxy.port}")
+        port = self.database.port if self.proxy is None else self.proxy.port
+        worker_url = self.url.replace(f":{self.database.port}", f":{port}")
         environ = self.subject.environ(self.url, worker_url, self.ollama, self.folder)
-        environ |= run_environ(self.history, self.run) | {places.HOST: host} | more
+        environ |= run_environ(self.history, self.run) | {places.HOST: host}
         if self.clock.exists():
             environ[places.CLOCK] = str(self.clock)
-        if host != "a":
-            environ["SINGLETRACK_LOCK_DIR"] = str(self.folder / f"locks-{host}")
-        return environ
+        return environ | {"SINGLETRACK_LOCK_DIR": str(self.locks(host))} | more
 
-    @property
-    def redis_port(self) -> int:
-        """Where Redis listens."""
-        port = urlsplit(self.url).port
-        assert port is not None
-        return port
+    def locks(self, host: str = "a") -> Path:
+        """Where the workers of a host have their locks."""
+        return self.folder / f"locks-{host}"
 
     def keep_worker(self, host: str = "a", **more: str) -> Keeper:
         """Start a worker that is kept running."""
@@ -177,26 +176,26 @@ class World:
         self.ollama = EmbeddedOllama.start_sandbox(self.folder / "ollama", port=port)
         self._cleanup.callback(self.ollama.stop)
 
-    def kill_redis(self) -> None:
-        """Kill Redis, when all that it has acknowledged is in the system's hands.
+    def start_beat(self, off_s: float = 0) -> Child:
+        """Start one more beat, on a machine whose wall clock is off by so much."""
+        folder = self.folder / f"beat-{uuid.uuid4().hex[:4]}"
+        return self.own(self.subject.start_beat(folder, self.environ(), off_s))
 
-        While a slow disk is at the sync of each second, Redis keeps back what it has acknowledged since.
-        """
-        with self.connect() as connection:
-            connection.config_set("appendfsync", "no")
-        self.note(Paused(now_ns(), REDIS))
-        os.kill(self.server.child.pid, signal.SIGKILL)
-        self.server.stop()
+    def start_client(self, module: str, name: str, *arguments: str) -> Child:
+        """Start one more program of clients."""
+        command = [sys.executable, "-m", module, name, *arguments]
+        log = self.folder / f"{name}.log"
+        return self.own(Child.start(name, command, env=self._client_environ(), cwd=self.folder, log_path=log))
 
-    def start_redis(self) -> None:
-        """Start it again with what it had, where it was."""
-        self.server = EmbeddedRedis.start(self.folder / "redis", port=self.redis_port)
-        self._cleanup.callback(self.server.stop)
-        self.note(Resumed(now_ns(), REDIS))
+    def take_away(self, *, everything: bool) -> AbstractContextManager[None]:
+        """Note that Redis loses messages while this lasts, or everything; what was kept for later is forgotten."""
+        self.malformed.clear()
+        self.raw_messages.clear()
+        return self._noted(lambda begun_ns: TakenAway(begun_ns, now_ns(), everything))
 
-    def start_beat(self) -> Child:
-        """Start one more beat."""
-        return self.own(self.subject.start_beat(self.folder / f"beat-{uuid.uuid4().hex[:4]}", self.environ()))
+    def lock_out(self) -> AbstractContextManager[None]:
+        """Note that Redis refuses everybody while this lasts."""
+        return self._noted(lambda begun_ns: LockedOut(begun_ns, now_ns()))
 
     def drain(self) -> None:
         """Have the clients stop, everything come to its end, and look at what is left."""
@@ -218,17 +217,25 @@ class World:
             for noticed in look(self, connection):
                 self.note(noticed)
 
+    @contextlib.contextmanager
+    def _noted(self, record: Callable[[int], Record]) -> Iterator[None]:
+        begun_ns = now_ns()
+        try:
+            yield
+        finally:
+            self.note(record(begun_ns))
+
     def _start(self) -> None:
-        proxied, clock, beat = self._wanted
+        proxied, clock, redis_clock, beat = self._wanted
         self.journal = Journal(self.history)
         self._cleanup.callback(self.journal.close)
         self.watch = Watch(self.history)
         if clock:
             self.clock.write_text("0", encoding="utf-8")
-        self.server = EmbeddedRedis.start(self.folder / "redis")
-        self._cleanup.callback(self.server.stop)
+        self.database = Database(self.folder, self.journal, clock=redis_clock)
+        self._cleanup.callback(self.database.stop)
         if proxied:
-            self.proxy = self._cleanup.enter_context(Proxy(self.redis_port))
+            self.proxy = self._cleanup.enter_context(Proxy(self.database.port))
         if self.subject.ours:
             self.ollama = EmbeddedOllama.start_sandbox(self.folder / "ollama")
             self._cleanup.callback(self.ollama.stop)
@@ -239,13 +246,19 @@ class World:
         assert self.watch.wait(lambda: self.watch.done_since(0) is not None, UP_S), self.keeper.child.log_tail()
 
     def _start_clients(self) -> None:
-        environ = self._client_environ()
         stops = (self.folder / STOP).exists
         self.player = Player(
-            "driver", self._office(environ), self.journal, goes_on=lambda: not stops(), most_open=MOST_OPEN
+            "driver",
+            self._office(self._client_environ()),
+            self.journal,
+            goes_on=lambda: not stops(),
+            most_open=MOST_OPEN,
         )
         self._cleanup.callback(self.player.close)
-        self._clients = [self._start_client(number, environ) for number in range(CLIENTS)]
+        more = (self.seed, str(PAUSE_S), self.subject.name)
+        self._clients = [
+            self.start_client("tests.faults.clients", f"client-{number}", *more) for number in range(CLIENTS)
+        ]
 
     def _office(self, environ: dict[str, str]) -> Any:
         office = office_of(self.subject.name, environ)
@@ -255,12 +268,6 @@ class World:
     def _client_environ(self) -> dict[str, str]:
         environ = self.subject.environ(self.url, self.url, self.ollama, self.folder)
         return environ | run_environ(self.history, self.run)
-
-    def _start_client(self, number: int, environ: dict[str, str]) -> Child:
-        name = f"client-{number}"
-        command = [sys.executable, "-m", "tests.faults.clients", name, self.seed, str(PAUSE_S), self.subject.name]
-        log = self.folder / f"{name}.log"
-        return self.own(Child.start(name, command, env=environ, cwd=self.folder, log_path=log))
 
     def _end_worker(self) -> None:
         status = self.keeper.end(GRACE_S + _END_S)

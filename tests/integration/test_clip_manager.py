@@ -249,6 +249,7 @@ BAD_PROMOTIONS = [
     (["--fail-load", "unavailable"], "told to fail: unavailable"),
     (["--die-at-load"], "the driver is gone"),
     (["--elsewhere"], "went to cpu"),
+    (["--fail-full-batch"], "told to fail: a full batch"),
 ]
 
 

@@ -15,11 +15,14 @@ from PIL import Image
 
 from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_tasks.errors import (
+    ImagesUnsupported,
     InvalidImage,
+    InvalidRequest,
     JobCancelled,
     ModelMissing,
     OllamaFailure,
     OllamaUnreachable,
+    PromptTooLong,
     VlmUnloadFailed,
 )
 from singletrack_tasks.requests.vlm import VlmOptions
@@ -206,8 +209,40 @@ class TestQuestions:
             put(vlm, images=(broken,))
         assert put(vlm, images=(picture(),)).text
 
-    def test_the_length_is_bounded_by_max_tokens(self, vlm: OllamaManager) -> None:
-        assert put(vlm, options=VlmOptions(max_tokens=3)).answer_tokens == 3
+    def test_the_length_is_bounded_by_max_tokens_and_a_cut_is_told(self, vlm: OllamaManager) -> None:
+        cut = put(vlm, options=VlmOptions(max_tokens=3))
+        assert (cut.answer_tokens, cut.truncated, cut.context_tokens) == (3, "max_tokens", 1024)
+        assert put(vlm, options=VlmOptions(temperature=0.0)).truncated is None
+
+    def test_a_prompt_that_the_server_cut_is_no_question(self, vlm: OllamaManager) -> None:
+        with pytest.raises(PromptTooLong) as caught:
+            put(vlm, "x " * 2000, options=VlmOptions(max_tokens=3))
+        assert caught.value.details == {"prompt_tokens": 1024, "context_tokens": 1024, "cut": True}
+
+    def test_a_model_that_cannot_think_says_so(self, vlm: OllamaManager) -> None:
+        with pytest.raises(InvalidRequest, match="does not support thinking"):
+            put(vlm, options=VlmOptions(think=True))
+        assert put(vlm, options=VlmOptions(think=False, max_tokens=1)).text
+
+    def test_a_model_that_takes_no_images_is_not_asked_about_them(self, ollama: EmbeddedOllama) -> None:
+        with another_model(ollama) as name:
+            blind = manager(ollama, name)
+            assert blind.sees_images() is False
+            with pytest.raises(ImagesUnsupported, match=name):
+                put(blind, images=(picture(),))
+            assert put(blind, options=VlmOptions(max_tokens=1)).text
+            blind.close()
+
+    def test_all_names_of_a_model_are_one(self, ollama: EmbeddedOllama, vlm: OllamaManager) -> None:
+        vlm.load()
+        before = [runner.pid for runner in runners(ollama)]
+        for name in (f"library/{ollama.model}", f"registry.ollama.ai/library/{ollama.model}:latest".upper()):
+            by_that_name = manager(ollama, name)
+            assert by_that_name.listing() is not None
+            assert by_that_name.others == ()
+            by_that_name.load()
+            by_that_name.close()
+        assert [runner.pid for runner in runners(ollama)] == before
 
     def test_it_stops_where_it_is_told(self, vlm: OllamaManager) -> None:
         whole = put(vlm, options=VlmOptions(temperature=0.0)).text

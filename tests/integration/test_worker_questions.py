@@ -12,9 +12,16 @@ from pydantic import BaseModel
 from singletrack import Client, JobState
 from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_ops.stack import Stack
-from singletrack_tasks.errors import AnswerOutsideSchema, DeadlinePassed, InvalidRequest, JobCancelled, UnknownModel
+from singletrack_tasks.errors import (
+    AnswerOutsideSchema,
+    DeadlinePassed,
+    InvalidRequest,
+    JobCancelled,
+    PromptTooLong,
+    UnknownModel,
+)
 from tests.integration.ops.waiting import wait_for
-from tests.integration.worker_tools import ENDLESS, submit_endless, wait_until_quiet
+from tests.integration.worker_tools import ENDLESS, alias_of_ours, submit_endless, wait_until_quiet
 
 pytestmark = pytest.mark.ollama
 
@@ -44,6 +51,16 @@ def test_an_answer_is_read_while_it_is_written(client: Client) -> None:
     assert first.text + "".join(piece.text for piece in rest) == stream.answer.text
     assert {piece.attempt for piece in (first, *rest)} == {1}
     assert len(stream.answer.value) == 60
+
+
+def test_what_is_cut_says_so(client: Client) -> None:
+    with client.ask_stream("What is this?", options={"max_tokens": 3, "temperature": 0}) as stream:
+        assert "".join(piece.text for piece in stream).strip()
+    assert stream.answer.truncated == "max_tokens"
+    assert client.ask("What is this?", options={"temperature": 0}).truncated is None
+    with pytest.raises(PromptTooLong, match="SINGLETRACK_VLM_NUM_CTX") as caught:
+        client.ask("x " * 3000, options={"max_tokens": 1})
+    assert caught.value.details["context_tokens"] == 2048
 
 
 def test_leaving_an_answer_breaks_it_off(client: Client, ollama: EmbeddedOllama) -> None:
@@ -103,7 +120,11 @@ def test_an_answer_outside_its_schema_is_an_error_that_has_it(client: Client) ->
 def test_another_model_is_refused_by_name(client: Client, ollama: EmbeddedOllama) -> None:
     with pytest.raises(UnknownModel, match=f"serves the VLM {ollama.model}, not gpt-x"):
         client.ask("hello", model="gpt-x")
-    assert client.ask("hello", model=ollama.model, options={"max_tokens": 1}).text
+    assert ollama.model
+    for name in (ollama.model, f"registry.ollama.ai/library/{ollama.model.upper()}:latest"):
+        assert client.ask("hello", model=name, options={"max_tokens": 1}).text
+    with alias_of_ours(ollama) as alias:
+        assert client.ask("hello", model=alias, options={"max_tokens": 1}).text
 
 
 def test_an_option_that_is_none_is_refused_before_it_is_sent(client: Client) -> None:

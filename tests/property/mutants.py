@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 from singletrack_tasks.errors import VlmLoadFailed
-from singletrack_tasks.payload.vectors import Vector
 from singletrack_tasks.requests.embedding import EmbedTexts
 from singletrack_tasks.requests.vlm import Ask, LoadVlm
 from singletrack_tasks.result import StepName
 from singletrack_tasks.status import GPUResourceStatus, ModelState
+from singletrack_worker.gpu.cancellation import Cancellation
 from singletrack_worker.gpu.manager import GPUResourceManager
 from singletrack_worker.gpu.moving.planner import Plan
 from singletrack_worker.gpu.observing.shares import Share
+from singletrack_worker.gpu.operations.vectorizer import Embedded
 from tests.property.world import Alter
 
 
@@ -53,11 +55,11 @@ def says_that_the_vlm_is_unloaded(manager: GPUResourceManager) -> None:
 def embeds_something_else_on_the_gpu(manager: GPUResourceManager) -> None:
     clip = manager._tenants.clip
     vectorizer = vars(manager._handlers[EmbedTexts])["_vectorizer"]
-    embed: Callable[[tuple[str, ...]], Vector] = vectorizer.embed_texts
+    embed: Callable[[tuple[str, ...], Cancellation], Embedded] = vectorizer.embed_texts
 
-    def altered(texts: tuple[str, ...]) -> Vector:
-        vectors = embed(texts)
-        return vectors if clip.device == "cpu" else vectors[::-1]
+    def altered(texts: tuple[str, ...], cancellation: Cancellation) -> Embedded:
+        embedded = embed(texts, cancellation)
+        return embedded if clip.device == "cpu" else replace(embedded, vectors=embedded.vectors[::-1])
 
     put(vectorizer, "embed_texts", altered)
 

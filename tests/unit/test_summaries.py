@@ -36,6 +36,10 @@ RESULTS: list[tuple[OperationResult, str]] = [
         "answer of 12 tokens on gpu in 1.3 s",
     ),
     (AskResult(text=SECRET, model="m"), f"answer of {len(SECRET)} characters on unknown in 0 ms"),
+    (
+        AskResult(text=SECRET, model="m", answer_tokens=3, truncated="max_tokens"),
+        "answer of 3 tokens, cut by max_tokens, on unknown in 0 ms",
+    ),
     (AskResult(text=SECRET, model="m", answer_tokens=1, duration_s=0.2), "answer of 1 token on unknown in 200 ms"),
     (
         ModeResult(

@@ -10,11 +10,12 @@ from singletrack_tasks.celery_tasks import Gpu, register
 from singletrack_tasks.errors import InvalidConfiguration
 from singletrack_tasks.keys import QUEUE, RESULT_TTL_S
 from singletrack_tasks.redis_address import tls_options
+from singletrack_tasks.redis_silence import REPLY_TIMEOUT_S
 from singletrack_worker import logs
 from singletrack_worker.beat import beat_settings
 from singletrack_worker.bootsteps import BOOTSTEPS
+from singletrack_worker.delivery.reconnecting import RECONNECT_OPTIONS
 from singletrack_worker.settings import GPUResourceConfig
-from singletrack_worker.store.connection import SOCKET_TIMEOUT_S
 
 RESULT_SHOWN_CHARS = 200
 # A short name, since logs and Flower show it.
@@ -30,6 +31,7 @@ class TrackApp(Celery):
     # Between the start of a worker and its end.
     gpu: Gpu | None = None
     task_cls = "singletrack_worker.delivery.held_task:HeldTask"
+    amqp_cls = "singletrack_worker.delivery.reconnecting:TrackAMQP"
 
 
 def _refuse_celerys_own_urls() -> None:
@@ -71,11 +73,11 @@ def _broker(config: GPUResourceConfig) -> dict[str, Any]:
             # One list, first in, first out: Redis priorities would split it into four and break the order.
             "priority_steps": [0],
             # Without timeouts a half-open connection is never noticed.
-            "socket_timeout": SOCKET_TIMEOUT_S,
-            "socket_connect_timeout": SOCKET_TIMEOUT_S,
-            "socket_keepalive": True,
+            "socket_timeout": REPLY_TIMEOUT_S,
+            "socket_connect_timeout": REPLY_TIMEOUT_S,
             "health_check_interval": 5,
             "client_name": "singletrack-worker",
+            **RECONNECT_OPTIONS,
         },
         # A Redis that is away or out of memory is waited for, instead of ending the worker.
         "broker_connection_retry_on_startup": True,
@@ -92,9 +94,8 @@ def _results(config: GPUResourceConfig) -> dict[str, Any]:
         "result_backend": f"{BACKEND}+{config.redis_address}",
         # As for the broker.
         "result_backend_transport_options": {"global_keyprefix": config.keys.prefix},
-        "redis_socket_timeout": SOCKET_TIMEOUT_S,
-        "redis_socket_connect_timeout": SOCKET_TIMEOUT_S,
-        "redis_socket_keepalive": True,
+        "redis_socket_timeout": REPLY_TIMEOUT_S,
+        "redis_socket_connect_timeout": REPLY_TIMEOUT_S,
         "result_expires": RESULT_TTL_S,
         # The status says which job runs; a marker in place of the result would cost every job two round trips.
         "task_track_started": False,

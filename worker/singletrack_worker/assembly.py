@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import redis
 
-from singletrack_tasks.events import WorkerStarted, WorkerStopped
+from singletrack_tasks.events import TaskPutBack, WorkerStarted, WorkerStopped
 from singletrack_tasks.ollama_address import server_name
 from singletrack_tasks.status import GPUResourceStatus, WorkerInfo
 from singletrack_worker.gpu.clip.manager import CLIPManager
@@ -118,6 +118,10 @@ class Worker:
                 self._neighbours.leave()
         at, host, pid = self._clock.time(), self._info.host, self._info.pid
         self._publisher.emit(WorkerStopped(at_unix_s=at, host=host, pid=pid))
+
+    def put_back(self, job_id: str) -> None:
+        """Tell that a message in hand was put back since nothing ran it."""
+        self._publisher.emit(TaskPutBack(at_unix_s=self._clock.time(), job_id=job_id))
 
     def _snapshot(self) -> GPUResourceStatus:
         """Take a snapshot, and do the periodic work that is due."""

@@ -54,7 +54,7 @@ class LockHost(bootsteps.StartStopStep):
 
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)
-        worker.gpu_vram = worker.gpu_lock = None
+        worker.gpu_vram = worker.gpu_lock = worker.gpu_watchdog = None
 
     def start(self, worker: Any) -> None:
         """Find the GPU and lock it; a standby waits for the lock."""
@@ -76,7 +76,10 @@ class LockHost(bootsteps.StartStopStep):
         worker.gpu_lock = lock
 
     def stop(self, worker: Any) -> None:
-        """Release the lock; harmless when repeated."""
+        """Release the lock, the last of all; harmless when repeated."""
+        if worker.gpu_watchdog is not None:
+            worker.gpu_watchdog.stop()
+            worker.gpu_watchdog = None
         if worker.gpu_lock is not None:
             worker.gpu_lock.release()
             worker.gpu_lock = None
@@ -134,12 +137,13 @@ class Manage(bootsteps.StartStopStep):
 
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)
-        worker.gpu_worker = worker.gpu_stopping = worker.gpu_metrics = None
+        worker.gpu_worker = worker.gpu_stopping = worker.gpu_metrics = worker.gpu_stalls = None
 
     def start(self, worker: Any) -> None:
         """Build the manager, let it take stock, and give it to the tasks."""
         from singletrack_worker.assembly import Worker
         from singletrack_worker.sight.metrics_server import MetricsServer
+        from singletrack_worker.tenure.watchdog import Watchdog
 
         config: GPUResourceConfig = worker.app.gpu_config
         tenure = worker.gpu_tenure
@@ -161,13 +165,20 @@ class Manage(bootsteps.StartStopStep):
         worker.gpu_stopping.hear_signals()
         # First, since the start may take longer than the lease lasts.
         tenure.keep(manager, partial(_end, worker))
+        worker.gpu_watchdog = Watchdog(worker.gpu_lock.path, partial(getattr, tenure, "token"), tenure.troubles)
+        worker.gpu_watchdog.start()
         worker.gpu_worker.start(after_a_death=tenure.inherited > 0)
         worker.app.gpu = manager
+        worker.gpu_stalls = _stall_watch(worker)
+        worker.gpu_stalls.start()
 
     def stop(self, worker: Any) -> None:
         """Let the operation in flight finish, then stop the encoders; harmless when repeated."""
         if worker.gpu_stopping is not None:
             worker.gpu_stopping.begin()
+        if worker.gpu_stalls is not None:
+            worker.gpu_stalls.stop()
+            worker.gpu_stalls = None
         worker.pool.stop()
         if worker.gpu_stopping is not None:
             worker.gpu_stopping.over()
@@ -194,6 +205,19 @@ def _tenure(tenure_class: Any, worker: Any, config: GPUResourceConfig) -> Any:
         return tenure_class(worker.gpu_redis, config, worker.gpu_lock, tasks=TASKS, standby=config.standby)
     except redis.RedisError as error:
         raise RedisUnavailable(f"cannot prepare the track: {error}") from error
+
+
+def _stall_watch(worker: Any) -> Any:
+    from singletrack_worker.delivery.stall_watch import StallListener, StallWatch
+    from singletrack_worker.tenure.tenure import EX_HOPELESS
+
+    def put_back(job_id: str) -> None:
+        worker.gpu_worker.put_back(job_id)
+        worker.gpu_metrics.metrics.put_back()
+
+    tenure = worker.gpu_tenure
+    listener = StallListener(put_back, partial(_end, worker, EX_HOPELESS))
+    return StallWatch(tenure.inbox, tenure.troubles, lambda: tenure.holds(tenure.token) is True, listener)
 
 
 def _end(worker: Any, status: int) -> None:

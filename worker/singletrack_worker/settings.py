@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -11,7 +10,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from singletrack_tasks.errors import InvalidConfiguration
 from singletrack_tasks.keys import PAYLOAD_BYTES_MAX, QUEUE_MAX, Keys
 from singletrack_tasks.ollama_address import client_url
-from singletrack_tasks.redis_address import CA_FILE_HELP, CERT_FILE_HELP, KEY_FILE_HELP, check_file, with_tls
+from singletrack_tasks.redis_address import (
+    CA_FILE_HELP,
+    CERT_FILE_HELP,
+    KEY_FILE_HELP,
+    check_address,
+    check_file,
+    with_tls,
+)
 from singletrack_tasks.status import ResizeMode
 
 MIB = 1024 * 1024
@@ -21,6 +27,7 @@ KEEP_ALIVE_MARGIN_S = 120.0
 # With idle unloading off (R4.3) the model stays for a day after each question, never for ever.
 KEEP_ALIVE_WITHOUT_TIMEOUT_S = 24 * 3600.0
 METRICS_PORT = 9808
+STARTS_MAX = 3
 
 _GPU = re.compile(r"[0-9]+|(GPU|MIG)-[0-9A-Za-z/-]+")
 LogFormat = Literal["auto", "json", "text"]
@@ -43,7 +50,8 @@ class GPUResourceConfig(BaseSettings):
 
     redis_url: SecretStr = Field(
         default=SecretStr("redis://127.0.0.1:6379/0"),
-        description="The Redis server, for example `redis://:PASSWORD@HOST:6379/0`; `rediss://` for TLS.",
+        description="The Redis server, for example `redis://:PASSWORD@HOST:6379/0`; `rediss://` for TLS. Special "
+        "characters of the password are percent-encoded: `@` as `%40`.",
     )
     track: str = Field(
         default="gpu0",
@@ -140,8 +148,8 @@ class GPUResourceConfig(BaseSettings):
     )
     lock_dir: Path | None = Field(
         default=None,
-        description="Where the lock on the GPU lies; the same for all workers of a host. Unset: `/run/lock`, or the "
-        "folder for temporary files.",
+        description="Where the lock on the GPU lies; the same for all workers of a host. Unset: that of the "
+        "compose file, `/var/lib/singletrack-lock`, if it exists; else `/run/lock`, or the folder for temporary files.",
     )
     flight_dir: Path | None = Field(
         default=None,
@@ -153,6 +161,13 @@ class GPUResourceConfig(BaseSettings):
         ge=0,
         description="How long the operation in flight may go on when the worker is told to end; then it goes back on "
         "the queue.",
+    )
+    starts_max: int = Field(
+        default=STARTS_MAX,
+        ge=1,
+        le=10,
+        description="How often a job may be started without an end before it becomes a dead letter. Deaths of workers "
+        "that it has no part in allow it more, 10 at most.",
     )
     queue_max: int = Field(
         default=QUEUE_MAX, ge=1, description="How many messages may wait; one more is refused at the sender."
@@ -216,17 +231,7 @@ class GPUResourceConfig(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _is_a_redis_url(cls, url: SecretStr) -> SecretStr:
-        example = "for example redis://:password@host:6379/0"
-        if not url.get_secret_value().startswith(("redis://", "rediss://")):
-            raise ValueError(f"it must begin with redis:// or rediss://, {example}")
-        parts = urlsplit(url.get_secret_value())
-        try:
-            has_address = bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            has_address = False
-        if not has_address:
-            raise ValueError(f"it needs a host, and its port, if any, must be a number, {example}")
-        with_tls(url.get_secret_value(), ca_file=None, cert_file=None, key_file=None)
+        check_address(url.get_secret_value())
         return url
 
     @field_validator("redis_ca_file", "redis_cert_file", "redis_key_file")

@@ -10,7 +10,8 @@ from singletrack_ops.local.http_probe import get_json
 from singletrack_ops.local.loopback import free_port
 from singletrack_ops.services import METRICS_PORT_SETTING
 from singletrack_ops.stack import Stack
-from singletrack_tasks.ollama_address import DEFAULT_URL, client_url
+from singletrack_tasks.model_name import is_same_name
+from singletrack_tasks.ollama_address import DEFAULT_URL, configured_url
 
 _DEFAULT_VLM = "qwen2.5vl:7b"
 _PROBE_TIMEOUT_S = 20.0
@@ -78,7 +79,10 @@ def _has_gpu() -> bool:
 def _has_model(environ: Mapping[str, str]) -> bool:
     """Whether a running Ollama has the VLM."""
     wanted = environ.get("SINGLETRACK_VLM_MODEL") or _DEFAULT_VLM
-    host = environ.get("OLLAMA_HOST", "").strip()
-    answer = get_json(f"{client_url(host) if host else DEFAULT_URL}/api/tags", _TAGS_TIMEOUT_S)
+    try:
+        url = configured_url(environ) or DEFAULT_URL
+    except ValueError:
+        return False  # whoever starts the stack hears of it
+    answer = get_json(f"{url}/api/tags", _TAGS_TIMEOUT_S)
     models = answer.get("models", []) if isinstance(answer, dict) else []
-    return any(model.get("name") in (wanted, f"{wanted}:latest") for model in models)
+    return any(is_same_name(wanted, str(model.get("name"))) for model in models)

@@ -14,7 +14,7 @@ from singletrack_ops.errors import OllamaUnavailable, OpsError
 from singletrack_ops.local.child_process import Child, ended_on_error, wait_until_ready
 from singletrack_ops.local.http_probe import get_json
 from singletrack_ops.local.loopback import LOOPBACK, free_port, is_loopback, port_is_free
-from singletrack_tasks.ollama_address import DEFAULT_PORT, DEFAULT_URL, client_url, configured_url
+from singletrack_tasks.ollama_address import DEFAULT_PORT, DEFAULT_URL, client_url, configured_url, shown_url
 
 Source = Literal["configured", "running", "installed", "sandbox"]
 
@@ -142,17 +142,20 @@ def _asked_for(environ: Mapping[str, str]) -> OllamaEndpoint | None:
     name = environ.get("SINGLETRACK_OLLAMA_URL", "").strip()
     if not name:
         return None
-    url = client_url(name)
+    try:
+        url = client_url(name)
+    except ValueError as error:
+        raise OllamaUnavailable(f"SINGLETRACK_OLLAMA_URL: {error}") from error
     if _answers(url):
         return OllamaEndpoint("configured", url)
     raise OllamaUnavailable(
-        f"SINGLETRACK_OLLAMA_URL names {url}, but no Ollama answers there. Start it or unset the variable."
+        f"SINGLETRACK_OLLAMA_URL names {shown_url(url)}, but no Ollama answers there. Start it or unset the variable."
     )
 
 
 def _listening(environ: Mapping[str, str]) -> OllamaEndpoint | None:
     """The server at OLLAMA_HOST or the default address; None if one may be started there."""
-    url = configured_url(environ)
+    url = _ollama_host(environ)
     if url is None:
         return OllamaEndpoint("running", DEFAULT_URL) if _answers(DEFAULT_URL) else None
     if _answers(url):
@@ -160,13 +163,20 @@ def _listening(environ: Mapping[str, str]) -> OllamaEndpoint | None:
     if is_loopback(urlsplit(url).hostname or ""):
         return None
     raise OllamaUnavailable(
-        f"OLLAMA_HOST names {url}, but no Ollama answers there. Start it there or unset the variable."
+        f"OLLAMA_HOST names {shown_url(url)}, but no Ollama answers there. Start it there or unset the variable."
     )
+
+
+def _ollama_host(environ: Mapping[str, str]) -> str | None:
+    try:
+        return configured_url(environ)
+    except ValueError as error:
+        raise OllamaUnavailable(f"OLLAMA_HOST: {error}") from error
 
 
 def _startable(environ: Mapping[str, str], *, allow_sandbox: bool) -> OllamaEndpoint:
     if found := shutil.which("ollama", path=environ.get("PATH")):
-        return OllamaEndpoint("installed", configured_url(environ), Path(found))
+        return OllamaEndpoint("installed", _ollama_host(environ), Path(found))
     if allow_sandbox:
         return OllamaEndpoint("sandbox")
     raise OllamaUnavailable(

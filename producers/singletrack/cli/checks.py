@@ -8,19 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import requests
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from singletrack.cli.context import Target
 from singletrack.cli.findings import Finding, installed
 from singletrack.cli.gpu_checks import check_gpu, describe_remote
+from singletrack.cli.ollama_check import check_ollama
 from singletrack.reading.neighbours import other_tracks
 from singletrack.reading.snapshots import HOW_TO_START, SnapshotReader
 from singletrack.wire.link import RedisLink
 from singletrack.wire.settings import ClientSettings, address, load_settings
 from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable, SingletrackError
-from singletrack_tasks.ollama_address import client_url, server_name
+from singletrack_tasks.ollama_address import server_name
 from singletrack_tasks.result import DegradedCode
 from singletrack_tasks.status import GPUResourceStatus
 
@@ -86,11 +86,11 @@ def _host(link: RedisLink, status: GPUResourceStatus | None) -> list[Finding]:
 
 def _sharing(link: RedisLink, host: HostSettings) -> list[Finding]:
     """Tell whether another track uses the Ollama server."""
-    server = server_name(host.ollama_url, platform.node())
     try:
+        server = server_name(host.ollama_url, platform.node())
         others = other_tracks(link, server)
-    except (RedisUnavailable, InvalidConfiguration):
-        return []
+    except (ValueError, RedisUnavailable):
+        return []  # other checks tell what is wrong
     if not others or host.gpu != "auto":
         return []
     text = f"{server} is that of {', '.join(others)} as well: each track unloads models without regard to the other"
@@ -166,20 +166,7 @@ def _packages(_: HostSettings) -> Finding:
 
 
 def _ollama(host: HostSettings) -> Finding:
-    url = client_url(host.ollama_url)
-    try:
-        answer = requests.get(f"{url}/api/tags", timeout=_TIMEOUT_S)
-        answer.raise_for_status()
-        models = [str(model["name"]) for model in answer.json()["models"]]
-    except (requests.RequestException, ValueError, KeyError, TypeError) as error:
-        advice = "Start it (`ollama serve`), or set SINGLETRACK_OLLAMA_URL to its address."
-        return Finding("Ollama", "problem", f"{url} does not answer ({type(error).__name__})", advice)
-    wanted = host.vlm_model if ":" in host.vlm_model else f"{host.vlm_model}:latest"
-    if wanted not in models:
-        advice = f"`ollama pull {host.vlm_model}`, or set SINGLETRACK_VLM_MODEL to one that it has."
-        have = ", ".join(models) or "none"
-        return Finding("Ollama", "problem", f"{url} does not have {host.vlm_model}. It has: {have}", advice)
-    return Finding("Ollama", "ok", f"{url} answers and has {host.vlm_model}")
+    return Finding("Ollama", *check_ollama(host.ollama_url, host.vlm_model))
 
 
 def _weights(host: HostSettings) -> Finding:

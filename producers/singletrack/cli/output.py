@@ -77,6 +77,11 @@ def megabytes(value: int | None) -> str:
     return "unknown" if value is None else f"{value:,} MB"
 
 
+def show_warning(message: str) -> None:
+    """Print one yellow line on stderr."""
+    Console(stderr=True, soft_wrap=True).print(Text(one_line(message), style="yellow"))
+
+
 def print_receipts(result: OperationResult) -> None:
     """Print what an operation moved, and why the system is degraded."""
     if result.receipts:

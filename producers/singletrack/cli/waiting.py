@@ -92,7 +92,9 @@ def progress_line(progress: "Progress") -> str:
         return ""
     load = ", the VLM has to be loaded" if progress.loads_vlm else ""
     about = "" if progress.wait_s is None else f", about {progress.wait_s:.0f} s"
-    return f"{_place(progress.place)}{_behind(progress.before)}{about}{load}"
+    starts = progress.endless_starts
+    suspected = f", held back since {starts} starts had no end" if starts else ""
+    return f"{_place(progress.place)}{_behind(progress.before)}{about}{load}{suspected}"
 
 
 def _at_work(operation: OperationInFlight, stage_s: float) -> str:

@@ -13,6 +13,7 @@ from singletrack_tasks.dead_letter import DeadLetter
 from singletrack_tasks.errors import InvalidRequest, UnsupportedVersion
 from singletrack_tasks.requests.catalogue import request_of
 from singletrack_tasks.requests.request import Request
+from singletrack_tasks.text import quoted
 
 _ENTRY_ID = re.compile(r"\d{1,19}-\d{1,19}")
 # A letter may have 64 KiB and more.
@@ -153,4 +154,4 @@ def _is_entry_id(letter_id: str) -> bool:
 
 
 def _unknown(letter_id: str) -> InvalidRequest:
-    return InvalidRequest(f"there is no dead letter with the id {letter_id!r}. {_HOW_TO_LIST}")
+    return InvalidRequest(f"there is no dead letter with the id {quoted(letter_id)}. {_HOW_TO_LIST}")

@@ -13,6 +13,7 @@ from singletrack.wire.limits import check_seconds
 from singletrack.wire.link import RedisLink, stream_entries
 from singletrack_tasks.errors import EventsLost, InvalidRequest
 from singletrack_tasks.events import AnyEvent, parse_event
+from singletrack_tasks.text import quoted
 
 _ID = re.compile(r"\d{1,20}(-\d{1,20})?|\$")
 _BATCH = 500
@@ -28,7 +29,9 @@ class EventReader:
 
     def __init__(self, link: RedisLink, since: str | None, timeout_s: float | None) -> None:
         if since is not None and not (isinstance(since, str) and _ID.fullmatch(since)):
-            raise InvalidRequest(f"since must be the id of an event (1700000000000-0), or '$' for now, not {since!r}")
+            raise InvalidRequest(
+                f"since must be the id of an event (1700000000000-0), or '$' for now, not {quoted(since)}"
+            )
         if timeout_s is not None:
             check_seconds("timeout_s", timeout_s)
         self._link = link

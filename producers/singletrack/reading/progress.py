@@ -1,6 +1,6 @@
 """How far a job is, and why it waits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from singletrack.reading.snapshots import Look
 from singletrack_tasks.queue_survey import Forecast, Survey, forecast
@@ -15,7 +15,8 @@ class Progress:
     the queue to the GPU at the moment, or is not among the first 1000. `before` names the operations that run before
     it, in order, including the one in flight. `loads_vlm` is True if the VLM has to be loaded for this job or for one
     before it. `wait_s` is the estimate until it begins, None if unknown. Once it has the GPU, `operation` is what it is
-    doing, and `stage_s` how long it has been at that stage.
+    doing, and `stage_s` how long it has been at that stage. `endless_starts` is how many of its starts had no end, if
+    it was moved behind others for that, else 0.
     """
 
     place: int | None
@@ -24,6 +25,7 @@ class Progress:
     wait_s: float | None = None
     operation: OperationInFlight | None = None
     stage_s: float = 0.0
+    endless_starts: int = 0
 
     @classmethod
     def of(cls, job_id: str, look: Look | None) -> "Progress":
@@ -37,7 +39,8 @@ class Progress:
             stage_s = operation.stage_s(snapshot.now_unix_s)
             loads_vlm = operation.stage == "load_vlm"
             return cls(0, loads_vlm=loads_vlm, wait_s=0.0, operation=operation, stage_s=stage_s)
-        return cls._waiting(look.survey, status, operation, snapshot.now_unix_s)
+        waiting = cls._waiting(look.survey, status, operation, snapshot.now_unix_s)
+        return replace(waiting, endless_starts=look.suspects.get(job_id, 0))
 
     @classmethod
     def _waiting(

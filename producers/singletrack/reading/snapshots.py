@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from singletrack.wire.link import RedisLink
@@ -47,16 +47,17 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Look:
-    """A snapshot, the queue as it was then, and how many dead letters there were."""
+    """A snapshot, the queue as it was then, how many dead letters there were, and the suspects with their starts."""
 
     snapshot: Snapshot
     survey: Survey
     dead_letters: int
+    suspects: dict[str, int] = field(default_factory=dict)
 
     def parse(self) -> GPUResourceStatus:
         """Read the status, queue and dead letters included; raises as `Snapshot.parse` does."""
         status = self.snapshot.parse()
-        queue = self.survey.status(self.snapshot.now_unix_s, status)
+        queue = self.survey.status(self.snapshot.now_unix_s, status).model_copy(update={"suspects": self.suspects})
         return status.model_copy(update={"queue": queue, "dead_letters": self.dead_letters})
 
 
@@ -79,11 +80,13 @@ class SnapshotReader:
         With a `job_id` the first 1000 messages of the queue are searched for that job.
         """
         keys = self._link.keys
-        snapshot, rest = self._fetch(lambda pipe: pipe.xlen(keys.dead).eval(*Survey.command(keys.queue, job_id)))
+        survey_command = Survey.command(keys.queue, job_id)
+        snapshot, rest = self._fetch(lambda pipe: pipe.xlen(keys.dead).hgetall(keys.suspects).eval(*survey_command))
         if snapshot is None:
             return None
-        dead_letters, survey = rest
-        return Look(snapshot, Survey.read(survey), dead_letters)
+        dead_letters, suspects, survey = rest
+        starts = {job.decode(): int(count) for job, count in suspects.items()}
+        return Look(snapshot, Survey.read(survey), dead_letters, starts)
 
     def status(self, *, stale: bool = False) -> GPUResourceStatus:
         """Read the status.

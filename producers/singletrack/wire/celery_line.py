@@ -8,7 +8,6 @@ from typing import Any
 
 from celery import Celery
 from celery.app.amqp import AMQP
-from celery.backends.redis import RedisBackend
 from celery.result import AsyncResult
 from kombu import Connection
 from kombu.pools import ProducerPool
@@ -16,13 +15,16 @@ from redis.exceptions import RedisError
 
 from singletrack.wire.broker_pool import BrokerConnection, BrokerPool
 from singletrack.wire.forks import renew_after_fork
-from singletrack.wire.link import CLIENT_NAME, SOCKET_TIMEOUT_S
+from singletrack.wire.lines import ClientBackend
+from singletrack.wire.link import CLIENT_NAME
 from singletrack.wire.settings import ClientSettings
 from singletrack.wire.transport import LIMITS_KEY, ClientChannel, ClientTransport
 from singletrack_tasks.keys import QUEUE, RESULT_TTL_S, Keys
+from singletrack_tasks.redis_silence import REPLY_TIMEOUT_S
 
 _log = logging.getLogger(__name__)
 _MOST_CONNECTIONS = 32
+_BACKEND = f"{ClientBackend.__module__}:{ClientBackend.__name__}"
 # Kombu and Celery try for ever unless told otherwise.
 RETRIES = {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
 
@@ -33,7 +35,7 @@ class _App(Celery):
     def __init__(self, url: str) -> None:
         super().__init__("singletrack", set_as_current=False, fixups=[])
         self._url = url
-        self.backend_cls = url
+        self.backend_cls = f"{_BACKEND}+{url}"
         self.closed = False
 
     def connection_for_write(self, url: str | None = None, **options: Any) -> Connection:
@@ -118,7 +120,7 @@ class CeleryLine:
 class _ClassLocks:
     """The locks of cached properties: one for all instances, of the parent's client and of its child's."""
 
-    _CLASSES: tuple[type, ...] = (_App, AMQP, RedisBackend, Handle, BrokerConnection, ClientTransport, ClientChannel)
+    _CLASSES: tuple[type, ...] = (_App, AMQP, ClientBackend, Handle, BrokerConnection, ClientTransport, ClientChannel)
 
     def renew(self) -> None:
         """Replace them: another thread may have held one at the fork."""
@@ -141,16 +143,14 @@ def _app(settings: ClientSettings) -> _App:
         broker_transport_options={
             "global_keyprefix": prefix,
             LIMITS_KEY: keys.limits,
-            "socket_timeout": SOCKET_TIMEOUT_S,
-            "socket_connect_timeout": SOCKET_TIMEOUT_S,
-            "socket_keepalive": True,
+            "socket_timeout": REPLY_TIMEOUT_S,
+            "socket_connect_timeout": REPLY_TIMEOUT_S,
             "client_name": CLIENT_NAME,
             **RETRIES,
         },
         result_backend_transport_options={"global_keyprefix": prefix, "retry_policy": RETRIES},
-        redis_socket_timeout=SOCKET_TIMEOUT_S,
-        redis_socket_connect_timeout=SOCKET_TIMEOUT_S,
-        redis_socket_keepalive=True,
+        redis_socket_timeout=REPLY_TIMEOUT_S,
+        redis_socket_connect_timeout=REPLY_TIMEOUT_S,
         redis_client_name=CLIENT_NAME,
         result_expires=RESULT_TTL_S,
         task_serializer="json",

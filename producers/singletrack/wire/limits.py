@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from singletrack_tasks.errors import InvalidRequest
+from singletrack_tasks.text import quoted
 
 T = TypeVar("T")
 
@@ -25,16 +26,16 @@ _SINGLE = (str, bytes, bytearray, memoryview, Path, Image.Image, np.ndarray, dic
 def check_seconds(name: str, value: float) -> float:
     """Return a time in seconds, more than 0 and at most a day; raises `InvalidRequest` for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidRequest(f"{name} must be a number of seconds, not {value!r}")
+        raise InvalidRequest(f"{name} must be a number of seconds, not {quoted(value)}")
     if not math.isfinite(value) or not 0 < value <= MAX_TIMEOUT_S:
-        raise InvalidRequest(f"{name} must be more than 0 and at most {MAX_TIMEOUT_S:.0f} seconds, not {value!r}")
+        raise InvalidRequest(f"{name} must be more than 0 and at most {MAX_TIMEOUT_S:.0f} seconds, not {quoted(value)}")
     return float(value)
 
 
 def check_job_id(job_id: str) -> str:
     """Return a valid job id; raises `InvalidRequest` for anything else."""
     if not isinstance(job_id, str) or not _JOB_ID.fullmatch(job_id):
-        raise InvalidRequest(f"a job_id must be 1 to 64 of A-Z, a-z, 0-9, '_', '-' and '.', not {job_id!r}")
+        raise InvalidRequest(f"a job_id must be 1 to 64 of A-Z, a-z, 0-9, '_', '-' and '.', not {quoted(job_id)}")
     return job_id
 
 

@@ -10,12 +10,13 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from singletrack.wire.forks import renew_after_fork
+from singletrack.wire.lines import connection_class
 from singletrack.wire.redis_errors import reaching_redis, while_open
 from singletrack.wire.settings import ClientSettings
 from singletrack_tasks.keys import Keys
 from singletrack_tasks.payload.blobs import BlobStore
+from singletrack_tasks.redis_silence import REPLY_TIMEOUT_S
 
-SOCKET_TIMEOUT_S = 5.0
 CLIENT_NAME = "singletrack-client"
 # For so long a step of the server's clock may go unnoticed by what is sent.
 _CLOCK_GOOD_FOR_S = 1.0
@@ -37,9 +38,9 @@ class RedisLink:
         # One quick retry covers a connection that died of old age, and a refused one is reported at once.
         self.redis: redis.Redis = redis.Redis.from_url(
             self.url,
-            socket_timeout=SOCKET_TIMEOUT_S,
-            socket_connect_timeout=SOCKET_TIMEOUT_S,
-            socket_keepalive=True,
+            connection_class=connection_class(self.url),
+            socket_timeout=REPLY_TIMEOUT_S,
+            socket_connect_timeout=REPLY_TIMEOUT_S,
             client_name=CLIENT_NAME,
             retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), 1),
         )

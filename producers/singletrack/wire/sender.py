@@ -13,11 +13,11 @@ from redis.exceptions import RedisError
 
 from singletrack.wire.celery_line import RETRIES, CeleryLine, Handle
 from singletrack.wire.forks import renew_after_fork
-from singletrack.wire.link import SOCKET_TIMEOUT_S
 from singletrack.wire.redis_errors import client_closed, reaching_redis, unavailable, while_open
 from singletrack.wire.settings import ClientSettings
 from singletrack_tasks.errors import JobCancelled, QueueFull, SingletrackError, WorkerFailure
 from singletrack_tasks.keys import QUEUE
+from singletrack_tasks.redis_silence import REPLY_TIMEOUT_S
 from singletrack_tasks.requests.request import Request
 
 
@@ -170,7 +170,7 @@ class Sender:
 
     @contextmanager
     def _producer(self) -> Iterator[Producer]:
-        with self._reaching(), self._line.producers.acquire(block=True, timeout=SOCKET_TIMEOUT_S) as producer:
+        with self._reaching(), self._line.producers.acquire(block=True, timeout=REPLY_TIMEOUT_S) as producer:
             yield producer
 
     @contextmanager

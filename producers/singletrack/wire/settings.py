@@ -1,19 +1,23 @@
 """Where the queue is: from the arguments, else the environment, else the defaults."""
 
-import re
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from singletrack_tasks.errors import InvalidConfiguration
 from singletrack_tasks.keys import Keys
-from singletrack_tasks.redis_address import CA_FILE_HELP, CERT_FILE_HELP, KEY_FILE_HELP, check_file, with_tls
+from singletrack_tasks.redis_address import (
+    CA_FILE_HELP,
+    CERT_FILE_HELP,
+    KEY_FILE_HELP,
+    check_address,
+    check_file,
+    with_tls,
+)
 
 _PREFIX = "SINGLETRACK_"
-_EXAMPLE = "redis://:PASSWORD@HOST:6379/0"
-_DATABASE = re.compile(r"/?\d*/?")
 
 
 class ClientSettings(BaseSettings):
@@ -26,7 +30,8 @@ class ClientSettings(BaseSettings):
     redis_url: str = Field(
         default="redis://127.0.0.1:6379/0",
         repr=False,
-        description="The Redis server, for example `redis://:PASSWORD@HOST:6379/0`; `rediss://` for TLS.",
+        description="The Redis server, for example `redis://:PASSWORD@HOST:6379/0`; `rediss://` for TLS. Special "
+        "characters of the password are percent-encoded: `@` as `%40`.",
     )
     track: str = Field(default="gpu0", description="The track to talk to: one GPU, one queue, one worker.")
     redis_ca_file: Path | None = Field(default=None, description=CA_FILE_HELP)
@@ -42,13 +47,7 @@ class ClientSettings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _is_a_redis_url(cls, url: str) -> str:
-        parts = _split(url)
-        if parts.scheme not in ("redis", "rediss") or not parts.hostname:
-            raise ValueError(f"{redact(url)!r} is not the address of a Redis server; it looks like {_EXAMPLE}")
-        if not _DATABASE.fullmatch(parts.path):
-            raise ValueError(f"the database in {redact(url)!r} must be a number, as in {_EXAMPLE}")
-        with_tls(url, ca_file=None, cert_file=None, key_file=None)
-        return url
+        return check_address(url)
 
     @field_validator("redis_ca_file", "redis_cert_file", "redis_key_file")
     @classmethod
@@ -83,21 +82,7 @@ def _name(field: str) -> str:
     return f"{_PREFIX}{field.upper()}{option}"
 
 
-def redact(url: str) -> str:
-    """Return a URL without its user's password."""
-    return re.sub(r"//([^/@]*?):.*@", r"//\1:***@", url)
-
-
 def address(url: str) -> str:
-    """Return the host, port and database of a Redis URL."""
-    parts = _split(url)
+    """Return the host, port and database of a checked Redis URL."""
+    parts = urlsplit(url)
     return f"{parts.hostname}:{parts.port or 6379}/{parts.path.strip('/') or 0}"
-
-
-def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # reading it raises for a port that is not a number
-    except ValueError:
-        raise ValueError(f"{redact(url)!r} is not the address of a Redis server; it looks like {_EXAMPLE}") from None
-    return parts

@@ -6,6 +6,7 @@ from typing import Any
 from kombu.transport import redis as kombu_redis
 from kombu.utils.json import dumps
 
+from singletrack.wire.lines import PLAIN, TLS
 from singletrack_tasks.errors import QueueFull
 from singletrack_tasks.keys import QUEUE, QUEUE_MAX
 
@@ -25,6 +26,8 @@ return false
 class ClientChannel(kombu_redis.Channel):
     """A channel that counts the queue and adds a message in one step."""
 
+    connection_class = PLAIN
+    connection_class_ssl = TLS
     # The key of the limits, in full; kombu sets it from the transport's options.
     limits_key = ""
     # The message that was put on the queue last.

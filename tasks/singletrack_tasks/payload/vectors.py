@@ -37,5 +37,18 @@ class Vectors(Message):
         return flat.reshape(self.rows, self.dimension).astype(np.float32)
 
 
+def cache_entry(vector: Vector, *, truncated: bool) -> bytes:
+    """Pack one embedding for the cache: little-endian float32, and one byte more if its text was cut."""
+    return np.ascontiguousarray(vector, dtype="<f4").tobytes() + (b"\1" if truncated else b"")
+
+
+def read_cache_entry(data: bytes, dimension: int) -> tuple[Vector, bool] | None:
+    """Unpack what `cache_entry` made, and whether the text was cut; None if it is of another dimension."""
+    if len(data) not in (4 * dimension, 4 * dimension + 1):
+        return None
+    vector = np.frombuffer(data, dtype="<f4", count=dimension).astype(np.float32)
+    return vector, len(data) > 4 * dimension
+
+
 def _base64_length(size_bytes: int) -> int:
     return -(-size_bytes // 3) * 4

@@ -9,6 +9,7 @@ from singletrack_tasks.requests.ping import Ping
 from singletrack_tasks.requests.request import Request
 from singletrack_tasks.requests.upkeep import Tick
 from singletrack_tasks.requests.vlm import Ask, LoadVlm, UnloadVlm
+from singletrack_tasks.text import quoted
 
 REQUESTS: tuple[type[Request[Any]], ...] = (
     SetMode,
@@ -37,7 +38,7 @@ def checked(request: object) -> Request[Any]:
 def request_of(task: str, data: Any) -> Request[Any]:
     """Parse the request to a task; raises `InvalidRequest` for an unknown task or an invalid request."""
     if task not in _BY_TASK:
-        raise InvalidRequest(f"{task!r} is not a task; the tasks are {', '.join(sorted(_BY_TASK))}")
+        raise InvalidRequest(f"{quoted(task)} is not a task; the tasks are {', '.join(sorted(_BY_TASK))}")
     return _BY_TASK[task].parse(data)
 
 

@@ -17,11 +17,16 @@ Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS)]
 
 
 class EmbeddingResult(OperationResult):
-    """Unit-length embeddings, one per row in input order, and the device that computed them."""
+    """Unit-length embeddings, one per row in input order, and the device that computed them.
+
+    `truncated` says for each text whether it was longer than CLIP reads, so that its end does not count; it is empty
+    for images.
+    """
 
     vectors: Vectors
     device: str
     fingerprint: str
+    truncated: tuple[bool, ...] = ()
 
     @property
     def done(self) -> str:
@@ -42,7 +47,10 @@ class EmbedImages(Request[EmbeddingResult], task="gpu.embed.images", kind="embed
 
 
 class EmbedTexts(Request[EmbeddingResult], task="gpu.embed.texts", kind="embed_texts"):
-    """Texts to embed, 1 to 256, of up to 4,000 characters each; CLIP reads the first 77 tokens."""
+    """Texts to embed, 1 to 256, of up to 4,000 characters each.
+
+    CLIP reads the first 77 tokens as a rule, and the result says which texts were cut.
+    """
 
     texts: tuple[Text, ...] = Field(min_length=1, max_length=MAX_INPUTS)
 

@@ -1,7 +1,7 @@
 """Questions to the VLM, and its life cycle."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -15,12 +15,17 @@ from singletrack_tasks.status import ModelState
 MAX_PROMPT_CHARS = 100_000
 MAX_IMAGES = 16
 
+# What ended an answer that the model did not end itself.
+Cut = Literal["max_tokens", "context"]
+StopText = Annotated[str, Field(max_length=1000)]
+Thinking = Literal[True, False, "low", "medium", "high"]
+
 
 class VlmOptions(Message):
     """How the VLM answers, in Ollama's terms; an option that is None is left to the model.
 
-    Options that would make the server reload the model (such as the context size) are settings of the worker,
-    not part of a request.
+    `think` is for models that can think before they answer: whether to, or how much. Options that would make the server
+    reload the model (such as the context size) are settings of the worker, not part of a request.
     """
 
     temperature: float | None = Field(default=None, ge=0, le=10)
@@ -28,13 +33,16 @@ class VlmOptions(Message):
     top_k: int | None = Field(default=None, ge=0)
     top_p: float | None = Field(default=None, ge=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1, le=32_768)
-    stop: tuple[str, ...] = Field(default=(), max_length=16)
+    stop: tuple[StopText, ...] = Field(default=(), max_length=16)
+    think: Thinking | None = None
 
 
 class AskResult(OperationResult):
     """The VLM's answer; `value` is its JSON if there was a schema, `device` where the model ran.
 
-    `load_s` and `generate_s` are the times that the server reports, `tries` how often the model was asked.
+    `load_s` and `generate_s` are the times that the server reports, `tries` how often the model was asked. `truncated`
+    tells what cut the answer, None if it is whole; `thought_chars` how much was thought before it, in characters;
+    `context_tokens` the size of the context that prompt and answer share, None if the server does not tell.
     """
 
     text: str
@@ -46,12 +54,23 @@ class AskResult(OperationResult):
     load_s: float | None = None
     generate_s: float | None = None
     tries: int = 1
+    truncated: Cut | None = None
+    thought_chars: int = 0
+    context_tokens: int | None = None
+
+    @property
+    def context_used(self) -> float | None:
+        """How full the context was at the end, 1 being full; None if that is not known."""
+        if self.context_tokens is None or self.prompt_tokens is None or self.answer_tokens is None:
+            return None
+        return (self.prompt_tokens + self.answer_tokens) / self.context_tokens
 
     @property
     def done(self) -> str:
-        """The length of the answer, and where the model ran."""
+        """The length of the answer, whether it was cut, and where the model ran."""
         length, unit = (len(self.text), "character") if self.answer_tokens is None else (self.answer_tokens, "token")
-        return f"answer of {length} {unit}{'' if length == 1 else 's'} on {self.device}"
+        cut = "" if self.truncated is None else f", cut by {self.truncated},"
+        return f"answer of {length} {unit}{'' if length == 1 else 's'}{cut} on {self.device}"
 
 
 class Ask(Request[AskResult], task="gpu.vlm.ask", kind="ask", needs_vlm=True):
@@ -65,7 +84,7 @@ class Ask(Request[AskResult], task="gpu.vlm.ask", kind="ask", needs_vlm=True):
     images: tuple[Blob, ...] = Field(default=(), max_length=MAX_IMAGES)
     json_schema: JsonSchema | None = None
     options: VlmOptions = VlmOptions()
-    model: str | None = None
+    model: str | None = Field(default=None, max_length=1000)
     stream: bool = False
 
     @field_validator("json_schema", mode="before")

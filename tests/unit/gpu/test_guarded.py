@@ -17,12 +17,13 @@ from singletrack_worker.gpu.tenants import Clip, Tenants, Vlm
 from tests.unit.gpu.rig import Rig
 
 # What makes nobody work: a look, the start on the CPU outside of operations, and the end.
-FREE = {"listing", "close", "start", "stop"}
+FREE = {"goes_by", "sees_images", "listing", "close", "start", "stop"}
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "unload_other": ("a guest",),
     "ask": ("?", (), None, VlmOptions(), Cancellation()),
     "embed_images": ([b""],),
     "embed_texts": (["text"],),
+    "too_long": (["text"],),
 }
 
 

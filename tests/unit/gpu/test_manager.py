@@ -9,8 +9,10 @@ from singletrack_tasks.errors import (
     BlobMissing,
     ClipUnavailable,
     DeadlinePassed,
+    ImagesUnsupported,
     JobCancelled,
     NotEnoughVram,
+    OllamaRefusal,
     OllamaUnreachable,
     UnknownModel,
     VlmLoadFailed,
@@ -120,6 +122,37 @@ class TestQuestions:
         assert [receipt.step for receipt in answer.receipts] == ["load_vlm"]
         assert rig.clip.device == "cuda:0"
 
+    def test_a_visitor_is_in_the_status_before_its_caller_hears_of_it(self) -> None:
+        rig = Rig().started()
+        rig.set_mode(AUTOPILOT)
+        before = len(rig.stores.publisher.statuses)
+        rig.manager.run(QUESTION, JOB)
+        newest = rig.stores.publisher.statuses[before:]
+        assert [(status.vlm.state, status.clip.device) for status in newest] == [(ModelState.LOADED, "cpu")]
+
+    def test_a_visitor_that_was_split_beside_clip_finds_it_gone_the_next_time(self) -> None:
+        rig = Rig(idle_timeout_s=60).started()
+        rig.set_mode(RECORDING)
+        rig.set_mode(AUTOPILOT)
+        rig.vlm.faults.cpu_mb = 800
+        for steps in (["load_vlm"], ["demote_clip", "load_vlm"]):
+            answer = rig.manager.run(QUESTION, JOB)
+            assert [receipt.step for receipt in answer.receipts] == steps
+            rig.vlm.faults.cpu_mb = 0
+            rig.tick(after_s=100)
+            assert rig.clip.device == "cuda:0"
+
+    @pytest.mark.parametrize("silent_mb", [0, 3000])
+    def test_a_model_that_is_split_without_clip_teaches_nothing_about_the_room(self, silent_mb: int) -> None:
+        rig = Rig(idle_timeout_s=60).started()
+        rig.set_mode(RECORDING)
+        rig.set_mode(AUTOPILOT)
+        rig.vlm.faults.silent_cpu_mb, rig.vlm.faults.cpu_mb = silent_mb, 0 if silent_mb else 800
+        rig.set_mode(RECORDING)
+        rig.vlm.faults.silent_cpu_mb = rig.vlm.faults.cpu_mb = 0
+        rig.set_mode(AUTOPILOT)
+        assert [receipt.step for receipt in rig.manager.run(QUESTION, JOB).receipts] == ["load_vlm"]
+
     def test_clip_steps_aside_for_a_visitor_of_unknown_size_and_comes_back(self) -> None:
         rig = Rig().started()
         rig.set_mode(AUTOPILOT)
@@ -156,6 +189,26 @@ class TestQuestions:
         rig.vlm.faults.down = True
         with pytest.raises(OllamaUnreachable):
             rig.manager.run(QUESTION, JOB)
+        assert rig.codes() == {DegradedCode.OLLAMA_UNREACHABLE}
+
+    def test_images_for_a_model_that_takes_none_move_nothing(self) -> None:
+        rig = Rig().started()
+        rig.vlm.sees = False
+        rig.stores.blobs.add(b"png", Blob.of(b"png", "file"))
+        with pytest.raises(ImagesUnsupported, match=rig.vlm.model):
+            rig.manager.run(Ask(prompt="?", images=(Blob.of(b"png", "file"),)), JOB)
+        assert not rig.vlm.listed
+        assert not rig.vlm.prompts
+        rig.vlm.sees = None
+        assert rig.manager.run(Ask(prompt="?", images=(Blob.of(b"png", "file"),)), JOB).text
+
+    def test_a_server_that_refuses_is_asked_once(self) -> None:
+        rig = Rig().started()
+        rig.vlm.faults.refuses = True
+        rig.clock.slept_s.clear()
+        with pytest.raises(OllamaRefusal):
+            rig.manager.run(QUESTION, JOB)
+        assert not any(rig.clock.slept_s)
         assert rig.codes() == {DegradedCode.OLLAMA_UNREACHABLE}
 
     def test_a_question_is_not_put_after_its_deadline_passed_during_the_load(self) -> None:
@@ -298,12 +351,21 @@ class TestEmbeddings:
         rig.set_mode(AUTOPILOT)
         rig.clip.gpu_encoder_dies()
         assert rig.manager.run(EmbedTexts(texts=("a button",)), JOB).device == "cpu"
-        told = rig.stores.publisher.events[-1]
-        assert isinstance(told, ClipMigrated)
+        told = next(event for event in reversed(rig.stores.publisher.events) if isinstance(event, ClipMigrated))
         assert (told.before, told.after) == ("cuda:0", "cpu")
         assert rig.codes() == {DegradedCode.CLIP_MIGRATION_FAILED}
         rig.tick()
         assert rig.codes() == set()
+
+    def test_a_fallback_is_in_the_status_before_its_caller_hears_of_it(self) -> None:
+        rig = Rig().started()
+        rig.set_mode(AUTOPILOT)
+        rig.clip.gpu_encoder_dies()
+        before = len(rig.stores.publisher.statuses)
+        assert rig.manager.run(EmbedTexts(texts=("a button",)), JOB).device == "cpu"
+        assert [status.clip.device for status in rig.stores.publisher.statuses[before:]] == ["cpu"]
+        rig.manager.run(EmbedTexts(texts=("a button",)), JOB)
+        assert len(rig.stores.publisher.statuses) == before + 1, "what moves nothing does not wait for the status"
 
     def test_without_weights_the_rest_goes_on(self) -> None:
         rig = Rig()

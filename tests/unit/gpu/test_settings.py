@@ -63,6 +63,9 @@ def test_ollama_is_found_by_its_own_variable_and_ours_comes_first(monkeypatch: p
         ("SINGLETRACK_RETRY_ATTEMPTS", "4"),
         ("SINGLETRACK_REDIS_URL", "http://localhost"),
         ("SINGLETRACK_REDIS_URL", "redis://host:port"),
+        ("SINGLETRACK_REDIS_URL", "redis://me:12/x@host:6379/0"),
+        ("SINGLETRACK_OLLAMA_URL", "http://gpu-box:11434?x=1"),
+        ("SINGLETRACK_OLLAMA_URL", "http//localhost:11434"),
         ("SINGLETRACK_CLIP_RESIZE_MODE", "crop"),
         ("SINGLETRACK_METRICS_PORT", "65536"),
     ],
@@ -109,7 +112,17 @@ def test_a_password_is_not_in_what_is_printed(monkeypatch: pytest.MonkeyPatch) -
     assert SECRET in config.redis_url.get_secret_value()
 
 
-@pytest.mark.parametrize("url", [f"http://:{SECRET}@host", f"redis:/:{SECRET}@host"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://:{SECRET}@host",
+        f"redis:/:{SECRET}@host",
+        f"redis://me:1/{SECRET}@host:6379/0",
+        f"redis://:{SECRET}\u2100@host",
+        f"redis://:{SECRET}#@host",
+        f"redis://{SECRET}@host:port",
+    ],
+)
 def test_a_password_is_not_in_an_error(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     with pytest.raises(InvalidConfiguration) as refused:
         configured(monkeypatch, SINGLETRACK_REDIS_URL=url)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from singletrack_ops.embedded.ollama_server import find_ollama
+from singletrack_ops.errors import OllamaUnavailable
 from singletrack_tasks.ollama_address import client_url, configured_url, server_name
 
 
@@ -22,14 +24,68 @@ from singletrack_tasks.ollama_address import client_url, configured_url, server_
         ("http://gpu-box:1234/", "http://gpu-box:1234"),
         ("https://gpu-box/ollama/", "https://gpu-box:443/ollama"),
         ("http://0.0.0.0:1234", "http://127.0.0.1:1234"),
-        ("gpu-box:port", "http://gpu-box:11434"),
-        ("gpu-box:70000", "http://gpu-box:11434"),
+        ("http://:1234", "http://127.0.0.1:1234"),
+        ("HTTPS://gpu-box", "https://gpu-box:443"),
+        ("gpu-box:", "http://gpu-box:11434"),
+        ("http-box:1234", "http://http-box:1234"),
+        ("https://me:p%40ss@gpu-box", "https://me:p%40ss@gpu-box:443"),
+        ("http://me:p@ss@gpu-box:1234/ollama", "http://me:p@ss@gpu-box:1234/ollama"),
+        ("http://me:pw@[::1]:1234", "http://me:pw@[::1]:1234"),
         (' "gpu-box:1234" ', "http://gpu-box:1234"),
         ("", "http://127.0.0.1:11434"),
     ],
 )
 def test_a_client_can_call_what_a_server_listens_on(host: str, url: str) -> None:
     assert client_url(host) == url
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        ("http://gpu-box:11434?x=1", "a query"),
+        ("http://gpu-box:11434/#here", "a fragment"),
+        ("gpu-box?x=1", "a query"),
+        ("http//localhost:11434", "://"),
+        ("http:/localhost:11434", "://"),
+        ("http:localhost:11434", "://"),
+        ("https:11434", "://"),
+        ("http:////localhost", "no host|two slashes"),
+        ("gpu-box//ollama", "two slashes"),
+        ("http://", "no host"),
+        ("/ollama", "no host"),
+        ("ftp://gpu-box", "neither http nor https"),
+        ("gpu-box:port", "port"),
+        ("gpu-box:70000", "port"),
+        ("gpu-box:0", "port"),
+        ("gpu-box:-1", "port"),
+        ("gpu-box:1:2", "host"),
+        ("gpu box", "blank"),
+        ("gpu-box\\ollama", "backslash"),
+        ("gpu-box,other-box", "host"),
+        ("[gpu-box", "host"),
+    ],
+)
+def test_what_ollama_could_only_guess_at_is_refused(host: str, why: str) -> None:
+    with pytest.raises(ValueError, match=rf"is not the address of an Ollama server: .*({why}).*gpu-host:11434"):
+        client_url(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "ftp://me:hunter2@gpu-box",
+        "http://me:hun/ter2@gpu-box",
+        "http://me:hunter2#@gpu-box",
+        "http://me:?hunter2@gpu-box:1",
+        "me:hunter2@gpu-box:port",
+        "hunter2@gpu box",
+        "http://gpu-box?token=hunter2",
+    ],
+)
+def test_a_refusal_shows_no_secret(host: str) -> None:
+    with pytest.raises(ValueError, match=r"gpu[- ]box") as caught:
+        client_url(host)
+    assert "ter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("environ", [{}, {"OLLAMA_HOST": ""}, {"OLLAMA_HOST": "  "}])
@@ -56,3 +112,9 @@ def test_set_is_configured() -> None:
 )
 def test_a_server_has_one_name_on_every_machine(url: str, name: str) -> None:
     assert server_name(url, "Here") == name
+
+
+@pytest.mark.parametrize("variable", ["SINGLETRACK_OLLAMA_URL", "OLLAMA_HOST"])
+def test_a_stack_says_which_variable_is_wrong(variable: str) -> None:
+    with pytest.raises(OllamaUnavailable, match=f"{variable}.*'gpu-box:port'.*port"):
+        find_ollama({variable: "gpu-box:port"}, allow_sandbox=True)

@@ -53,7 +53,7 @@ class Backstage:
     def clear(self) -> None:
         """Take away what a test may have left for a client to find."""
         keys = self.keys
-        self.redis.delete(keys.queue, keys.status, keys.events, keys.dead, keys.limits)
+        self.redis.delete(keys.queue, keys.status, keys.events, keys.dead, keys.limits, keys.suspects)
 
     def answer(self, job_id: str, result: dict[str, Any]) -> None:
         """Have a job end with this result, as a worker would."""

@@ -1,9 +1,10 @@
 """A real Celery worker in a process of its own, whose GPU is a few lines: enough to answer a client.
 
 `python -m tests.unit.producers.small_worker URL TRACK`. Prompts tell it what to do: `json:...` is answered with that
-JSON, `too big` and `crash` fail, `wait` runs until it is cancelled. A question with `stream` is told word by word. A
-mode that moves CLIP to the GPU fails at that. It notes each operation in the list `TRACK:ran`, and its CLIP's
-fingerprint is the value of `TRACK:fingerprint`.
+JSON, `think?` with the option of that name, one that begins with `cut` says that its answer was cut, `too big` and
+`crash` fail, `wait` runs until it is cancelled. A question with `stream` is told word by word. A mode that moves CLIP
+to the GPU fails at that. It notes each operation in the list `TRACK:ran`, and its CLIP's fingerprint is the value of
+`TRACK:fingerprint`.
 """
 
 import hashlib
@@ -25,14 +26,14 @@ from singletrack_tasks.errors import InvalidRequest, JobCancelled, NotEnoughVram
 from singletrack_tasks.keys import QUEUE, RECORDING_TTL_S, STATUS_TTL_S, Keys
 from singletrack_tasks.payload.blobs import BlobStore
 from singletrack_tasks.payload.images import decode_image, prepare
-from singletrack_tasks.payload.vectors import Vector, Vectors
+from singletrack_tasks.payload.vectors import Vector, Vectors, cache_entry
 from singletrack_tasks.recording import Recording
 from singletrack_tasks.requests.embedding import EmbeddingResult, EmbedImages, EmbedTexts, FindClip, FindClipResult
 from singletrack_tasks.requests.mode import ModeResult, SetMode
 from singletrack_tasks.requests.ping import Ping, PingResult
 from singletrack_tasks.requests.request import JobRef, Request
 from singletrack_tasks.requests.upkeep import Tick, TickResult
-from singletrack_tasks.requests.vlm import Ask, AskResult, LoadVlm, UnloadVlm, VlmResult
+from singletrack_tasks.requests.vlm import Ask, AskResult, Cut, LoadVlm, UnloadVlm, VlmResult
 from singletrack_tasks.result import OperationResult, StepReceipt
 from singletrack_tasks.status import (
     ClipModel,
@@ -47,6 +48,7 @@ from singletrack_tasks.status import (
 R = TypeVar("R", bound=OperationResult)
 
 DIMENSION = 8
+WORDS_MAX = 75
 MODEL = "small-vlm"
 
 
@@ -132,11 +134,12 @@ class SmallGpu:
         if request.prompt == "wait" and self.cancelled.setdefault(job.id, threading.Event()).wait(60):
             raise JobCancelled("broken off")
         sizes = [decode_image(data).size for data in BlobStore(self.client, self.keys).get(request.images)]
-        text = request.prompt.removeprefix("json:")
+        text = str(request.options.think) if request.prompt == "think?" else request.prompt.removeprefix("json:")
         value = json.loads(text) if request.json_schema else None
         if request.stream:
             self.tell(job.id, text)
-        return AskResult(text=f"{text}{sizes or ''}", value=value, model=MODEL)
+        cut: Cut | None = "context" if text.startswith("cut") else None
+        return AskResult(text=f"{text}{sizes or ''}", value=value, model=MODEL, truncated=cut)
 
     def tell(self, job_id: str, text: str) -> None:
         """Tell an answer word by word; `again:` is told twice, of `gap:` the second word is left out."""
@@ -169,13 +172,17 @@ class SmallGpu:
 
     def embed_texts(self, request: EmbedTexts, job: JobRef) -> EmbeddingResult:
         self.begin(f"texts {len(request.texts)}", job)
-        return self.embed([hashlib.sha256(text.encode()).hexdigest() for text in request.texts])
+        cut = [len(text.split()) > WORDS_MAX for text in request.texts]
+        return self.embed([hashlib.sha256(text.encode()).hexdigest() for text in request.texts], cut)
 
-    def embed(self, sha256s: Sequence[str]) -> EmbeddingResult:
+    def embed(self, sha256s: Sequence[str], cut: Sequence[bool] = ()) -> EmbeddingResult:
         vectors = np.stack([vector_of(sha256) for sha256 in sha256s])
-        for sha256, vector in zip(sha256s, vectors, strict=True):
-            self.client.set(self.keys.vector(self.fingerprint, sha256), vector.astype("<f4").tobytes(), ex=600)
-        return EmbeddingResult(vectors=Vectors.of(vectors), device="cpu", fingerprint=self.fingerprint)
+        for number, sha256 in enumerate(sha256s):
+            entry = cache_entry(vectors[number], truncated=bool(cut) and cut[number])
+            self.client.set(self.keys.vector(self.fingerprint, sha256), entry, ex=600)
+        return EmbeddingResult(
+            vectors=Vectors.of(vectors), device="cpu", fingerprint=self.fingerprint, truncated=tuple(cut)
+        )
 
     def find_clip(self, request: FindClip, job: JobRef) -> FindClipResult:
         self.begin("find", job)

@@ -52,7 +52,9 @@ CASES: dict[str, tuple[type[SingletrackError], Callable[[Client], object]]] = {
     "bomb": (ImageTooLarge, lambda c: c.ask("what?", [bomb()])),
     "bomb, to embed": (ImageTooLarge, lambda c: c.embed_images([bomb()])),
     "no such file": (InvalidImage, lambda c: c.ask("what?", [Path("/no/such/file.png")])),
-    "array of floats": (InvalidImage, lambda c: c.embed_images([np.zeros((4, 4, 3))])),
+    "array of floats beyond 1": (InvalidImage, lambda c: c.embed_images([np.full((4, 4, 3), 255.0)])),
+    "array of integers": (InvalidImage, lambda c: c.ask("what?", [np.zeros((4, 4, 3), dtype=np.int64)])),
+    "a 32-bit image": (InvalidImage, lambda c: c.ask("what?", [Image.new("I", (4, 4), 70_000)])),
     "a number as image": (InvalidImage, lambda c: c.embed_images([7])),  # type: ignore[list-item] # on purpose
     "no images": (InvalidRequest, lambda c: c.embed_images([])),
     "no texts": (InvalidRequest, lambda c: c.embed_texts([])),

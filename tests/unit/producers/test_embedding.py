@@ -61,6 +61,17 @@ def test_what_is_in_the_cache_is_not_queued(client: Client, backstage: Backstage
     assert (again.cached, again.device, again.results) == (2, None, ())
 
 
+def test_a_text_that_was_cut_is_told_also_from_the_cache(client: Client) -> None:
+    long, short = "word " * 76, "word " * 75
+    first = client.embed_texts([short, long], timeout_s=20)
+    assert first.truncated == (False, True)
+    again = client.embed_texts([long, "another", short, long], timeout_s=20)
+    assert (again.truncated, again.cached) == ((True, False, False, True), 3)
+    np.testing.assert_array_equal(again.vectors[[0, 2]], first.vectors[[1, 0]])
+    assert client.embed_texts([long], timeout_s=20).results == ()
+    assert client.embed_images([noise(9)], timeout_s=20).truncated == (False,)
+
+
 def test_only_what_is_missing_is_sent(client: Client, backstage: Backstage) -> None:
     client.embed_images([noise(1), noise(2)], timeout_s=20)
     ran = len(backstage.ran)

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from singletrack import embedder
 from singletrack.client import Client
 from singletrack_tasks.errors import ImageTooLarge, InvalidImage
-from singletrack_tasks.payload import images
+from singletrack_tasks.payload import image_limits, images
 from singletrack_tasks.payload.files import FileTooLarge, read_file
 from tests.unit.producers.cli.shell import Shell
 from tests.unit.producers.conftest import Backstage
+from tests.unit.producers.sample_images import png
 
 
 def _fifo(folder: Path) -> Path:
@@ -105,7 +107,7 @@ def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_larger_than_it_says_is_too_large(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "MAX_BYTES", 4)
+    monkeypatch.setattr(image_limits, "MAX_BYTES", 4)
     with pytest.raises(ImageTooLarge, match="more than 4 bytes"):
         client.ask("what?", ["/proc/self/status"])
 
@@ -150,10 +152,45 @@ def test_an_array_obeys_the_limit_of_files(
 def test_pixels_that_become_too_large_a_file_are_refused_here(
     client: Client, backstage: Backstage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images, "MAX_BYTES", 1000)
+    monkeypatch.setattr(image_limits, "MAX_BYTES", 1000)
     noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     before = backstage.traces
     for image in (noise, Image.fromarray(noise), bytes(1001), memoryview(bytes(1001))):
         with pytest.raises(ImageTooLarge, match="the limit is 1000"):
             client.ask("what?", [image])  # type: ignore[list-item] # bytes of every kind are taken
     assert backstage.traces == before
+
+
+def test_images_of_too_many_pixels_together_are_refused_here(
+    client: Client, backstage: Backstage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_limits, "MAX_REQUEST_PIXELS", 1000)
+    files = [png((shade, 0, 0)) for shade in (1, 2)]
+    before = backstage.traces
+    with pytest.raises(ImageTooLarge, match="1280 pixels in all; the limit is 1000"):
+        client.ask("what?", files)
+    with pytest.raises(ImageTooLarge, match="1280 pixels in all"):
+        client.ask("what?", files[:1] * 2)
+    # A worker whose CLIP is not known yet gets the files as they are.
+    monkeypatch.setattr(client._embedder._models, "known", lambda: None)
+    with pytest.raises(ImageTooLarge, match="1280 pixels in all"):
+        client.embed_images(files)
+    assert backstage.traces == before
+    monkeypatch.setattr(client._embedder._models, "refresh", lambda: None)
+    assert client.embed_images(files[:1] * 3).vectors.shape[0] == 3
+
+
+def test_a_file_that_is_named_often_is_read_once(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[object] = []
+
+    def to_rgb(image: images.ImageLike) -> Image.Image:
+        reads.append(image)
+        return images.to_rgb(image)
+
+    monkeypatch.setattr(embedder, "to_rgb", to_rgb)
+    file = tmp_path / "icon.png"
+    file.write_bytes(png())
+    assert client.embed_images([file, str(file), png(), file, png(), str(file)]).vectors.shape[0] == 6
+    assert len(reads) == 3

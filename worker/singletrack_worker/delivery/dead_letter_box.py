@@ -5,7 +5,7 @@ import logging
 import time
 from datetime import UTC, datetime
 
-from singletrack_tasks.dead_letter import DeadLetter
+from singletrack_tasks.dead_letter import DeadCode, DeadLetter
 from singletrack_tasks.errors import DeadLettered
 from singletrack_tasks.events import TaskDead
 from singletrack_tasks.keys import DEAD_MAX, DEAD_TTL_S, EVENTS_MAX, EVENTS_TTL_S, RESULT_TTL_S, Keys
@@ -40,11 +40,22 @@ class DeadLetterBox:
         """Put aside a message whose job was started so often and never ended; raises `redis.RedisError`."""
         reason = (
             f"job {envelope.job_id} ({envelope.task}) was started {starts} times and never ended: each time its worker "
-            "died or was killed. See the worker's log, then `singletrack dead retry` or `drop`."
+            "died, was killed, or lost it. See the worker's log, then `singletrack dead retry` or `drop`."
         )
+        self._put_known(token, raw, envelope, "worn_out", reason, starts)
+
+    def put_condemned(self, token: int, raw: bytes, envelope: Envelope, starts: int, why: str) -> None:
+        """Put aside a message whose job must not start again; raises `redis.RedisError`."""
+        reason = (
+            f"job {envelope.job_id} ({envelope.task}) {why}. See the traceback, then `singletrack dead retry` "
+            "or `drop`."
+        )
+        self._put_known(token, raw, envelope, "frozen", reason, starts)
+
+    def _put_known(self, token: int, raw: bytes, envelope: Envelope, code: DeadCode, reason: str, starts: int) -> None:
         letter = DeadLetter.of(
             raw,
-            "worn_out",
+            code,
             reason,
             at_unix_s=time.time(),
             host=self._host,
@@ -58,7 +69,16 @@ class DeadLetterBox:
         """Put a letter away, and its error under the id that its caller waits for, if there is one."""
         keys, job_id = self._keys, answer_id or ""
         self._scripts.bury(
-            keys=[keys.taken(token), keys.dead, keys.result(job_id), keys.starts(job_id), keys.events],
+            keys=[
+                keys.taken(token),
+                keys.dead,
+                keys.result(job_id),
+                keys.starts(job_id),
+                keys.events,
+                keys.deaths,
+                keys.suspects,
+                keys.condemned,
+            ],
             args=[
                 raw,
                 letter.model_dump_json(),
@@ -69,6 +89,7 @@ class DeadLetterBox:
                 _event(letter).model_dump_json(),
                 EVENTS_MAX,
                 EVENTS_TTL_S,
+                job_id,
             ],
         )
         _log.error("a message became a dead letter (%s): %s", letter.code, letter.reason)

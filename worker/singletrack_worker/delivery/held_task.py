@@ -32,3 +32,5 @@ class HeldTask(Task):  # type: ignore[type-arg] # generic in the stubs only
                 # It was broken off because the worker ends: the next worker runs it, and its caller sees no error.
                 raise Reject(error, requeue=True) from error
             raise
+        finally:
+            inbox.returned(self.request.id or "")

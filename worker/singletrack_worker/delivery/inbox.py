@@ -4,24 +4,22 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Container
-from typing import Any
 
 import redis
-from redis.commands.core import Script
 
-from singletrack_tasks.keys import RESULT_TTL_S, STARTS_TTL_S, Keys
+from singletrack_tasks.keys import Keys
+from singletrack_worker.delivery.admission import Admission
 from singletrack_worker.delivery.dead_letter_box import DeadLetterBox
-from singletrack_worker.delivery.envelope import Envelope, Unreadable, read
+from singletrack_worker.delivery.envelope import Envelope
 from singletrack_worker.delivery.held_message import HeldMessage
+from singletrack_worker.delivery.ledger import Ledger
 from singletrack_worker.delivery.scripts import Scripts
+from singletrack_worker.settings import STARTS_MAX
 
-# How often a job may be started: one that never ended after so many starts has killed its worker each time.
-STARTS_MAX = 3
 # The list of a holder that took its lease longer ago than this is no longer swept.
 HOLDER_FORGOTTEN_S = 24 * 3600
-_RETRY_S = 0.5
-# The script's answer where the list holds more than the message that was just moved there.
-_STRAY = -2
+# How long nothing is taken before a suspect starts that nobody waits beside: what kills workers from outside may show.
+SUSPECT_PAUSE_S = 5.0
 _log = logging.getLogger(__name__)
 
 
@@ -40,18 +38,23 @@ class Inbox:
         *,
         host: str,
         tasks: Container[str],
+        starts_max: int = STARTS_MAX,
         refused: Callable[[], None] = lambda: None,
     ) -> None:
         """Take nothing until `open`; `refused` is called when a write shows that another worker has the lease."""
         self._keys = keys
         self._scripts = scripts
-        self._dead = DeadLetterBox(keys, scripts, host)
-        self._tasks = tasks
+        self._admission = Admission(keys, scripts, DeadLetterBox(keys, scripts, host), tasks, starts_max)
+        self._ledger = Ledger(keys, scripts, lambda: self._giving_back)
+        self._paused_until_s = 0.0
         self._lock = threading.RLock()
         self._token = 0
         self._held: HeldMessage | None = None
         self._giving_back = False
+        self._lost_tags: set[str] = set()
         self._refused = refused
+        # How many tasks have begun.
+        self.begun = 0
 
     @property
     def queue(self) -> str:
@@ -71,7 +74,9 @@ class Inbox:
     @property
     def ready(self) -> bool:
         """Whether a message may be taken: this worker has the lease and no message in hand."""
-        return self._token != 0 and self._held is None and not self._giving_back
+        if self._token == 0 or self._held is not None or self._giving_back:
+            return False
+        return time.monotonic() >= self._paused_until_s
 
     @property
     def giving_back(self) -> bool:
@@ -86,6 +91,13 @@ class Inbox:
         with self._lock:
             self._token = token
         return self.sweep()
+
+    def condemn(self, token: int, dead: int, why: str) -> str:
+        """Have the job that a dead worker's token had in hand buried when it comes; returns its id, '' if it had none.
+
+        Call it before `open`. Raises `redis.RedisError`.
+        """
+        return self._admission.condemn(token, dead, why)
 
     def suspend(self) -> None:
         """Take no more messages; the one in hand goes on, but its result will be refused."""
@@ -132,18 +144,18 @@ class Inbox:
         """Check a message that was moved to a token's list; None if there is nothing to run.
 
         A message that cannot be read, or was started too often, becomes a dead letter; one whose job has its result
-        already is dropped. Raises `redis.RedisError`.
+        already is dropped; a suspect goes behind others. Raises `redis.RedisError`.
         """
-        try:
-            envelope = read(raw, self._tasks)
-        except Unreadable as error:
-            self._dead.put_unreadable(token, raw, error)
-            return None
-        starts = self._count_start(token, raw, envelope)
-        if starts > STARTS_MAX:
-            self._dead.put_worn_out(token, raw, envelope, STARTS_MAX)
-            return None
-        if starts <= 0:
+        verdict = self._admission.judge(token, raw)
+        if verdict.stray:
+            # Both go back, in their order.
+            self.recover()
+        if verdict.refused:
+            self._refused()
+        if verdict.alone:
+            self._paused_until_s = time.monotonic() + SUSPECT_PAUSE_S
+        envelope = verdict.envelope
+        if envelope is None:
             return None
         with self._lock:
             self._held = HeldMessage(envelope, raw, token)
@@ -162,7 +174,38 @@ class Inbox:
             if held.token != self._token:
                 return False
             held.claimed = True
+            self.begun += 1
             return True
+
+    def returned(self, job_id: str) -> None:
+        """Note that the task of the job has ended; what is left is to write its result and let go of its message."""
+        held = self._in_hand(job_id)
+        if held is not None:
+            held.returned = True
+
+    @property
+    def idle(self) -> HeldMessage | None:
+        """The message in hand if nothing works on it."""
+        held = self._held
+        return held if held is not None and held.idle and not self._giving_back else None
+
+    def put_back_idle(self, held: HeldMessage) -> bool:
+        """Put this message back if it is still in hand and idle, its start counted; returns whether it was."""
+        with self._lock:
+            if self._held is not held or self.idle is None:
+                return False
+            self._held = None
+            self._lost_tags.add(held.envelope.tag)
+        if not held.finished:
+            self._ledger.put_back(held)
+        return True
+
+    def lost(self, tag: str) -> bool:
+        """Return, once, that the message with this tag was put back without whoever received it."""
+        if tag not in self._lost_tags:
+            return False
+        self._lost_tags.discard(tag)
+        return True
 
     def finish(self, job_id: str, result: str) -> None:
         """Write the result of the job in hand and let go of its message, in one step.
@@ -175,16 +218,14 @@ class Inbox:
         if held is None or held.unwritten:
             _log.error("dropped a result of job %s: its message is not in hand, or is being put back", job_id)
             return
-        keys = self._keys
+        held.writing = True
         try:
-            done = self._insist(
-                self._scripts.finish,
-                [keys.fence, keys.taken(held.token), keys.result(job_id), keys.starts(job_id)],
-                [held.token, held.raw, result, RESULT_TTL_S],
-            )
+            done = self._ledger.finish(held, result)
         except redis.RedisError:
             held.unwritten = True
             raise
+        finally:
+            held.writing = False
         held.finished = True
         if not done:
             self._refused()
@@ -194,25 +235,24 @@ class Inbox:
         """Let go of the message with this tag, if it is in hand."""
         held = self._release(tag)
         if held is not None and held.unwritten:
-            self._put_back(held)
+            self._ledger.put_back(held)
         elif held is not None and not held.finished:
-            job_id = held.envelope.job_id
-            self._insist(self._scripts.drop, [self._keys.taken(held.token), self._keys.starts(job_id)], [held.raw])
+            self._ledger.drop(held)
 
     def put_back(self, tag: str) -> None:
-        """Put the message with this tag back on the queue, if it is in hand; its start does not count."""
+        """Put the message with this tag back, if it is in hand; its start counts unless the worker ends."""
         held = self._release(tag)
         if held is not None and not held.finished:
-            self._put_back(held)
+            self._ledger.put_back(held)
 
     def put_back_unclaimed(self, tag: str) -> None:
-        """Put a message back whose task has not begun, since its connection was lost."""
+        """Put a message back whose task has not begun, since its connection was lost; its start counts."""
         with self._lock:
             held = self._held
             if held is None or held.envelope.tag != tag or held.claimed:
                 return
             self._held = None
-        self._put_back(held)
+        self._ledger.put_back(held)
 
     def give_back(self) -> None:
         """Start nothing from now on, and have an operation that fails put back."""
@@ -226,29 +266,8 @@ class Inbox:
         with self._lock:
             held, self._held = self._held, None
         if held is not None and not held.finished:
-            self._put_back(held)
+            self._ledger.put_back(held)
         self.suspend()
-
-    def _count_start(self, token: int, raw: bytes, envelope: Envelope) -> int:
-        """Count a start of the job and return how many there were; 0 or less if it must not start.
-
-        It must not if the job has ended, if the message or the lease is another worker's, or if an earlier message was
-        moved here but never arrived: then both go back, in their order.
-        """
-        keys, job_id = self._keys, envelope.job_id
-        starts = int(
-            self._scripts.admit(
-                keys=[keys.fence, keys.taken(token), keys.queue, keys.result(job_id), keys.starts(job_id)],
-                args=[token, raw, STARTS_TTL_S, envelope.tag],
-            )
-        )
-        if starts == _STRAY:
-            self.recover()
-        elif starts < 0:
-            self._refused()
-        elif starts == 0:
-            _log.info("job %s is not started: it has already ended, or its message was put back meanwhile", job_id)
-        return starts
 
     def _in_hand(self, job_id: str) -> HeldMessage | None:
         with self._lock:
@@ -262,23 +281,6 @@ class Inbox:
                 return None
             self._held = None
             return held
-
-    def _put_back(self, held: HeldMessage) -> None:
-        keys, job_id = self._keys, held.envelope.job_id
-        lists = [keys.taken(held.token), keys.queue, keys.starts(job_id)]
-        if self._insist(self._scripts.put_back, lists, [held.raw, held.envelope.tag]):
-            _log.warning("job %s was put back on the queue", job_id)
-
-    def _insist(self, script: Script, keys: list[str], args: list[Any]) -> Any:
-        """Run a script until Redis accepts it; while the worker ends, try only once."""
-        while True:
-            try:
-                return script(keys=keys, args=args)
-            except redis.RedisError as error:
-                if self._giving_back:
-                    raise
-                _log.warning("Redis did not accept a write, trying again: %s", error)
-                time.sleep(_RETRY_S)
 
 
 _inbox: Inbox | None = None

@@ -6,6 +6,7 @@ from celery import states
 from celery.backends.redis import RedisBackend
 
 from singletrack_worker.delivery import inbox as inboxes
+from singletrack_worker.delivery.lines import line_class
 
 # The stubs omit the private methods that are overridden and called here.
 _StockBackend: Any = RedisBackend
@@ -13,6 +14,10 @@ _StockBackend: Any = RedisBackend
 
 class TrackBackend(_StockBackend):  # type: ignore[misc] # see above
     """The worker's result backend; without an inbox, as in Flower, it behaves as Celery's."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.connparams["connection_class"] = line_class(self.url)
 
     def _store_result(
         self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **options: Any

@@ -20,7 +20,9 @@ local function is_final(raw)
 end
 """
 
-# KEYS lease fence holders; ARGV lock_id, least token, holder (JSON), ttl_ms, fence_ttl_s, holders_max
+# KEYS lease fence holders hands deaths; ARGV lock_id, least token, holder (JSON), ttl_ms, fence_ttl_s, holders_max,
+# deaths_max, deaths_ttl_s. Whoever releases a lease moves the fence on: a holder's token on the fence is that of one
+# that did not.
 TAKE_LEASE = """
 local held = redis.call('GET', KEYS[1])
 if held then
@@ -29,7 +31,14 @@ if held then
 end
 local now = redis.call('TIME')
 local now_ms = now[1] * 1000 + math.floor(now[2] / 1000)
-local newest = tonumber(redis.call('GET', KEYS[2]) or '0')
+local former = redis.call('GET', KEYS[2]) or '0'
+if redis.call('ZSCORE', KEYS[3], former) then
+  redis.call('ZADD', KEYS[5], now_ms, former .. ' ' .. (redis.call('HGET', KEYS[4], former) or ''))
+  redis.call('ZREMRANGEBYRANK', KEYS[5], 0, -1 - ARGV[7])
+  redis.call('EXPIRE', KEYS[5], ARGV[8])
+  redis.call('HDEL', KEYS[4], former)
+end
+local newest = tonumber(former)
 local token = string.format('%.0f', math.max(newest + 1, tonumber(ARGV[2]), now_ms))
 local lease = cjson.decode(ARGV[3])
 lease.token = token
@@ -57,6 +66,21 @@ RELEASE_LEASE = """
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[2], string.format('%.0f', tonumber(ARGV[1]) + 1), 'EX', ARGV[2])
 return redis.call('DEL', KEYS[1])
+"""
+
+# KEYS fence deaths condemned; ARGV token, token of the dead, prefix of the starts, why, ttl_s. Returns the job that the
+# dead worker had in hand, if it has not ended since.
+CONDEMN = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return '' end
+for _, entry in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+  local token, hand = string.match(entry, '^(%d+) (.*)$')
+  if token == ARGV[2] and hand ~= '' and redis.call('EXISTS', ARGV[3] .. hand) == 1 then
+    redis.call('HSET', KEYS[3], hand, ARGV[4])
+    redis.call('EXPIRE', KEYS[3], ARGV[5])
+    return hand
+  end
+end
+return ''
 """
 
 # KEYS fence; ARGV token, commands (JSON)
@@ -100,31 +124,76 @@ return moved
 # KEYS queue taken
 TAKE_NOW = "return redis.call('LMOVE', KEYS[1], KEYS[2], 'RIGHT', 'LEFT')"
 
-# KEYS fence taken queue result starts; ARGV token, message, starts_ttl_s, tag. A script that is sent twice counts once.
+# How many deaths of workers say that it is not this job that ends them: those since the first one with it in hand that
+# had nothing in hand, or a job that is no suspect.
+_EXCUSES = """
+local function excuses(deaths, starts, job, suspected_at)
+  local struck, count = false, 0
+  for _, entry in ipairs(redis.call('ZRANGE', deaths, 0, -1)) do
+    local hand = string.match(entry, '^%d+ (.*)$')
+    if hand == job then
+      struck = true
+    elseif struck and (hand == '' or redis.call('SCARD', starts .. hand) < suspected_at) then
+      count = count + 1
+    end
+  end
+  return count
+end
+"""
+
+# KEYS fence taken queue result starts hands deaths suspects condemned; ARGV token, message, starts_ttl_s, tag, job,
+# starts_max, starts_hard_max, behind_max, prefix of the starts. Returns a verdict, how often the job was started, and
+# what belongs to the verdict. A script that is sent twice counts once.
 ADMIT = (
     _IS_FINAL
+    + _EXCUSES
     + """
-local here = redis.call('LPOS', KEYS[2], ARGV[2])
+local job, here = ARGV[5], redis.call('LPOS', KEYS[2], ARGV[2])
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   if here then
     redis.call('RPUSH', KEYS[3], ARGV[2])
     redis.call('LREM', KEYS[2], 1, ARGV[2])
   end
-  return -1
+  return {'refused', 0, ''}
 end
-if not here then return 0 end
-if redis.call('LLEN', KEYS[2]) > 1 then return -2 end
+if not here then return {'over', 0, ''} end
+if redis.call('LLEN', KEYS[2]) > 1 then return {'stray', 0, ''} end
 if is_final(redis.call('GET', KEYS[4])) then
+  redis.call('HDEL', KEYS[8], job)
+  redis.call('HDEL', KEYS[9], job)
   redis.call('LREM', KEYS[2], 1, ARGV[2])
-  return 0
+  return {'over', 0, ''}
+end
+local starts = redis.call('SCARD', KEYS[5]) - redis.call('SISMEMBER', KEYS[5], ARGV[4])
+local why = redis.call('HGET', KEYS[9], job)
+if why then return {'condemned', starts, why} end
+local starts_max = tonumber(ARGV[6])
+local suspected_at = math.max(1, starts_max - 1)
+if starts >= suspected_at then
+  local excused = excuses(KEYS[7], ARGV[9], job, suspected_at)
+  if starts >= math.min(starts_max + excused, tonumber(ARGV[7])) then return {'worn', starts, ''} end
+  if redis.call('HGET', KEYS[8], job) ~= tostring(starts) then
+    local behind = math.min(redis.call('LLEN', KEYS[3]), tonumber(ARGV[8]))
+    if behind == 0 then
+      redis.call('RPUSH', KEYS[3], ARGV[2])
+    else
+      redis.call('LINSERT', KEYS[3], 'BEFORE', redis.call('LINDEX', KEYS[3], -behind), ARGV[2])
+    end
+    redis.call('HSET', KEYS[8], job, starts)
+    redis.call('EXPIRE', KEYS[8], ARGV[3])
+    redis.call('LREM', KEYS[2], 1, ARGV[2])
+    return {'later', starts, tostring(behind)}
+  end
 end
 redis.call('SADD', KEYS[5], ARGV[4])
 redis.call('EXPIRE', KEYS[5], ARGV[3])
-return redis.call('SCARD', KEYS[5])
+redis.call('HSET', KEYS[6], ARGV[1], job)
+redis.call('EXPIRE', KEYS[6], ARGV[3])
+return {'run', starts + 1, ''}
 """
 )
 
-# KEYS fence taken result starts; ARGV token, message, result (JSON), result_ttl_s
+# KEYS fence taken result starts hands suspects condemned; ARGV token, message, result (JSON), result_ttl_s, job
 FINISH = (
     _IS_FINAL
     + """
@@ -135,27 +204,35 @@ if not is_final(redis.call('GET', KEYS[3])) then
 end
 redis.call('LREM', KEYS[2], 1, ARGV[2])
 redis.call('DEL', KEYS[4])
+redis.call('HDEL', KEYS[5], ARGV[1])
+redis.call('HDEL', KEYS[6], ARGV[5])
+redis.call('HDEL', KEYS[7], ARGV[5])
 return 1
 """
 )
 
-# KEYS taken starts; ARGV message
+# KEYS taken starts hands suspects condemned; ARGV message, token, job
 DROP = """
 redis.call('DEL', KEYS[2])
+redis.call('HDEL', KEYS[3], ARGV[2])
+redis.call('HDEL', KEYS[4], ARGV[3])
+redis.call('HDEL', KEYS[5], ARGV[3])
 return redis.call('LREM', KEYS[1], 1, ARGV[1])
 """
 
-# KEYS taken queue starts; ARGV message, tag
+# KEYS taken queue starts hands; ARGV message, tag of a start that does not count ('' if it does), token
 PUT_BACK = """
 if not redis.call('LPOS', KEYS[1], ARGV[1]) then return 0 end
 redis.call('RPUSH', KEYS[2], ARGV[1])
 redis.call('LREM', KEYS[1], 1, ARGV[1])
 redis.call('SREM', KEYS[3], ARGV[2])
+redis.call('HDEL', KEYS[4], ARGV[3])
 return 1
 """
 
-# KEYS taken dead result starts events; ARGV message, letter (JSON), dead_max, dead_ttl_s, result (JSON or empty),
-# result_ttl_s, event (JSON), events_max, events_ttl_s
+# KEYS taken dead result starts events deaths suspects condemned; ARGV message, letter (JSON), dead_max, dead_ttl_s,
+# result (JSON or empty), result_ttl_s, event (JSON), events_max, events_ttl_s, job. The deaths of its workers excuse no
+# other job.
 BURY = (
     _IS_FINAL
     + """
@@ -170,6 +247,12 @@ if ARGV[5] ~= '' and not is_final(redis.call('GET', KEYS[3])) then
 end
 redis.call('LREM', KEYS[1], 1, ARGV[1])
 redis.call('DEL', KEYS[4])
+redis.call('HDEL', KEYS[7], ARGV[10])
+redis.call('HDEL', KEYS[8], ARGV[10])
+for _, entry in ipairs(redis.call('ZRANGE', KEYS[6], 0, -1)) do
+  local hand = string.match(entry, '^%d+ (.*)$')
+  if hand ~= '' and hand == ARGV[10] then redis.call('ZREM', KEYS[6], entry) end
+end
 return 1
 """
 )
@@ -189,6 +272,7 @@ class Scripts:
         self.take_lease = script(TAKE_LEASE)
         self.renew_lease = script(RENEW_LEASE)
         self.release_lease = script(RELEASE_LEASE)
+        self.condemn = script(CONDEMN)
         self.write = script(WRITE)
         self.sweep = script(SWEEP)
         self.recover = script(RECOVER)

@@ -20,6 +20,7 @@ from kombu.transport import virtual
 from singletrack_tasks.keys import QUEUE
 from singletrack_worker.delivery import inbox as inboxes
 from singletrack_worker.delivery.inbox import Inbox
+from singletrack_worker.delivery.lines import PLAIN_LINE, TLS_LINE
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +36,13 @@ FULL_WAIT_S = 0.2
 
 class QoS(_StockQoS):  # type: ignore[misc] # see above
     """Knows which messages this channel delivered; the inbox knows where they are."""
+
+    def can_consume(self) -> bool:
+        """Return whether a message may come; one that was put back behind Celery's back takes no place any more."""
+        if (inbox := inboxes.current()) is not None:
+            for tag in [tag for tag in self._delivered if inbox.lost(tag)]:
+                super().ack(tag)
+        return bool(super().can_consume())
 
     def ack(self, delivery_tag: str) -> None:
         """Let go of a message."""
@@ -64,6 +72,8 @@ class WorkerChannel(_StockChannel):  # type: ignore[misc] # see above
     """A channel that takes the messages of the GPU's queue through the inbox."""
 
     QoS = QoS
+    connection_class = PLAIN_LINE
+    connection_class_ssl = TLS_LINE
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -121,11 +131,11 @@ class WorkerChannel(_StockChannel):  # type: ignore[misc] # see above
         inbox = inboxes.current()
         if raw is None or inbox is None:
             raise Empty
+        if QUEUE not in self.connection._callbacks:  # noqa: SLF001 - the transport is this class's other half
+            # Nobody would get it: it does not start, and the next look finds it.
+            raise Empty
         envelope = inbox.admit(raw, self._token)
         if envelope is None:
-            raise Empty
-        if QUEUE not in self.connection._callbacks:  # noqa: SLF001 - the transport is this class's other half
-            inbox.put_back(envelope.tag)
             raise Empty
         self.connection._deliver(envelope.payload, QUEUE)  # noqa: SLF001 - as above
         return True

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable
 
+from singletrack_tasks.errors import JobCancelled
+
 
 class Cancellation:
     """Breaks off one operation from another thread; an operation that waits registers how to wake it."""
@@ -16,6 +18,11 @@ class Cancellation:
     def cancelled(self) -> bool:
         """Whether the operation was cancelled."""
         return self._cancelled.is_set()
+
+    def check(self) -> None:
+        """Raise `JobCancelled` if the operation was cancelled."""
+        if self.cancelled:
+            raise JobCancelled("the job was cancelled")
 
     def cancel(self) -> None:
         """Cancel the operation; safe from any thread, and more than once."""

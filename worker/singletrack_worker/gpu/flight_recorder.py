@@ -12,7 +12,7 @@ from singletrack_tasks.result import StepReceipt
 from singletrack_tasks.text import cut_line
 from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.kept_thread import KeptThread, Troubles
-from singletrack_worker.gpu.known.out_of_memory import is_out_of_memory
+from singletrack_worker.gpu.out_of_memory import OUT_OF_MEMORY, is_out_of_memory
 from singletrack_worker.gpu.stores import EndedOperation
 from singletrack_worker.gpu.tenants import Vram
 
@@ -22,7 +22,6 @@ PROCESSES_EVERY_S = 2.0
 # Failures that follow each other faster than this share one recording.
 WRITE_EVERY_S = 30.0
 ON_DEMAND = "on_demand"
-OUT_OF_MEMORY = "out_of_memory"
 # Requests and failures that may be pending; the oldest is dropped, and its caller has to ask again.
 _ASKED_MAX = 8
 _SHOWN_CHARS = 300

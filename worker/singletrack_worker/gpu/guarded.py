@@ -30,6 +30,12 @@ class _GuardedVlm:
     def others(self) -> tuple[OtherModel, ...]:
         return self._vlm.others
 
+    def goes_by(self, name: str) -> bool:
+        return self._vlm.goes_by(name)
+
+    def sees_images(self) -> bool | None:
+        return self._vlm.sees_images()
+
     def listing(self) -> VlmListing | None:
         # A look makes nobody work.
         return self._vlm.listing()
@@ -110,6 +116,10 @@ class _GuardedClip:
     def embed_texts(self, texts: Sequence[str]) -> Vector:
         self._confirm()
         return self._clip.embed_texts(texts)
+
+    def too_long(self, texts: Sequence[str]) -> list[bool]:
+        self._confirm()
+        return self._clip.too_long(texts)
 
     def stop(self) -> None:
         self._clip.stop()

@@ -24,8 +24,8 @@ class Blobs(Protocol):
 class VectorCache(Protocol):
     """Where embeddings are cached for repeated requests."""
 
-    def put(self, fingerprint: str, sha256s: Sequence[str], vectors: Vector) -> None:
-        """Store embeddings under the hashes of their inputs."""
+    def put(self, fingerprint: str, sha256s: Sequence[str], vectors: Vector, truncated: Sequence[bool]) -> None:
+        """Store embeddings under the hashes of their inputs, and which of them are of texts that were cut."""
 
 
 class Publisher(Protocol):

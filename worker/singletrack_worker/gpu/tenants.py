@@ -7,7 +7,7 @@ from typing import Protocol
 from singletrack_tasks.errors import EncoderFailure
 from singletrack_tasks.payload.vectors import Vector
 from singletrack_tasks.recording import GpuProcess
-from singletrack_tasks.requests.vlm import VlmOptions
+from singletrack_tasks.requests.vlm import Cut, VlmOptions
 from singletrack_tasks.schema import JsonSchema
 from singletrack_tasks.status import ClipModel, GpuInfo, VRAMInfo
 from singletrack_worker.gpu.cancellation import Cancellation
@@ -32,13 +32,16 @@ class OtherModel:
 
 @dataclass(frozen=True)
 class VlmAnswer:
-    """One raw answer with the server's own figures."""
+    """One raw answer with the server's own figures; see `AskResult`."""
 
     text: str
     prompt_tokens: int | None = None
     answer_tokens: int | None = None
     load_s: float | None = None
     generate_s: float | None = None
+    truncated: Cut | None = None
+    thought_chars: int = 0
+    context_tokens: int | None = None
 
 
 def ignore_text(text: str) -> None:
@@ -51,6 +54,15 @@ class Vlm(Protocol):
     @property
     def model(self) -> str:
         """Return the name of the model."""
+
+    def goes_by(self, name: str) -> bool:
+        """Return whether a name is one of the model's; the server may have to be asked. Raises `OllamaUnreachable`."""
+
+    def sees_images(self) -> bool | None:
+        """Return whether the model takes images, None if the server does not tell.
+
+        Raises `OllamaUnreachable`, `ModelMissing`.
+        """
 
     def listing(self) -> VlmListing | None:
         """Return the server's listing of the model, None if it is not loaded; raises `OllamaUnreachable`."""
@@ -89,8 +101,9 @@ class Vlm(Protocol):
     ) -> VlmAnswer:
         """Ask a question, one attempt; `on_text` is called with each piece of the answer as it arrives, about a token.
 
-        Raises `OllamaUnreachable`, `OllamaFailure`, `ModelMissing`, `InvalidImage` for an image that the server
-        cannot read, and `JobCancelled` once `cancellation` is set: the server then stops generating, too.
+        Raises `OllamaUnreachable`, `OllamaFailure`, `OllamaRefusal`, `ModelMissing`, `InvalidImage` for an image that
+        the server cannot read, `ImagesUnsupported`, `PromptTooLong`, `OnlyThought`, and `JobCancelled` once
+        `cancellation` is set: the server then stops generating, too.
         """
 
     def close(self) -> None:
@@ -139,6 +152,9 @@ class Clip(Protocol):
 
     def embed_texts(self, texts: Sequence[str]) -> Vector:
         """Embed texts: unit rows, n x dimension; raises `EncoderFailure`."""
+
+    def too_long(self, texts: Sequence[str]) -> list[bool]:
+        """Return for each text whether it has more tokens than are embedded; raises `EncoderFailure`."""
 
     def stop(self) -> None:
         """End all encoder processes for good."""

@@ -14,9 +14,9 @@ from singletrack_worker.gpu.cancellation import Cancellation
 from singletrack_worker.gpu.clock import STEP_S, Clock, deadline_s
 from singletrack_worker.gpu.hold import TAKEN, Overtaken, Permit
 from singletrack_worker.gpu.known.journal import outcome_of
-from singletrack_worker.gpu.known.out_of_memory import is_out_of_memory
 from singletrack_worker.gpu.known.reasons import Reasons
 from singletrack_worker.gpu.known.receipts import Move
+from singletrack_worker.gpu.out_of_memory import is_out_of_memory
 from singletrack_worker.gpu.stores import EndedOperation
 
 TOKENS_REPORTED_EVERY_S = 0.25
@@ -53,6 +53,8 @@ class Turn:
         self.moves: tuple[Move, ...] = ()
         self.retries = 0
         self.out_of_memory = False
+        # Whether a tenant changed its device other than by a move.
+        self.moved_a_tenant = False
         # Seconds for which it could not begin its work, not counting its steps.
         self.held_up_s = 0.0
         self._request = request

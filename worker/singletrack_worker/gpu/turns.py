@@ -60,7 +60,8 @@ class Turns:
 
         Raises `Overtaken`, whatever the error was, once the track is lost that this worker had when it called.
         The worker's own operations have a `kind` other than their request's, one of `OWN_KINDS`.
-        The end of a `recorded` operation, or its failure, is in the status before its caller gets the result.
+        The end of a `recorded` operation, and of any that moved a tenant, is in the status before its caller gets the
+        result, or its failure.
         """
         # Before the wait for the turn: a job that came under a hold that is lost by then must not begin.
         permit = Permit(self._hold, self._clock)
@@ -88,7 +89,7 @@ class Turns:
                 begun = self._turn is turn
                 self._turn = None
                 self._track.journal.ended(turn.ended(error), error)
-                if recorded and begun:
+                if begun and (recorded or turn.moves or turn.moved_a_tenant):
                     self._record()
                 else:
                     self._changed()

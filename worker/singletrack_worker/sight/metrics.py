@@ -66,7 +66,12 @@ class Metrics:
         self._avoided = self._counter("swaps_avoided", "Operations that needed the VLM and found it in place.", "kind")
         self._retries = self._counter("retries", "Retries of loads and questions.", "what")
         self._tokens = self._counter("answer_tokens", "Tokens in the VLM's answers.")
+        self._put_back = self._counter("messages_put_back", "Messages in hand that nothing ran: they were put back.")
         self._begin_at_zero()
+
+    def put_back(self) -> None:
+        """Count a message that was put back since nothing ran it."""
+        self._put_back.labels(self._track).inc()
 
     def moved(self, receipt: StepReceipt, error: SingletrackError | None) -> None:
         """Count a step of a transition."""
@@ -105,6 +110,7 @@ class Metrics:
         """Create all known series, so that rates and alerts see the first event as a change."""
         track = self._track
         self._tokens.labels(track)
+        self._put_back.labels(track)
         for kind in OPERATIONS:
             for by_kind in (self._durations, self._waits, self._transitions):
                 by_kind.labels(track, kind)

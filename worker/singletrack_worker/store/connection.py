@@ -9,18 +9,19 @@ from redis.retry import Retry
 
 from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable
 from singletrack_tasks.redis_address import tls_advice
+from singletrack_tasks.redis_silence import REPLY_TIMEOUT_S
+from singletrack_worker.delivery.lines import line_class
 from singletrack_worker.gpu.clock import TimeReading
 from singletrack_worker.settings import GPUResourceConfig
-
-SOCKET_TIMEOUT_S = 5.0
 
 
 def connect(config: GPUResourceConfig) -> redis.Redis:
     """Connect, with bytes in and out; raises `RedisUnavailable`, or `InvalidConfiguration` if TLS is in the way."""
     client = redis.Redis.from_url(
         config.redis_address,
-        socket_timeout=SOCKET_TIMEOUT_S,
-        socket_connect_timeout=SOCKET_TIMEOUT_S,
+        connection_class=line_class(config.redis_address),
+        socket_timeout=REPLY_TIMEOUT_S,
+        socket_connect_timeout=REPLY_TIMEOUT_S,
         health_check_interval=5,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 3),
         client_name="singletrack-state",

@@ -8,7 +8,7 @@ import redis
 from singletrack_tasks.errors import RedisUnavailable
 from singletrack_tasks.keys import VECTOR_TTL_S, Keys
 from singletrack_tasks.payload.blobs import Blob, BlobStore
-from singletrack_tasks.payload.vectors import Vector
+from singletrack_tasks.payload.vectors import Vector, cache_entry
 
 _log = logging.getLogger(__name__)
 
@@ -34,11 +34,11 @@ class RedisVectorCache:
         self._redis = client
         self._keys = keys
 
-    def put(self, fingerprint: str, sha256s: Sequence[str], vectors: Vector) -> None:
-        """Keep embeddings, one row of `vectors` per hash; a failure is logged."""
+    def put(self, fingerprint: str, sha256s: Sequence[str], vectors: Vector, truncated: Sequence[bool]) -> None:
+        """Keep embeddings, one row of `vectors` and one of `truncated` per hash; a failure is logged."""
         pipe = self._redis.pipeline(transaction=False)
-        for sha256, vector in zip(sha256s, vectors, strict=True):
-            pipe.set(self._keys.vector(fingerprint, sha256), vector.astype("<f4").tobytes(), ex=VECTOR_TTL_S)
+        for sha256, vector, cut in zip(sha256s, vectors, truncated, strict=True):
+            pipe.set(self._keys.vector(fingerprint, sha256), cache_entry(vector, truncated=cut), ex=VECTOR_TTL_S)
         try:
             pipe.execute()
         except redis.RedisError as error:

@@ -21,6 +21,8 @@ from singletrack_tasks.errors import InvalidConfiguration
 
 # A service manager reads this as 'try again later' (EX_TEMPFAIL in sysexits.h).
 EX_HELD = 75
+# The folder that the compose file mounts: where it exists, workers in containers have their locks there.
+_SHARED_FOLDER = Path("/var/lib/singletrack-lock")
 _SYSTEM_FOLDER = Path("/run/lock")
 # Windows denies others access to locked bytes, so the lock lies far beyond the file's content.
 _LOCKED_BYTE = 1 << 30
@@ -178,6 +180,9 @@ def track_name(redis_url: str, track: str) -> str:
 
 
 def _default_folder() -> Path:
+    if _SHARED_FOLDER.is_dir():
+        # Also if it cannot be written: a lock elsewhere would keep no worker in a container away from the GPU.
+        return _SHARED_FOLDER
     if _SYSTEM_FOLDER.is_dir() and os.access(_SYSTEM_FOLDER, os.W_OK):
         return _SYSTEM_FOLDER
     return Path(tempfile.gettempdir())

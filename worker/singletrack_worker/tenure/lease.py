@@ -7,7 +7,7 @@ import time
 import redis
 from pydantic import BaseModel, ValidationError
 
-from singletrack_tasks.keys import HOLDERS_MAX, LEASE_TTL_S, STATE_TTL_S, Keys
+from singletrack_tasks.keys import DEATHS_MAX, HOLDERS_MAX, LEASE_TTL_S, STARTS_TTL_S, STATE_TTL_S, Keys
 from singletrack_tasks.status import LeaseInfo
 from singletrack_worker.delivery.scripts import Scripts
 from singletrack_worker.store.connection import server_time_unix_s
@@ -65,7 +65,10 @@ class Lease:
         asked_s = _now_s()
         now_unix_s = server_time_unix_s(self._redis)
         taken, value = self._scripts.take_lease(
-            keys=[self._keys.lease, self._keys.fence, self._keys.holders],
+            keys=[
+                *(self._keys.lease, self._keys.fence, self._keys.holders),
+                *(self._keys.hands, self._keys.deaths),
+            ],
             args=[
                 self._lease.lock_id,
                 self._lock.token + 1,
@@ -73,6 +76,8 @@ class Lease:
                 LEASE_TTL_S * 1000,
                 STATE_TTL_S,
                 HOLDERS_MAX,
+                DEATHS_MAX,
+                STARTS_TTL_S,
             ],
         )
         if not taken:

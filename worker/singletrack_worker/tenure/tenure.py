@@ -21,6 +21,7 @@ from singletrack_worker.store.writer import FencedWriter
 from singletrack_worker.tenure.fence import set_token
 from singletrack_worker.tenure.host_lock import EX_HELD, Holder, HostLock, LockLost, lock_path, track_name
 from singletrack_worker.tenure.lease import Lease
+from singletrack_worker.tenure.watchdog import Freeze
 
 RENEW_EVERY_S = 5.0
 # A worker that cannot go on ends with this status, and a service manager starts it again (EX_SOFTWARE).
@@ -89,7 +90,14 @@ class Tenure:
         self._lease = Lease(client, keys, scripts, lock)
         # Set when the lease may have been lost, and at the end.
         self._wake = threading.Event()
-        self.inbox = Inbox(keys, scripts, host=Holder.this_process().host, tasks=tasks, refused=self._wake.set)
+        self.inbox = Inbox(
+            keys,
+            scripts,
+            host=Holder.this_process().host,
+            tasks=tasks,
+            starts_max=config.starts_max,
+            refused=self._wake.set,
+        )
         self.inherited = 0
         self.writer = FencedWriter(client, keys, scripts, lambda: self._lease.token)
         self.troubles = Troubles()
@@ -127,6 +135,7 @@ class Tenure:
             self._wait_for_lease(go_on)
             set_token(self._lease.token)
             self._tell_limits()
+            self._blame_frozen()
             self.inherited = self.inbox.open(self._lease.token)
         except redis.RedisError as error:
             raise RedisUnavailable(f"cannot take the lease on the track: {error}") from error
@@ -169,6 +178,16 @@ class Tenure:
             left_ms = now_left_ms
             go_on()
             time.sleep(_LOOK_EVERY_S)
+
+    def _blame_frozen(self) -> None:
+        """Have the job buried at which the last worker of this lock froze, before any message is taken."""
+        path = self._lock.path
+        if (freeze := Freeze.find(path)) is None:
+            return
+        job_id = self.inbox.condemn(self._lease.token, freeze.token, freeze.why) if freeze.certain else ""
+        freeze.put_away(path)
+        text = "the watchdog ended an earlier worker (process %d) at %s; its traceback is in %s"
+        _log.critical(text, freeze.pid, f"job {job_id}" if job_id else "no job that is to blame", freeze.traceback)
 
     def _tell_limits(self) -> None:
         key = self._config.keys.limits

@@ -9,9 +9,11 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from singletrack.cli.context import JsonOption, TimeoutOption, client_of
-from singletrack.cli.output import console, one_line, print_json
+from singletrack.cli.output import console, one_line, print_json, show_warning
 from singletrack.cli.waiting import watched
 from singletrack_tasks.errors import InvalidRequest
+from singletrack_tasks.payload.sources import is_data_url
+from singletrack_tasks.text import shorten
 
 if TYPE_CHECKING:
     from singletrack.answers import Embeddings
@@ -22,7 +24,9 @@ _MOST_COMPARED = 8
 def embed(
     context: typer.Context,
     text: Annotated[list[str] | None, typer.Option(help="A text; may be repeated.")] = None,
-    image: Annotated[list[Path] | None, typer.Option(help="An image file; may be repeated.")] = None,
+    image: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="An image file, or a data: URL; may be repeated.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Save the embeddings to this file, as NumPy's .npy (float32).")
     ] = None,
@@ -39,6 +43,9 @@ def embed(
     vectors = np.concatenate([part.vectors for part in parts])
     if out is not None:
         _save(out, vectors)
+    for number, cut in enumerate((cut for part in parts for cut in part.truncated), start=1):
+        if cut:
+            show_warning(f"text {number} is longer than CLIP reads: its end does not count")
     if as_json:
         print_json(_facts(parts) | {"vectors": vectors.tolist()})
         return
@@ -47,7 +54,7 @@ def embed(
     made = "all from the cache" if facts["device"] is None else f"on {facts['device']}, {facts['cached']} cached"
     console().print(f"{shape}, {made}, CLIP {parts[0].fingerprint}")
     if 1 < len(vectors) <= _MOST_COMPARED:
-        console().print(_similarities([*texts, *(file.name for file in images)], vectors))
+        console().print(_similarities([*texts, *map(_name, images)], vectors))
 
 
 def _facts(parts: "list[Embeddings]") -> dict[str, object]:
@@ -56,7 +63,12 @@ def _facts(parts: "list[Embeddings]") -> dict[str, object]:
         "fingerprints": sorted({part.fingerprint for part in parts}),
         "device": devices[-1] if devices else None,
         "cached": sum(part.cached for part in parts),
+        "truncated": [cut for part in parts for cut in part.truncated],
     }
+
+
+def _name(image: str) -> str:
+    return "data URL" if is_data_url(image) else Path(image).name
 
 
 def _save(file: Path, vectors: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]") -> None:
@@ -64,7 +76,7 @@ def _save(file: Path, vectors: "np.ndarray[tuple[int, ...], np.dtype[np.float32]
         with file.open("wb") as stream:  # by name, NumPy would add a suffix
             np.save(stream, vectors)
     except OSError as error:
-        raise InvalidRequest(f"cannot write {file}: {error.strerror or error}") from error
+        raise InvalidRequest(f"cannot write {shorten(str(file))}: {error.strerror or error}") from error
 
 
 def _similarities(names: list[str], vectors: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]") -> Table:

@@ -15,6 +15,7 @@ from singletrack.pictures.recording_spans import spans, total_s
 from singletrack_tasks.errors import InvalidRequest
 from singletrack_tasks.payload.files import read_file
 from singletrack_tasks.recording import UNPACKED_BYTES_MAX, Recording
+from singletrack_tasks.text import shorten
 
 _SHOWN = 5
 
@@ -52,7 +53,9 @@ def _written(recording: Recording, out: Path | None, plot: Path | None) -> Itera
         try:
             out.write_bytes(recording.pack())
         except OSError as error:
-            raise InvalidRequest(f"the recording cannot be written to {out}: {error.strerror or error}") from error
+            raise InvalidRequest(
+                f"the recording cannot be written to {shorten(str(out))}: {error.strerror or error}"
+            ) from error
         yield out, "the recording is in"
     if plot is not None:
         from singletrack.pictures import recording_plot
@@ -65,7 +68,7 @@ def _read(file: Path) -> Recording:
     try:
         data = read_file(file, UNPACKED_BYTES_MAX)
     except OSError as error:
-        raise InvalidRequest(f"{file} cannot be read: {error.strerror or error}") from error
+        raise InvalidRequest(f"{shorten(str(file))} cannot be read: {error.strerror or error}") from error
     return Recording.unpack(data)
 
 

@@ -85,7 +85,9 @@ def queue_lines(now: GPUResourceStatus) -> list[str]:
         wait = f"a job sent now waits about {duration(queue.wait_s)}" if queue.wait_s else "a job begins at once"
     more = ", ..." if queue.length > len(queue.next_up) else ""
     coming = f"next: {', '.join(map(one_line, queue.next_up))}{more}" if queue.next_up else ""
-    return _filled(f"{queue.length:,} waiting{oldest}", wait, coming)
+    names = (f"{short_id(job)} ({starts} starts without an end)" for job, starts in queue.suspects.items())
+    held_back = f"held back: {', '.join(names)}" if queue.suspects else ""
+    return _filled(f"{queue.length:,} waiting{oldest}", wait, coming, held_back)
 
 
 def worker_name(now: GPUResourceStatus) -> str:

@@ -34,6 +34,7 @@ _KIND_STYLES = {
     "recovered": "green",
     "drift": "yellow",
     "task_dead": "red",
+    "task_put_back": "yellow",
     "worker_started": "green",
     "worker_stopped": "red",
 }

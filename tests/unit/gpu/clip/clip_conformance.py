@@ -32,6 +32,14 @@ class ClipConformance:
         dimension = known(clip).dimension
         assert clip.embed_images([]).shape == clip.embed_texts([]).shape == (0, dimension)
 
+    def test_a_text_of_more_tokens_than_are_embedded_is_too_long(self, clip: Clip) -> None:
+        # A token each, and two more for the beginning and the end.
+        words = "word " * known(clip).context_length
+        texts = ["a red button", "word " * (known(clip).context_length - 2), words[5:], words]
+        assert clip.too_long(texts) == [False, False, True, True]
+        assert clip.too_long([]) == []
+        assert clip.too_long(["word " * 800, "a", "Abbrechen"] * 50) == [True, False, False] * 50
+
     def test_different_inputs_are_apart(self, clip: Clip) -> None:
         rows = clip.embed_images(pictures(clip))
         assert 1 - float(rows[0] @ rows[1]) > 10 * TOLERANCE

@@ -17,10 +17,11 @@ import numpy as np
 
 from singletrack_tasks.errors import EncoderFailure
 from singletrack_tasks.status import ClipModel, ResizeMode
-from singletrack_worker.gpu.clip.frames import Frame, read_frame, write_frame
+from singletrack_worker.gpu.clip.frames import BATCH, Frame, read_frame, write_frame
 
 SIZE = 8
 DIMENSION = 16
+WORDS_MAX = 75
 
 
 def main() -> None:
@@ -32,6 +33,7 @@ def main() -> None:
     parser.add_argument("--die-at-load", action="store_true")
     parser.add_argument("--hang-at-load", type=Path, help="do so once this file is made")
     parser.add_argument("--elsewhere", action="store_true", help="say that the weights are on the CPU")
+    parser.add_argument("--fail-full-batch", action="store_true", help="run out of memory at one")
     options = parser.parse_args()
     device = "cpu"
     while True:
@@ -56,6 +58,12 @@ def _answer(request: Frame, options: argparse.Namespace, device: str) -> Frame:
         for text in texts:
             _obey(text)
         return _rows([text.encode() for text in texts], skew=options.skew)
+    if command == "too_long":
+        return Frame({"too_long": [len(text.split()) > WORDS_MAX for text in json.loads(request.payload)]})
+    if command != "images":
+        return Frame({"error": {"kind": "failed", "text": f"there is no command {command!r}"}})
+    if options.fail_full_batch and request.header["count"] >= BATCH:
+        return Frame({"error": {"kind": "out_of_memory", "text": "told to fail: a full batch"}})
     step = SIZE * SIZE * 3
     pixels = [request.payload[start : start + step] for start in range(0, len(request.payload), step)]
     return _rows(pixels, skew=options.skew)

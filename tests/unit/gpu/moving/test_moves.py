@@ -3,6 +3,7 @@
 import pytest
 
 from singletrack_tasks.errors import MigrationFailed, ModelMissing, OllamaFailure, VlmLoadFailed, VramNotReleased
+from singletrack_tasks.result import StepReceipt, release_tolerance_mb
 from singletrack_tasks.status import ModelState
 from singletrack_worker.gpu.cancellation import Cancellation
 from singletrack_worker.gpu.moving.planner import Demand
@@ -121,6 +122,37 @@ def test_one_low_reading_is_not_enough() -> None:
     assert move.receipt.ok
     assert readings_mb == []
     assert len(rig.clock.slept_s) == 3
+
+
+def receipt_of_an_unload(rig: Rig, readings_mb: list[int]) -> StepReceipt:
+    """Unload a model of `VLM_MB` while the driver reports what it takes; the last reading goes on for ever."""
+    rig.vlm.load()
+    assert isinstance(rig.vram, SimulatedGpu)
+    rig.observer.observe()
+    # The first two are taken before the unload.
+    left_mb = [VLM_MB, VLM_MB, *readings_mb]
+    rig.vram.add_tenant("vlm", lambda: left_mb.pop(0) if len(left_mb) > 1 else left_mb[0])
+    return rig.mover.make("unload_vlm", Demand.UPKEEP, Cancellation()).receipt
+
+
+def test_released_means_nearly_all_of_it() -> None:
+    receipt = receipt_of_an_unload(Rig(), [VLM_MB, VLM_MB // 6, VLM_MB // 6, 280])
+    assert (receipt.ok, receipt.taken_mb, receipt.left_mb, receipt.detail) == (True, VLM_MB, 280, "")
+    assert receipt.usable_after_s == pytest.approx(0.05)
+    assert receipt.released_after_s == pytest.approx(0.15)
+
+
+@pytest.mark.parametrize("left_mb", [281, VLM_MB // 5])
+def test_a_driver_that_keeps_a_part_holds_work_up_for_a_moment_only_and_the_receipt_says_so(left_mb: int) -> None:
+    receipt = receipt_of_an_unload(Rig(), [left_mb])
+    assert (receipt.ok, receipt.taken_mb, receipt.left_mb) == (True, VLM_MB, left_mb)
+    assert (receipt.usable_after_s, receipt.released_after_s) == (0, None)
+    assert receipt.detail == f"{left_mb} of its {VLM_MB} MB were still in use when work went on"
+    assert receipt.duration_s == pytest.approx(2.0, abs=0.06)
+
+
+def test_a_small_tenant_may_leave_64_mb() -> None:
+    assert (release_tolerance_mb(500), release_tolerance_mb(40_000)) == (64, 2000)
 
 
 @pytest.mark.parametrize("total_mb", [None, 8192])

@@ -7,6 +7,7 @@ import pytest
 from singletrack_tasks.errors import NotEnoughVram
 from singletrack_tasks.result import StepName
 from singletrack_tasks.status import ExecutionMode, ModelState, VRAMInfo
+from singletrack_worker.gpu.known.footprints import HEADROOM_MB
 from singletrack_worker.gpu.moving.planner import Demand, plan
 from singletrack_worker.gpu.observing.observed import Observed
 
@@ -32,6 +33,7 @@ EMPTY = Observed(
     clip_on_gpu=False,
     clip_ready=True,
     clip_needs_mb=CLIP_MB,
+    vlm_headroom_mb=HEADROOM_MB,
 )
 CLIP_THERE = replace(EMPTY, vram=vram(CLIP_MB), clip_on_gpu=True)
 VLM_THERE = replace(EMPTY, vram=vram(VLM_MB), vlm=ModelState.LOADED, vlm_wanted=True)

@@ -55,6 +55,23 @@ class TestPauses:
         pauses.begin("unload_vlm")
         assert pauses.leave_out(("unload_vlm", "promote_clip")) == ("promote_clip",)
 
+    def test_what_fell_rests_longer_each_time_whatever_its_success_in_between(self) -> None:
+        clock = FakeClock()
+        pauses = Pauses(clock, FIRST_S)
+        lengths_s = []
+        for _ in range(3):
+            pauses.fell("promote_clip")
+            pauses.end("promote_clip")
+            began_s = clock.monotonic()
+            while not pauses.leave_out(("promote_clip",)):
+                clock.advance(FIRST_S)
+            lengths_s.append(clock.monotonic() - began_s)
+        assert lengths_s == [15, 30, 60]
+        clock.advance(MAX_PAUSE_S + 1)
+        pauses.fell("promote_clip")
+        clock.advance(FIRST_S)
+        assert pauses.leave_out(("promote_clip",)) == ("promote_clip",)
+
 
 def steps(rig: Rig) -> list[str]:
     """The steps that were begun since the last question, by what was done to the tenants."""
@@ -151,3 +168,25 @@ def test_a_failed_unload_is_a_reason_and_is_made_up_for_whatever_the_timeout() -
     rig.tick(after_s=20)
     assert not rig.vlm.listed
     assert rig.codes() == set()
+
+
+def test_clip_that_fell_off_the_gpu_for_want_of_memory_is_not_put_back_by_each_tick() -> None:
+    rig = Rig().started()
+    rig.set_mode(AUTOPILOT)
+    promoted = []
+    for _ in range(8):
+        if rig.clip.device != "cpu":
+            rig.clip.gpu_encoder_dies("out_of_memory")
+        rig.tick(after_s=15)
+        promoted.append(rig.clip.device != "cpu")
+    assert promoted == [False, True, False, False, True, False, False, False]
+
+
+def test_clip_that_fell_off_the_gpu_for_want_of_memory_goes_back_when_a_mode_asks_for_it() -> None:
+    rig = Rig().started()
+    rig.set_mode(AUTOPILOT)
+    rig.clip.gpu_encoder_dies("out_of_memory")
+    rig.tick(after_s=15)
+    assert rig.clip.device == "cpu"
+    rig.set_mode(AUTOPILOT)
+    assert rig.clip.device == "cuda:0"

@@ -131,3 +131,40 @@ def test_footprints_outlive_the_worker() -> None:
     rig.manager = rig.new_manager()
     observed = rig.observer.observe()
     assert (observed.vlm_needs_mb, observed.clip_needs_mb) == (VLM_MB, CLIP_MB)
+
+
+# More than the server's figure can confirm: as with the vision part of a small model.
+LISTED_MB, BESIDE_MB = 2400, 1800
+
+
+def rig_with_a_vision_part() -> Rig:
+    """A model that takes much more than its server lists."""
+    rig = Rig()
+    rig.vlm.size_mb, rig.vlm.overhead_mb = LISTED_MB, BESIDE_MB
+    return rig
+
+
+def test_a_load_that_is_followed_by_an_unload_of_the_same_size_is_learned() -> None:
+    rig = rig_with_a_vision_part()
+    rig.set_mode(ExecutionMode.RECORDING)
+    assert rig.observer.observe().vlm_needs_mb is None
+    rig.set_mode(ExecutionMode.AUTOPILOT)
+    assert rig.observer.observe().vlm_needs_mb == LISTED_MB + BESIDE_MB
+
+
+def test_a_load_is_not_learned_if_its_unload_gives_back_less() -> None:
+    rig = rig_with_a_vision_part()
+    stranger_mb = [0]
+    rig.vram.add_tenant("stranger", lambda: stranger_mb[0])  # type: ignore[attr-defined]  # the simulated GPU
+    rig.clock.on_sleep = lambda: stranger_mb.__setitem__(0, 900)
+    rig.set_mode(ExecutionMode.RECORDING)
+    rig.set_mode(ExecutionMode.AUTOPILOT)
+    assert rig.observer.observe().vlm_needs_mb is None
+
+
+def test_a_load_is_not_learned_if_the_server_evicted_it_before_its_unload() -> None:
+    rig = rig_with_a_vision_part()
+    rig.set_mode(ExecutionMode.RECORDING)
+    rig.vlm.evict()
+    rig.set_mode(ExecutionMode.AUTOPILOT)
+    assert rig.observer.observe().vlm_needs_mb is None

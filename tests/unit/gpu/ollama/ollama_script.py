@@ -83,7 +83,8 @@ class Script(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.acts: dict[str, list[Act]] = {}
+        # A server that describes no model.
+        self.acts: dict[str, list[Act]] = {"/api/show": [says({})]}
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.busy = threading.Event()
         self.hung_up = threading.Event()

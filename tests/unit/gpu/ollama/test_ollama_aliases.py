@@ -80,6 +80,29 @@ def test_it_is_sent_away_by_our_name(script: Script, vlm: OllamaManager) -> None
     assert len(script.bodies("/api/ps")) == 3
 
 
+def test_a_model_that_was_pulled_again_is_the_one_that_its_name_stands_for_now(
+    script: Script, vlm: OllamaManager
+) -> None:
+    old, new = ({"name": "eye:latest", "digest": digest, "size": MIB, "size_vram": MIB} for digest in ("d1", "d2"))
+    script.on("/api/ps", says({"models": [old, new]}), says({"models": [new]}), says({"models": [old, new]}))
+    script.on("/api/tags", lists(eye="d2"))
+    for others in (["eye:latest"], [], ["eye:latest"]):
+        assert vlm.listing() is not None
+        assert [other.name for other in vlm.others] == others
+
+
+def test_a_name_of_our_model_is_told_by_the_server(script: Script, vlm: OllamaManager) -> None:
+    assert vlm.goes_by("library/EYE")
+    assert not script.requests
+    script.on("/api/tags", lists(eye="d1", alias="d1", ear="d2", nameless=None))
+    assert vlm.goes_by("alias:latest")
+    assert not vlm.goes_by("ear")
+    assert not vlm.goes_by("nameless")
+    assert not vlm.goes_by("nobody")
+    script.on("/api/tags", lists(alias=None, ear=None))
+    assert not vlm.goes_by("alias"), "a server without digests tells nothing"
+
+
 def test_garbage_for_names_is_reported(script: Script, vlm: OllamaManager) -> None:
     script.on("/api/ps", lists(alias="d1"))
     script.on("/api/tags", sends(b"<html>"), Handler.reset)

@@ -9,7 +9,9 @@ from singletrack_tasks.errors import (
     InvalidConfiguration,
     ModelMissing,
     OllamaFailure,
+    OllamaRefusal,
     OllamaUnreachable,
+    SingletrackError,
     VlmUnloadFailed,
 )
 from singletrack_worker.gpu.clock import SystemClock
@@ -79,6 +81,15 @@ class TestListing:
             ("eye:7b", "eye:latest", False),
             ("eye", "eyes:latest", False),
             ("hub:5000/me/eye", "hub:5000/me/eye:latest", True),
+            ("library/eye", "eye:latest", True),
+            ("Library/Eye:7B", "eye:7b", True),
+            ("registry.ollama.ai/library/eye:latest", "eye:latest", True),
+            ("https://registry.ollama.ai/library/eye", "eye:latest", True),
+            ("eye", "registry.ollama.ai/library/eye:latest", True),
+            ("me/eye", "registry.ollama.ai/me/eye:latest", True),
+            ("me/eye", "eye:latest", False),
+            ("hub:5000/library/eye", "eye:latest", False),
+            ("hf.co/me/eye", "me/eye:latest", False),
         ],
     )
     def test_a_name_without_a_tag_is_the_latest(
@@ -152,12 +163,14 @@ class TestListing:
             vlm.listing()
         assert len(caught.value.message) < 1000
 
-    @pytest.mark.parametrize("status", [301, 404, 500, 502])
+    @pytest.mark.parametrize(
+        ("status", "error"), [(404, OllamaRefusal), (410, OllamaRefusal), (500, OllamaFailure), (502, OllamaFailure)]
+    )
     def test_another_kind_of_server_is_told_by_its_answer(
-        self, script: Script, vlm: OllamaManager, status: int
+        self, script: Script, vlm: OllamaManager, status: int, error: type[SingletrackError]
     ) -> None:
         script.on("/api/ps", sends(b"<h1>image server</h1>", status))
-        with pytest.raises(OllamaFailure, match=rf"HTTP {status}.*image server.*SINGLETRACK_OLLAMA_URL"):
+        with pytest.raises(error, match=rf"HTTP {status}.*image server.*SINGLETRACK_OLLAMA_URL"):
             vlm.listing()
 
     def test_a_body_that_is_cut_short(self, script: Script, vlm: OllamaManager) -> None:

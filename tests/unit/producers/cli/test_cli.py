@@ -57,6 +57,25 @@ def test_ask(shell: Shell, tmp_path: Path) -> None:
     assert shell.json(*asked)["value"] == {"a": "ä"}
 
 
+def test_ask_says_on_stderr_that_an_answer_was_cut(shell: Shell) -> None:
+    for streamed in ((), ("--stream",)):
+        cut = shell("ask", "cut here", *streamed)
+        assert cut.stdout == "cut here\n"
+        assert cut.stderr == "the answer was cut: the model's context is full\n"
+        assert shell("ask", "whole", *streamed).stderr == ""
+    assert shell.json("ask", "cut here")["truncated"] == "context"
+
+
+@pytest.mark.parametrize(("said", "meant"), [("true", "True"), ("false", "False"), ("high", "high")])
+def test_ask_tells_the_model_whether_to_think(shell: Shell, said: str, meant: str) -> None:
+    assert shell("ask", "think?", "--think", said).stdout == f"{meant}\n"
+    assert shell("ask", "think?", "--think", said, "--stream").stdout == f"{meant}\n"
+    assert (
+        "think: Input should be True, False, 'low', 'medium' or 'high'"
+        in shell("ask", "think?", "--think", "deeply", status=2).stderr
+    )
+
+
 def test_embed(shell: Shell, tmp_path: Path) -> None:
     image, out = tmp_path / "a.png", tmp_path / "vectors"
     image.write_bytes(png())

@@ -2,6 +2,7 @@
 
 import platform
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,6 +15,7 @@ from singletrack_tasks.ollama_address import server_name
 from singletrack_tasks.result import Degradation, DegradedCode
 from singletrack_tasks.status import GpuInfo
 from tests.addresses import SILENT_OLLAMA
+from tests.unit.gpu.ollama.ollama_script import Act, Handler, Script, says, scripted, sends
 from tests.unit.producers.conftest import LONELY_TRACK, Backstage
 from tests.unit.producers.statuses import publish, status
 
@@ -65,6 +67,95 @@ def test_it_tells_that_another_track_uses_the_ollama_server(
         lonely_backstage.redis.delete(key)
     findings = run_checks(Target(redis_url, LONELY_TRACK))
     assert "Ollama of its own" not in {found.what for found in findings}
+
+
+@pytest.mark.parametrize("url", ["http://:hunter2@gpu-box:1?x=1", "http//gpu-box"])
+def test_an_address_that_is_none_is_a_finding(redis_url: str, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("SINGLETRACK_OLLAMA_URL", url)
+    found = finding(redis_url, "Ollama")
+    assert found.verdict == "problem"
+    assert "is not the address of an Ollama server" in found.text
+    assert "hunter2" not in found.text
+
+
+def lists(*names: str) -> Act:
+    return says({"models": [{"name": name} for name in names]})
+
+
+@pytest.fixture
+def ollama(monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
+    """An Ollama that the doctor finds, with a model that takes images."""
+    with scripted() as script:
+        monkeypatch.setenv("SINGLETRACK_OLLAMA_URL", script.url)
+        monkeypatch.setenv("SINGLETRACK_VLM_MODEL", "eye")
+        script.on("/api/tags", lists("eye:latest", "ear:7b"))
+        script.on("/api/show", says({"capabilities": ["completion", "vision"]}))
+        yield script
+
+
+@pytest.mark.parametrize("model", ["eye", "Eye:latest", "library/eye", "registry.ollama.ai/library/eye:latest"])
+def test_a_model_is_found_by_all_its_names(
+    redis_url: str, ollama: Script, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    monkeypatch.setenv("SINGLETRACK_VLM_MODEL", model)
+    found = finding(redis_url, "Ollama")
+    assert (found.verdict, found.text) == ("ok", f"{ollama.url} answers and has {model}")
+
+
+def test_a_model_that_is_not_there_is_pulled_or_another_one_is_named(redis_url: str, ollama: Script) -> None:
+    ollama.on("/api/tags", lists("eye:7b", *(f"model-{number}" for number in range(1000))))
+    found = finding(redis_url, "Ollama")
+    assert found.verdict == "problem"
+    assert "does not have eye. It has: eye:7b, model-0" in found.text
+    assert len(found.text) < 500
+    assert "`ollama pull eye`" in found.advice
+
+
+def test_a_model_that_takes_no_images_is_told_of(redis_url: str, ollama: Script) -> None:
+    ollama.on("/api/show", says({"capabilities": ["completion"]}))
+    found = finding(redis_url, "Ollama")
+    assert found.verdict == "note"
+    assert "takes no images" in found.text
+    ollama.on("/api/show", says({}))
+    assert finding(redis_url, "Ollama").verdict == "ok"
+
+
+def test_this_machine_is_not_asked_through_a_proxy(
+    redis_url: str, ollama: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", SILENT_OLLAMA)
+    assert finding(redis_url, "Ollama").verdict == "ok"
+
+
+def test_a_proxy_in_the_way_is_named(redis_url: str, ollama: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SINGLETRACK_OLLAMA_URL", "http://gpu-box.invalid:1")
+    monkeypatch.setenv("HTTP_PROXY", ollama.url.replace("//", "//me:hunter2@"))
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    ollama.on("http://gpu-box.invalid:1/api/tags", sends(b"<h1>blocked</h1>", 502))
+    found = finding(redis_url, "Ollama")
+    assert found.verdict == "problem"
+    assert f"through the proxy {ollama.url}" in found.text
+    assert "gpu-box.invalid to NO_PROXY" in found.advice
+    assert "hunter2" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [(307, "redirects to https://gpu-box/ollama"), (401, "wants a user and password")]
+)
+def test_a_server_that_refuses_is_told_of(redis_url: str, ollama: Script, status: int, said: str) -> None:
+    def refuse(handler: Handler) -> None:
+        handler.send_response(status)
+        handler.send_header("Location", "https://me:hunter2@gpu-box/ollama")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    ollama.on("/api/tags", refuse)
+    found = finding(redis_url, "Ollama")
+    assert found.verdict == "problem"
+    assert said in found.text
+    assert "SINGLETRACK_OLLAMA_URL" in found.advice
+    assert "hunter2" not in repr(found)
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,11 @@ def test_the_wait_is_told_as_far_as_it_is_known(wait_s: float | None, told: str)
     assert told in shown(on_gpu(queue=QueueStatus(length=0, wait_s=wait_s)))
 
 
+def test_a_job_that_is_held_back_is_named() -> None:
+    text = shown(on_gpu(queue=QueueStatus(length=1, suspects={"0123456789": 2})))
+    assert "held back: 01234567 (2 starts without an end)" in text
+
+
 def test_texts_of_others_cannot_talk_to_the_terminal() -> None:
     error = LastError(at_unix_s=START, job_id=None, kind="ask", error="Odd", message="a\x1b[2Jb\nc [red]d")
     assert "Odd: a\N{REPLACEMENT CHARACTER}[2Jb c [red]d" in shown(on_gpu(last_error=error))

@@ -38,6 +38,7 @@ LIMIT_S = 60.0
             Progress(6, ("ask", "ping", "ask", "ask", "mode")),
             "number 6 in the queue, behind 3 x ask, 1 x ping, 1 x mode",
         ),
+        (Progress(1, endless_starts=2), "next in the queue, held back since 2 starts had no end"),
     ],
 )
 def test_why_it_waits(progress: Progress, said: str) -> None:

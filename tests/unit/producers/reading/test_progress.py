@@ -66,6 +66,17 @@ def test_the_job_that_has_the_gpu_says_what_it_is_at(lonely: Client, lonely_back
     assert progress.stage_s >= 4.0
 
 
+def test_a_job_that_is_held_back_says_so(lonely: Client, lonely_backstage: Backstage) -> None:
+    publish(lonely_backstage, status())
+    job = lonely.submit(Ping(), timeout_s=60)
+    assert job.progress.endless_starts == 0
+    lonely_backstage.redis.hset(lonely_backstage.keys.suspects, job.id, 2)
+    assert job.progress.endless_starts == 2
+    queue = lonely.status().queue
+    assert queue is not None
+    assert queue.suspects == {job.id: 2}
+
+
 def test_a_job_that_is_nowhere_has_no_place(lonely: Client, lonely_backstage: Backstage) -> None:
     job = lonely.submit(Ping(), timeout_s=60)
     assert job.progress.place is None  # there has never been a worker

@@ -1,8 +1,11 @@
+from urllib.parse import quote
+
 import pytest
 
 from singletrack.client import Client
-from singletrack.wire.settings import address, load_settings, redact
+from singletrack.wire.settings import address, load_settings
 from singletrack_tasks.errors import InvalidConfiguration, InvalidRequest
+from singletrack_tasks.redis_address import check_address, redact
 
 
 def test_arguments_come_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,6 +30,11 @@ def test_an_empty_variable_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> No
         "redis://:hunter2@host:99999/0",
         "redis://user:hunter2@host/first",
         "redis://:hunter2@[::1/0",
+        "redis:/:hunter2@host/0",
+        ":hunter2@host",
+        "hunter2@host",
+        "redis://hunter2@host:port/0",
+        "redis://user:hunter2\u2100@host:6379/0",
         "",
     ],
 )
@@ -64,3 +72,36 @@ def test_no_password_is_shown() -> None:
     assert redact("redis://me:p@ss/w@host:1/0") == "redis://me:***@host:1/0"
     assert address("redis://:secret@host/3") == "host:6379/3"
     assert "secret" not in repr(load_settings("redis://:secret@host/3"))
+    assert redact("redis://hunter2:@host") == "redis://hunter2:***@host"
+    assert redact("redis://hun/ter2@host/0") == "redis://***@host/0"
+    assert redact("hunter2@host") == "***@host"
+
+
+@pytest.mark.parametrize(
+    "password", ["hun/ter2", "hunter2?", "#hunter2", "12/hunter2", "[hunter2", "hun]ter2", "/", "a b"]
+)
+@pytest.mark.parametrize("user", ["", "me"])
+def test_a_password_that_must_be_percent_encoded(user: str, password: str) -> None:
+    with pytest.raises(
+        InvalidConfiguration, match=r"SINGLETRACK_REDIS_URL.*percent-encoded: / is written %2F"
+    ) as caught:
+        load_settings(f"redis://{user}:{password}@host:6379/0")
+    assert "ter2" not in str(caught.value)
+    encoded = quote(password, safe="")
+    assert load_settings(f"redis://{user}:{encoded}@host:6379/0").redis_url.endswith(f"{encoded}@host:6379/0")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://host",
+        "redis://:p@ss:w@host:6379/0",
+        "redis://:100%@host",
+        "redis://[::1]:6379/0",
+        "redis://:hunter2@[::1]:6379/0",
+        "rediss://host:6379/0?ssl_ca_certs=/home/me@work/ca.pem",
+        "rediss://me:hunter2@host:6379?ssl_ca_certs=/home/me@work/ca.pem&ssl_cert_reqs=none",
+    ],
+)
+def test_addresses_that_are_understood_stay_as_they_are(url: str) -> None:
+    assert check_address(url) == url

@@ -122,6 +122,14 @@ def test_a_bad_certificate_is_named_with_what_to_do(authority: Authority, tmp_pa
             connect(config)
 
 
+def test_whatever_else_is_wrong_with_a_certificate_is_said_in_openssls_words() -> None:
+    why = "certificate verify failed: CA cert does not include key usage extension"
+    advice = tls_advice(f"[SSL: CERTIFICATE_VERIFY_FAILED] {why} (_ssl.c:1020)")
+    assert advice is not None
+    assert why in advice
+    assert "unknown authority" not in advice
+
+
 def test_an_authority_that_nobody_named_is_unknown(url: str) -> None:
     with Client(url) as client, pytest.raises(InvalidConfiguration, match=CA):
         client.ping(timeout_s=5)

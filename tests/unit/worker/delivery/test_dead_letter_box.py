@@ -7,7 +7,8 @@ import redis
 from singletrack_tasks import errors
 from singletrack_tasks.dead_letter import DeadLetter
 from singletrack_tasks.keys import DEAD_MAX, DEAD_TTL_S
-from singletrack_worker.delivery.inbox import STARTS_MAX, Inbox
+from singletrack_worker.delivery.inbox import Inbox
+from singletrack_worker.settings import STARTS_MAX
 from tests.unit.worker.delivery.traffic import TakeTrack, in_hand, queued, result, send, take
 from tests.unit.worker.messages import message, raw
 from tests.unit.worker.track import KEYS
@@ -22,7 +23,8 @@ def test_a_job_that_kills_its_worker_is_tried_three_times(take_track: TakeTrack,
     (data,) = send(connection, "killer")
     for token in range(1, STARTS_MAX + 1):
         inbox = take_track(token)
-        assert take(inbox).job_id == "killer"
+        # Before its last start it is held back once.
+        assert (take(inbox) or take(inbox)).job_id == "killer"
         inbox.claim("killer")
     last = take_track(STARTS_MAX + 1)
     assert take(last) is None

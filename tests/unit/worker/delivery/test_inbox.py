@@ -98,12 +98,17 @@ def test_the_first_result_stays(inbox: Inbox, connection: redis.Redis) -> None:
     assert in_hand(connection) == 0
 
 
-def test_what_is_put_back_is_next_and_was_not_begun(inbox: Inbox, connection: redis.Redis) -> None:
+@pytest.mark.parametrize(("ending", "starts"), [(True, 0), (False, 1)])
+def test_what_is_put_back_is_next_and_was_not_begun_if_the_worker_ends(
+    inbox: Inbox, connection: redis.Redis, ending: bool, starts: int
+) -> None:
     send(connection, "first", "second")
     envelope = take(inbox)
+    if ending:
+        inbox.give_back()
     inbox.put_back(envelope.tag)
     assert queued(connection) == ["first", "second"]
-    assert not connection.exists(KEYS.starts("first"))
+    assert connection.scard(KEYS.starts("first")) == starts
     assert not inbox.claim("first")
     inbox.put_back(envelope.tag)
     assert queued(connection) == ["first", "second"]
@@ -121,6 +126,7 @@ def test_what_does_not_run_yet_goes_back_when_its_connection_goes(inbox: Inbox, 
     send(connection, "job")
     inbox.put_back_unclaimed(take(inbox).tag)
     assert queued(connection) == ["job"]
+    assert connection.scard(KEYS.starts("job")) == 1
     assert not inbox.claim("job")
 
 
@@ -230,9 +236,11 @@ def test_what_was_asked_for_under_a_token_that_is_over_is_put_back_at_once(
 def test_a_start_that_is_told_twice_counts_once(inbox: Inbox, connection: redis.Redis) -> None:
     (data,) = send(connection, "job")
     envelope = take(inbox)
-    arguments = [1, data, STARTS_TTL_S, envelope.tag]
+    arguments = [1, data, STARTS_TTL_S, envelope.tag, "job", 3, 10, 100, KEYS.starts("")]
     keys = [KEYS.fence, KEYS.taken(1), KEYS.queue, KEYS.result("job"), KEYS.starts("job")]
-    assert Scripts(connection).admit(keys=keys, args=arguments) == 1
+    keys += [KEYS.hands, KEYS.deaths, KEYS.suspects, KEYS.condemned]
+    assert Scripts(connection).admit(keys=keys, args=arguments) == [b"run", 1, b""]
+    assert connection.scard(KEYS.starts("job")) == 1
 
 
 def test_a_result_that_redis_did_not_take_at_the_end_is_no_failure_of_the_job(

@@ -7,6 +7,7 @@ import redis
 from singletrack_tasks.errors import BlobMissing, RedisUnavailable
 from singletrack_tasks.keys import VECTOR_TTL_S
 from singletrack_tasks.payload.blobs import Blob, BlobStore
+from singletrack_tasks.payload.vectors import read_cache_entry
 from singletrack_worker.store.payloads import RedisBlobs, RedisVectorCache
 from tests.unit.worker.track import KEYS
 
@@ -36,14 +37,22 @@ class TestBlobs:
 class TestVectorCache:
     def test_rows_are_kept_under_their_inputs(self, connection: redis.Redis) -> None:
         vectors = np.array([[1, 0], [0, 1]], dtype=np.float32)
-        RedisVectorCache(connection, KEYS).put("fp", ["a" * 64, "b" * 64], vectors)
+        RedisVectorCache(connection, KEYS).put("fp", ["a" * 64, "b" * 64], vectors, [True, False])
         kept = connection.get(KEYS.vector("fp", "b" * 64))
         assert isinstance(kept, bytes)
         np.testing.assert_array_equal(np.frombuffer(kept, "<f4"), vectors[1])
+        cut = connection.get(KEYS.vector("fp", "a" * 64))
+        assert isinstance(cut, bytes)
+        for entry, row, truncated in ((cut, vectors[0], True), (kept, vectors[1], False)):
+            read = read_cache_entry(entry, 2)
+            assert read is not None
+            np.testing.assert_array_equal(read[0], row)
+            assert read[1] is truncated
+            assert read_cache_entry(entry, 3) is None
         assert 0 < connection.ttl(KEYS.vector("fp", "a" * 64)) <= VECTOR_TTL_S
 
     def test_without_redis_it_is_logged_and_nothing_fails(
         self, away: redis.Redis, caplog: pytest.LogCaptureFixture
     ) -> None:
-        RedisVectorCache(away, KEYS).put("fp", ["a" * 64], np.zeros((1, 2), np.float32))
+        RedisVectorCache(away, KEYS).put("fp", ["a" * 64], np.zeros((1, 2), np.float32), [False])
         assert "not cached" in caplog.text

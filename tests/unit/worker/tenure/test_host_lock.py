@@ -232,3 +232,24 @@ def test_a_write_that_is_cut_short_is_a_full_disk(path: Path, monkeypatch: pytes
 
 def test_a_mig_instance_that_is_named_by_a_path_has_a_file_of_its_own(tmp_path: Path) -> None:
     assert lock_path(tmp_path, "MIG-GPU-1/2/0") == tmp_path / "singletrack-MIG-GPU-1-2-0.lock"
+
+
+def test_the_folder_of_the_containers_is_the_default_where_it_exists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = tmp_path / "shared"
+    monkeypatch.setattr(host_lock, "_SHARED_FOLDER", shared)
+    assert lock_path(None, "GPU-1").parent != shared
+    shared.mkdir()
+    assert lock_path(None, "GPU-1").parent == shared
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root can write everywhere")
+def test_a_folder_of_the_containers_that_cannot_be_written_is_no_reason_to_lock_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o555)
+    monkeypatch.setattr(host_lock, "_SHARED_FOLDER", shared)
+    with pytest.raises(InvalidConfiguration, match="SINGLETRACK_LOCK_DIR"):
+        HostLock(lock_path(None, "GPU-1")).take()

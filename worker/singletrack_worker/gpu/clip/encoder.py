@@ -99,6 +99,16 @@ class Encoder:
         answer = self._call({"command": "texts"}, json.dumps(list(texts)).encode(), count=len(texts))
         return self._rows(answer.payload, len(texts))
 
+    def too_long(self, texts: Sequence[str]) -> list[bool]:
+        """Say for each text whether it has more tokens than are embedded; raises `EncoderFailure`."""
+        if not texts:
+            return []
+        answer = self._call({"command": "too_long"}, json.dumps(list(texts)).encode(), count=len(texts))
+        flags = [bool(flag) for flag in answer.header["too_long"]]
+        if len(flags) != len(texts):
+            raise EncoderFailure(f"the encoder answered for {len(flags)} instead of {len(texts)} texts")
+        return flags
+
     def end(self) -> None:
         """End the process and wait until it is gone; harmless when repeated."""
         self._process.end()

@@ -7,6 +7,7 @@ from singletrack_tasks.status import GpuInfo
 from singletrack_worker.gpu.clip import canaries
 from singletrack_worker.gpu.clip.cpu_encoder import CpuEncoder, Reference
 from singletrack_worker.gpu.clip.encoder import Encoder
+from singletrack_worker.gpu.clip.frames import BATCH
 from singletrack_worker.gpu.clip.launcher import EncoderLauncher
 
 # The largest 1 - cosine that is accepted between the two devices' embeddings of a canary.
@@ -103,6 +104,8 @@ class GpuEncoder:
         try:
             encoder.load(device, simulated=gpu.simulated)
             _compare(encoder, device, reference)
+            if not gpu.simulated:
+                _fill(encoder, reference.model.image_size)
         except (EncoderFailure, ClipUnavailable, MigrationFailed):
             encoder.end()
             raise
@@ -122,6 +125,11 @@ def _advised(message: str) -> str:
     if any(words in message.lower() for words in _NO_DEVICE):
         return f"{message.rstrip('. ')}. {_NO_DEVICE_ADVICE}"
     return message
+
+
+def _fill(encoder: Encoder, size: int) -> None:
+    """Take the memory that a full batch takes: whether it is there, and how much it is, shows now, not at work."""
+    encoder.embed_images([bytes(size * size * 3)] * BATCH)
 
 
 def _compare(encoder: Encoder, device: str, reference: Reference) -> None:

@@ -120,6 +120,10 @@ class CLIPManager:
         """Embed texts as `embed_images` does images."""
         return self._serve(lambda encoder: encoder.embed_texts(texts))
 
+    def too_long(self, texts: Sequence[str]) -> list[bool]:
+        """Say for each text whether it has more tokens than are embedded; asks and raises as `embed_images` does."""
+        return self._serve(lambda encoder: encoder.too_long(texts))
+
     def stop(self) -> None:
         """End all encoder processes for good, breaking off what they do; harmless when repeated."""
         self._launcher.stop()

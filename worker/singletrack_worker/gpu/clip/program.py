@@ -9,6 +9,7 @@ Commands (header, payload -> header, payload):
 `load` with weights, device, simulated, resize_mode, threads -> model, simulated, threads;
 `images` with count, n x size x size x 3 bytes from `images.prepare` -> rows, n x dimension float32, little endian;
 `texts`, a JSON list -> the same;
+`too_long`, a JSON list of texts -> too_long, for each whether it has more tokens than are embedded;
 `where` -> the device of the weights. An error is answered as `error` with kind and text.
 """
 
@@ -27,11 +28,10 @@ from singletrack_tasks.errors import ClipUnavailable, EncoderFailure
 from singletrack_tasks.status import ResizeMode
 from singletrack_worker.gpu.clip.frames import BATCH, Frame, read_frame, write_frame
 from singletrack_worker.gpu.clip.weights import ClipNetwork, WeightsSpec, load_clip
+from singletrack_worker.gpu.out_of_memory import OUT_OF_MEMORY, says_out_of_memory
 
 if TYPE_CHECKING:
     import torch
-
-_OUT_OF_MEMORY = ("out of memory", "alloc_failed", "can't allocate memory")
 
 
 class LoadedClip:
@@ -73,6 +73,15 @@ class LoadedClip:
         """Embed texts; those longer than the context are cut."""
         return b"".join(self._encode_texts(list(texts[part])) for part in _parts(len(texts), BATCH))
 
+    def too_long(self, texts: Sequence[str]) -> list[bool]:
+        """Say for each text whether it has more tokens than the context holds."""
+        tokenizer = self._clip.tokenizer
+        # One place more: it has a token of its own, and not the padding, only for a text that does not fit.
+        places = tokenizer([""]).shape[1] + 1
+        padding = tokenizer([""], context_length=places)[0, -1]
+        flags: list[bool] = (tokenizer(list(texts), context_length=places)[:, -1] != padding).tolist()
+        return flags
+
     def _encode_images(self, pixels: memoryview) -> bytes:
         import torch
 
@@ -100,6 +109,7 @@ class Session:
             "load": self._load,
             "images": self._images,
             "texts": self._texts,
+            "too_long": self._too_long,
             "where": self._where,
         }
 
@@ -134,6 +144,9 @@ class Session:
     def _texts(self, request: Frame) -> Frame:
         texts = json.loads(request.payload)
         return Frame({"rows": len(texts)}, self._clip().embed_texts(texts))
+
+    def _too_long(self, request: Frame) -> Frame:
+        return Frame({"too_long": self._clip().too_long(json.loads(request.payload))})
 
     def _where(self, _: Frame) -> Frame:
         return Frame({"device": self._clip().where()})
@@ -229,9 +242,7 @@ def _parts(length: int, step: int) -> Iterator[slice]:
 
 
 def _kind(error: Exception) -> str:
-    text = str(error).lower()
-    is_memory = isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY)
-    return "out_of_memory" if is_memory else "error"
+    return OUT_OF_MEMORY if isinstance(error, MemoryError) or says_out_of_memory(str(error)) else "error"
 
 
 def _error(kind: str, text: str) -> Frame:

@@ -68,7 +68,7 @@ class ClipNetwork:
     """A model in fp32 on the CPU, its weights rounded to fp16, and what its inputs need."""
 
     module: Any  # open_clip has no annotations
-    tokenizer: Callable[[list[str]], "torch.Tensor"]
+    tokenizer: Callable[..., "torch.Tensor"]  # of a list of texts, and optionally with a `context_length`
     mean: tuple[float, ...]
     std: tuple[float, ...]
     model: ClipModel

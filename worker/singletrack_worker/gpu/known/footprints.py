@@ -3,6 +3,11 @@
 from singletrack_worker.gpu.stores import SavedState
 from singletrack_worker.settings import GPUResourceConfig
 
+# Ollama leaves 1 GiB of a GPU free beside a model (0.32), and puts the rest of the model on the CPU.
+HEADROOM_MB = 1024
+# By so much the VRAM to spare was too little that a load ended split with.
+_HEADROOM_STEP_MB = 256
+
 
 class Footprints:
     """The VRAM that each tenant took when it was last entirely on the GPU (MiB), None until then."""
@@ -10,7 +15,8 @@ class Footprints:
     def __init__(self, saved: SavedState, config: GPUResourceConfig) -> None:
         self._saved = saved
         # Keyed by name: another model, or other weights, have their own footprint.
-        self._vlm_key = f"vlm:{config.vlm_model}:{config.vlm_num_ctx or 'default'}"
+        model = f"{config.vlm_model}:{config.vlm_num_ctx or 'default'}"
+        self._vlm_key, self._headroom_key = f"vlm:{model}", f"headroom:{model}"
         self._clip_key = f"clip:{config.clip_weights}"
 
     @property
@@ -21,6 +27,16 @@ class Footprints:
     @vlm_mb.setter
     def vlm_mb(self, taken_mb: int) -> None:
         self._learn(self._vlm_key, taken_mb)
+
+    @property
+    def vlm_headroom_mb(self) -> int:
+        """The VRAM to spare that the server wants beside the VLM before it puts all of it on the GPU (MiB)."""
+        return self._saved.footprints_mb.get(self._headroom_key, HEADROOM_MB)
+
+    def vlm_was_split(self, spare_mb: int) -> None:
+        """Note that the server split the VLM although so much VRAM was to spare beside it."""
+        if spare_mb >= self.vlm_headroom_mb:
+            self._learn(self._headroom_key, spare_mb + _HEADROOM_STEP_MB)
 
     @property
     def clip_mb(self) -> int | None:

@@ -2,37 +2,31 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from singletrack_tasks.errors import SingletrackError, VlmLoadFailed, VramNotReleased
+from singletrack_tasks.errors import SingletrackError, VlmLoadFailed
 from singletrack_tasks.result import StepName, StepReceipt
 from singletrack_tasks.status import ModelState
 from singletrack_worker.gpu.cancellation import Cancellation
 from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.known.receipts import Move
+from singletrack_worker.gpu.known.release import Owed
 from singletrack_worker.gpu.known.track import Track
 from singletrack_worker.gpu.moving.planner import Demand
+from singletrack_worker.gpu.moving.releasing import Freed, Releasing
 from singletrack_worker.gpu.retries import retrying
 from singletrack_worker.gpu.tenants import Tenants, VlmListing
 from singletrack_worker.settings import GPUResourceConfig
 
 _log = logging.getLogger(__name__)
 
-# The driver frees memory in pieces: a tenant counts as unloaded when this part of what it took is free.
-RELEASED_PART = 0.8
-_POLL_S = 0.05
-
 
 @dataclass
 class _Tally:
-    """The progress of a step: the attempts so far, and the limit that VRAM in use did not drop to in time (MiB).
-
-    `unread` is set if no reading told whether it did.
-    """
+    """The progress of a step: the attempts so far, and how much of the memory of a tenant that left came back."""
 
     attempts: int = 1
-    limit_mb: int | None = None
-    unread: bool = False
+    freed: Freed = field(default_factory=Freed)
 
 
 class Mover:
@@ -43,6 +37,7 @@ class Mover:
         self._vram, self._vlm, self._clip = tenants.vram, tenants.vlm, tenants.clip
         self._track = track
         self._clock = clock
+        self._releasing = Releasing(tenants.vram, clock, config.vram_release_timeout_s)
         # VRAM that our last load took by the driver's figures (MiB): the server's figure may cover several GPUs.
         self._took_mb: int | None = None
 
@@ -65,17 +60,22 @@ class Mover:
         after_mb = self._used_mb()
         if step != "unload_vlm":
             self._track.release.shift(before_mb, after_mb)
-        if tally.limit_mb is not None:
-            self._track.release.is_late(tally.limit_mb)
+        freed = tally.freed
+        if freed.limit_mb is not None:
+            self._track.release.is_late(freed.limit_mb)
         receipt = StepReceipt(
             step=step,
             ok=error is None,
-            verified=error is None and not tally.unread and None not in (before_mb, after_mb),
+            verified=error is None and not tally.freed.unread and None not in (before_mb, after_mb),
             vram_before_mb=before_mb,
             vram_after_mb=after_mb,
             duration_s=max(0.0, self._clock.monotonic() - started),
             attempts=tally.attempts,
-            detail=str(error or ""),
+            detail=str(error or freed.shortfall),
+            taken_mb=freed.taken_mb,
+            left_mb=freed.left_mb,
+            usable_after_s=freed.usable_after_s,
+            released_after_s=freed.released_after_s,
         )
         return Move(receipt, error)
 
@@ -110,51 +110,28 @@ class Mover:
         self._track.life.to(ModelState.UNLOADING)
         self._vlm.unload()
         if listing is not None and before_mb is not None:
-            release.vlm_goes(before_mb, self._releasable_mb(listing))
-        self._wait_until_released(self._vlm.model, *release.of_vlm, tally)
+            release.vlm_goes(self._owed(before_mb, listing))
+        self._releasing.wait(self._vlm.model, release.of_vlm, tally.freed)
         release.vlm_is_gone()
         self._took_mb = None
         self._track.life.to(ModelState.UNLOADED)
 
-    def _releasable_mb(self, listing: VlmListing) -> int:
-        """The VRAM that the driver should report as freed: never more than it saw the model take.
+    def _owed(self, before_mb: int, listing: VlmListing) -> Owed:
+        """What the driver should report as freed: for certain, never more than it saw the model take.
 
         A load during which others freed memory seems to take little or nothing, so the footprint counts as well.
         """
-        seen_mb = max(self._took_mb or 0, self._track.footprints.vlm_mb or 0)
-        return min(listing.vram_mb, seen_mb) if seen_mb else listing.vram_mb
+        footprint_mb = self._track.footprints.vlm_mb or 0
+        seen_mb = max(self._took_mb or 0, footprint_mb)
+        taken_mb = min(listing.vram_mb, seen_mb) if seen_mb else listing.vram_mb
+        # The server's figure leaves out CUDA's part, and the vision part of some models.
+        whole_mb = footprint_mb if listing.vram_mb >= listing.size_mb else 0
+        return Owed(before_mb, taken_mb, max(taken_mb, whole_mb))
 
     def _demote_clip(self, tally: _Tally) -> None:
         before_mb = self._used_mb()
         self._clip.demote()
-        self._wait_until_released("CLIP", before_mb, self._track.footprints.clip_mb or 0, tally)
-
-    def _wait_until_released(self, tenant: str, before_mb: int | None, taken_mb: int, tally: _Tally) -> None:
-        """Poll the driver until two readings in a row show the memory as free (R1.4, R5.2).
-
-        `taken_mb` is the VRAM that the tenant is known to have taken; if that is 0, there is nothing to wait for. While
-        the driver tells nothing, nobody knows: that is no failure, and the step is not verified.
-        """
-        if before_mb is None or taken_mb <= 0:
-            return
-        limit_mb = before_mb - int(taken_mb * RELEASED_PART)
-        deadline = self._clock.monotonic() + self._config.vram_release_timeout_s
-        in_a_row = 0
-        while in_a_row < 2:
-            used_mb = self._used_mb()
-            in_a_row = in_a_row + 1 if used_mb is not None and used_mb <= limit_mb else 0
-            if in_a_row == 0 and self._clock.monotonic() >= deadline:
-                if used_mb is None:
-                    tally.unread = True
-                    return
-                tally.limit_mb = limit_mb
-                raise VramNotReleased(
-                    f"{tenant} is gone, but {used_mb} MB of VRAM are in use where at most {limit_mb} MB were expected "
-                    f"({before_mb} MB before, {taken_mb} MB of them its own). Run `nvidia-smi` to see what holds it.",
-                    {"used_mb": used_mb, "expected_mb": limit_mb, "before_mb": before_mb, "taken_mb": taken_mb},
-                )
-            if in_a_row < 2:
-                self._clock.sleep(_POLL_S)
+        self._releasing.wait("CLIP", Owed(before_mb, self._track.footprints.clip_mb or 0), tally.freed)
 
     def _used_mb(self) -> int | None:
         vram = self._vram.read()

@@ -15,9 +15,6 @@ from singletrack_worker.gpu.observing.observed import Observed
 
 Plan = tuple[StepName, ...]
 
-# Ollama wants some memory to spare before it puts all of a model on the GPU (MiB): a visitor that only just fits
-# would end up partly on the CPU, every time.
-HEADROOM_MB = 512
 # An unreachable server may hold the model, and may answer again by now.
 _PERHAPS_THERE = RESIDENT | {ModelState.UNAVAILABLE}
 
@@ -105,7 +102,8 @@ def _promote(observed: Observed, free_mb: int) -> Plan:
 
 
 def _fits_beside_clip(observed: Observed) -> bool:
-    return observed.vlm_needs_mb is not None and observed.vlm_needs_mb + HEADROOM_MB <= _free(observed)
+    """Whether a visitor would be all on the GPU: the server splits a model that only just fits."""
+    return observed.vlm_needs_mb is not None and observed.vlm_needs_mb + observed.vlm_headroom_mb <= _free(observed)
 
 
 def _refuse_if_too_large(observed: Observed) -> None:

@@ -7,6 +7,7 @@ from singletrack_tasks.errors import (
     ModelMissing,
     NotEnoughVram,
     OllamaUnreachable,
+    PermanentError,
     SingletrackError,
     VramNotReleased,
 )
@@ -15,7 +16,6 @@ from singletrack_tasks.result import DegradedCode, StepName, StepReceipt
 from singletrack_tasks.status import ExecutionMode, ModelState
 from singletrack_tasks.steps import STEPS
 from singletrack_worker.gpu.clock import Clock
-from singletrack_worker.gpu.known.out_of_memory import is_out_of_memory
 from singletrack_worker.gpu.known.receipts import Move
 from singletrack_worker.gpu.known.track import Track
 from singletrack_worker.gpu.moving.moves import Mover
@@ -24,6 +24,7 @@ from singletrack_worker.gpu.moving.planner import Demand, Plan, plan
 from singletrack_worker.gpu.observing.drift_watch import DriftWatch
 from singletrack_worker.gpu.observing.observed import Observed
 from singletrack_worker.gpu.observing.observer import Observer
+from singletrack_worker.gpu.out_of_memory import is_out_of_memory
 from singletrack_worker.gpu.tenants import Tenants
 from singletrack_worker.gpu.turn import Turn
 from singletrack_worker.settings import GPUResourceConfig
@@ -100,7 +101,10 @@ class Transitions:
         if self._clip_device == before:
             return
         why = self._clip.given_up
-        turn.out_of_memory |= is_out_of_memory(why)
+        turn.moved_a_tenant = True
+        if is_out_of_memory(why):
+            turn.out_of_memory = True
+            self._pauses.fell("promote_clip")
         detail = f"CLIP's encoder on {before} failed: CLIP runs on {self._clip_device} until it migrates again"
         detail = detail if why is None else f"{detail}. {why.message}"
         self._track.reasons.add(DegradedCode.CLIP_MIGRATION_FAILED, detail)
@@ -131,9 +135,11 @@ class Transitions:
         return now
 
     def _reach_server(self, turn: Turn) -> Observed:
-        """Retry an unreachable server (R6.3) before CLIP is moved out of the way in vain."""
+        """Retry an unreachable server (R6.3) before CLIP is moved out of the way in vain; one that refuses is not."""
         pause_s = self._config.retry_pause_s
         for _ in range(self._config.retry_attempts - 1):
+            if isinstance(self._track.server_error, PermanentError):
+                break
             if turn.cancellation.cancelled:
                 raise JobCancelled(f"job {turn.job.id} was cancelled while Ollama was unreachable")
             self._clock.sleep(pause_s)
@@ -142,6 +148,8 @@ class Transitions:
             if observed.vlm is not ModelState.UNAVAILABLE:
                 return observed
         error = self._track.server_error
+        if isinstance(error, PermanentError):
+            raise error
         raise OllamaUnreachable(f"{self._vlm.model} is unreachable" if error is None else error.message)
 
     def _clear_stale_reasons(self, mode: ExecutionMode, observed: Observed) -> None:
@@ -198,6 +206,7 @@ class Transitions:
                 self._track.emit(VlmLoaded(at_unix_s=at, job_id=job_id, model=self._vlm.model, receipt=receipt))
             case "unload_vlm":
                 self._track.reasons.clear(DegradedCode.VRAM_NOT_RELEASED, DegradedCode.VLM_VRAM_SHORT)
+                self._observer.learn_vlm_gone(receipt.vram_before_mb, receipt.vram_after_mb)
                 self._track.emit(VlmUnloaded(at_unix_s=at, job_id=job_id, model=self._vlm.model, receipt=receipt))
             case "promote_clip" | "demote_clip":
                 if receipt.step == "promote_clip":

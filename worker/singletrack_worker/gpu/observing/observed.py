@@ -10,7 +10,7 @@ class Observed:
     """One observation: memory (MiB), the tenants, and their known sizes.
 
     `vlm_needs_mb` is None for a VLM that was never seen on this GPU; `vlm_wanted` is false for one that has been
-    idle for the time-out, or has no last use.
+    idle for the time-out, or has no last use. `vlm_headroom_mb` is what has to be to spare beside it.
     """
 
     vram: VRAMInfo | None
@@ -20,4 +20,5 @@ class Observed:
     clip_on_gpu: bool
     clip_ready: bool
     clip_needs_mb: int
+    vlm_headroom_mb: int
     unreleased: bool = False

@@ -1,7 +1,7 @@
 """The actual state of the GPU, read again before every decision."""
 
 from singletrack_tasks.errors import SingletrackError
-from singletrack_tasks.result import DegradedCode
+from singletrack_tasks.result import DegradedCode, release_tolerance_mb
 from singletrack_tasks.status import ModelState, VRAMInfo
 from singletrack_worker.gpu.known.track import Track
 from singletrack_worker.gpu.observing.observed import Observed
@@ -23,6 +23,8 @@ class Observer:
         self._config = config
         self._vram, self._vlm, self._clip = tenants.vram, tenants.vlm, tenants.clip
         self._track = track
+        # VRAM that a complete load took, by the driver, where the server's figure cannot confirm it (MiB).
+        self._unproven_mb: int | None = None
         self.judge_gpu(tenants.vram.read())
 
     def observe(self) -> Observed:
@@ -40,6 +42,7 @@ class Observer:
             clip_on_gpu=self._clip.device != "cpu",
             clip_ready=self._clip.model is not None,
             clip_needs_mb=self.clip_needs_mb,
+            vlm_headroom_mb=self._track.footprints.vlm_headroom_mb,
             unreleased=self._track.release.overdue,
         )
 
@@ -105,8 +108,10 @@ class Observer:
         if before_mb is None or after_mb is None or listing is None:
             return
         taken_mb = after_mb - before_mb
+        self._unproven_mb = None
         least_mb = (self._track.footprints.vlm_mb or 0) * SHORT_PART or listing.vram_mb * SHORT_OF_LISTED_PART
         if taken_mb < least_mb:
+            self._learn_headroom(before_mb)
             self._track.reasons.add(
                 DegradedCode.VLM_VRAM_SHORT,
                 f"{self._vlm.model} took {taken_mb} MB of this GPU's VRAM where at least {least_mb:.0f} MB were "
@@ -115,10 +120,28 @@ class Observer:
             )
             return
         self._track.reasons.clear(DegradedCode.VLM_VRAM_SHORT)
-        # Anything above this was taken by another process meanwhile, and would distort the footprint for good.
-        plausible_mb = listing.vram_mb * 1.25 + CONTEXT_MB
-        if listing.vram_mb >= listing.size_mb and 0 < taken_mb <= plausible_mb:
+        if listing.vram_mb < listing.size_mb:
+            self._learn_headroom(before_mb)
+        # The server's figure leaves out what CUDA takes, and the vision part of some models. Whatever is above this
+        # may have been taken by another process meanwhile, and would distort the footprint for good.
+        elif taken_mb <= listing.vram_mb * 1.25 + CONTEXT_MB:
             self._track.footprints.vlm_mb = taken_mb
+        else:
+            self._unproven_mb = taken_mb
+
+    def learn_vlm_gone(self, before_mb: int | None, after_mb: int | None) -> None:
+        """Learn the footprint of a load that took as much as its unload gave back (MiB): it was all the model's."""
+        taken_mb, self._unproven_mb = self._unproven_mb, None
+        if taken_mb is None or before_mb is None or after_mb is None:
+            return
+        if abs(before_mb - after_mb - taken_mb) <= release_tolerance_mb(taken_mb):
+            self._track.footprints.vlm_mb = taken_mb
+
+    def _learn_headroom(self, before_mb: int) -> None:
+        """Learn from a model that ended split beside CLIP, and at other times need not have."""
+        vram, needs_mb = self._vram.read(), self._track.footprints.vlm_mb
+        if vram is not None and needs_mb is not None and self._clip.device != "cpu":
+            self._track.footprints.vlm_was_split(vram.total_mb - before_mb - needs_mb)
 
     def learn_clip(self, before_mb: int | None, after_mb: int | None) -> None:
         """Learn CLIP's footprint from a migration to the GPU (MiB)."""

@@ -2,40 +2,42 @@
 
 import base64
 import contextlib
-import re
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from singletrack_tasks.errors import (
     AnswerTimeout,
-    InvalidImage,
-    InvalidSchema,
+    ImagesUnsupported,
     JobCancelled,
-    OllamaFailure,
+    OnlyThought,
+    PromptTooLong,
     SingletrackError,
 )
-from singletrack_tasks.requests.vlm import VlmOptions
+from singletrack_tasks.requests.vlm import Cut, VlmOptions
 from singletrack_tasks.schema import JsonSchema
 from singletrack_worker.gpu.cancellation import Cancellation
 from singletrack_worker.gpu.clock import Clock
+from singletrack_worker.gpu.ollama.card import ModelCard, Room
 from singletrack_worker.gpu.ollama.connections import Hangup
 from singletrack_worker.gpu.ollama.http import OllamaHttp
+from singletrack_worker.gpu.ollama.privacy import Secrets
+from singletrack_worker.gpu.ollama.refusals import NUM_CTX_SETTING, too_long
 from singletrack_worker.gpu.ollama.replies import Chunk
 from singletrack_worker.gpu.ollama.runner import RunnerSettings
+from singletrack_worker.gpu.ollama.spoken import Spoken
 from singletrack_worker.gpu.tenants import VlmAnswer
-
-# Seen: "failed to process inputs: unable to make llava embedding from image", "... received zero length image",
-# "illegal base64 data"; newer servers: "failed to decode image", "image: unknown format", "does not support images".
-_ABOUT_IMAGES = re.compile(r"failed to process inputs|illegal base64|\bimages?\b", re.IGNORECASE)
-_ABOUT_SCHEMA = re.compile(r"invalid (JSON )?(schema|format)|grammar", re.IGNORECASE)
 
 
 class Chat:
     """Puts questions to our model; `timeout_s` bounds a whole answer and each silence in it."""
 
-    def __init__(self, http: OllamaHttp, runner: RunnerSettings, clock: Clock, timeout_s: float) -> None:
+    def __init__(
+        self, http: OllamaHttp, runner: RunnerSettings, card: ModelCard, clock: Clock, timeout_s: float
+    ) -> None:
         self._http = http
         self._runner = runner
+        self._card = card
         self._clock = clock
         self._timeout_s = timeout_s
 
@@ -49,25 +51,24 @@ class Chat:
         on_text: Callable[[str], None],
     ) -> VlmAnswer:
         """Put a question, as `Vlm.ask` does."""
+        if images and self._card.sees_images() is False:
+            raise ImagesUnsupported.of(self._runner.model)
+        room = self._card.room()
         hangup = Hangup()
+        secrets = Secrets(prompt, "" if json_schema is None else json.dumps(json_schema))
         cancellation.on_cancel(hangup.cut)
         try:
-            answer = self._answer(self._question(prompt, images, json_schema, options), hangup, on_text)
+            spoken = Spoken(secrets, on_text)
+            last = self._hear(self._question(prompt, images, json_schema, options), hangup, secrets, spoken)
         except SingletrackError as error:
             if cancellation.cancelled:
                 raise self._cancelled() from error
-            if images and isinstance(error, OllamaFailure) and self._is_about_images(error):
-                raise self._bad_image(error) from error
-            if json_schema is not None and _ABOUT_SCHEMA.search(error.message):
-                raise InvalidSchema(
-                    f"the Ollama server cannot use this schema: {error.message} Use a simpler one.", error.details
-                ) from error
             raise
         finally:
             cancellation.on_cancel(None)
         if cancellation.cancelled:
             raise self._cancelled()
-        return answer
+        return self._answer(spoken, last, room, options)
 
     def _question(
         self, prompt: str, images: Sequence[bytes], json_schema: JsonSchema | None, options: VlmOptions
@@ -77,36 +78,59 @@ class Chat:
             message["images"] = [base64.b64encode(image).decode("ascii") for image in images]
         body = self._runner.request(stream=True, **_ollama_options(options))
         body["messages"] = [message]
+        # Newer servers say that a prompt is too long then, instead of cutting it; older ones do not know the field.
+        body["truncate"] = False
+        if options.think is not None:
+            body["think"] = options.think
         if json_schema is not None:
             body["format"] = json_schema
         return body
 
-    def _answer(self, question: dict[str, Any], hangup: Hangup, on_text: Callable[[str], None]) -> VlmAnswer:
+    def _hear(self, question: dict[str, Any], hangup: Hangup, secrets: Secrets, spoken: Spoken) -> Chunk:
+        """Hear the whole answer; returns its last line, which has the figures."""
         deadline_s = self._clock.monotonic() + self._timeout_s
-        texts: list[str] = []
         # Closed here and not by the garbage collector: the server goes on for as long as the connection stands.
-        with contextlib.closing(self._http.stream("/api/chat", question, self._timeout_s, hangup)) as lines:
+        with contextlib.closing(self._http.stream("/api/chat", question, self._timeout_s, hangup, secrets)) as lines:
             for line in lines:
-                chunk = self._http.read(Chunk, line)
+                chunk = self._http.read(Chunk, line, secret=True)
                 if chunk.error is not None:
-                    raise self._http.failed(chunk.error, {"error": chunk.error})
-                texts.append(chunk.message.content)
-                on_text(chunk.message.content)
+                    raise self._http.broke_off(chunk.error, question, secrets)
+                spoken.add(chunk.message)
                 if chunk.done:
-                    return chunk.answer("".join(texts))
+                    return chunk
                 if self._clock.monotonic() >= deadline_s:
                     raise self._too_long()
-        raise self._http.failed("the answer ended in the middle", {"text": "".join(texts)[-200:]})
+        raise self._http.failed("the answer ended in the middle", {"characters": len(spoken.text)})
 
-    def _is_about_images(self, error: OllamaFailure) -> bool:
-        said = str(error.details.get("error", "")).replace(self._runner.model, "")
-        return _ABOUT_IMAGES.search(said) is not None
+    def _answer(self, spoken: Spoken, last: Chunk, room: Room, options: VlmOptions) -> VlmAnswer:
+        """Return an answer that is one; raises `PromptTooLong` and `OnlyThought`."""
+        self._refuse_cut_prompt(last.prompt_eval_count, room.prompt_tokens)
+        cut = last.cut_by(options.max_tokens, room.context_tokens)
+        if spoken.is_only_thought:
+            raise self._only_thought(spoken, last, cut)
+        return last.answer(
+            spoken.text, truncated=cut, thought_chars=spoken.thought_chars, context_tokens=room.context_tokens
+        )
 
-    def _bad_image(self, error: OllamaFailure) -> InvalidImage:
-        return InvalidImage(
-            f"{self._runner.model} could not read an image of the question: {error.details['error']} "
-            "Send whole PNG or JPEG images, to a model that takes images.",
-            error.details,
+    def _refuse_cut_prompt(self, prompt_tokens: int | None, most_tokens: int | None) -> None:
+        """Raise `PromptTooLong` for a prompt that fills the context: what was too long was left out in silence.
+
+        The model has answered another question then, and there was no room for any answer.
+        """
+        if prompt_tokens is None or most_tokens is None or prompt_tokens < most_tokens:
+            return
+        raise PromptTooLong(
+            f"{too_long(self._runner.model, None, most_tokens)} The server cut it without a word.",
+            {"prompt_tokens": prompt_tokens, "context_tokens": most_tokens, "cut": True},
+        )
+
+    def _only_thought(self, spoken: Spoken, last: Chunk, cut: Cut | None) -> OnlyThought:
+        spent = "some tokens" if last.eval_count is None else f"{last.eval_count:,} tokens"
+        why = {"max_tokens": "max_tokens was reached", "context": "its context was full", None: "it stopped by itself"}
+        return OnlyThought(
+            f"{self._runner.model} spent {spent} on thinking and gave no answer: {why[cut]}. Allow more "
+            f"with max_tokens, have it think less (option `think`), or set {NUM_CTX_SETTING} on the worker to more.",
+            {"thought_chars": spoken.thought_chars, "answer_tokens": last.eval_count, "truncated": cut},
         )
 
     def _cancelled(self) -> JobCancelled:

@@ -1,16 +1,16 @@
 """HTTP connections to an Ollama server, some of which another thread can cut."""
 
 import contextlib
-import ipaddress
 import socket
 import threading
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from singletrack_tasks.ollama_address import is_this_machine
 
 
 class Hangup:
@@ -44,7 +44,7 @@ class Hangup:
 def open_session(url: str, hangup: Hangup | None = None) -> requests.Session:
     """Return a session for the server at `url`; a `hangup` takes charge of every connection that it makes."""
     session = requests.Session()
-    session.trust_env = not _is_loopback(url)  # a proxy cannot reach this machine under that name
+    session.trust_env = not is_this_machine(url)  # a proxy cannot reach it under that name
     if hangup is not None:
         session.mount("http://", _CuttableAdapter(hangup))
         session.mount("https://", _CuttableAdapter(hangup))
@@ -88,14 +88,6 @@ def _pool_classes(hangup: Hangup) -> dict[str, type[HTTPConnectionPool]]:
         ConnectionCls = Https
 
     return {"http": HttpPool, "https": HttpsPool}
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _shut_down(sock: socket.socket) -> None:

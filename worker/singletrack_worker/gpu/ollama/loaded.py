@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from singletrack_tasks.model_name import is_same_name
 from singletrack_worker.gpu.ollama.http import OllamaHttp
-from singletrack_worker.gpu.ollama.replies import Listed, Named, Ps, Tags, full_name
+from singletrack_worker.gpu.ollama.replies import Listed, Named, Ps, Tags
 from singletrack_worker.gpu.tenants import OtherModel, VlmListing
 
 
@@ -18,6 +19,17 @@ class LoadedModels:
         self._model = model
         self._digest: str | None = None
         self._others: tuple[OtherModel, ...] = ()
+        self._context_tokens: int | None = None
+
+    @property
+    def digest(self) -> str | None:
+        """Return our model's digest, as far as it is known."""
+        return self._digest
+
+    @property
+    def context_tokens(self) -> int | None:
+        """Return the context that our model was loaded with, as of the last answer that told."""
+        return self._context_tokens
 
     @property
     def others(self) -> tuple[OtherModel, ...]:
@@ -31,9 +43,12 @@ class LoadedModels:
         """
         listed = self._http.read(Ps, self._http.get("/api/ps")).models
         digest = self._own_digest(listed)
-        ours = [it for it in listed if it.is_called(self._model) or (it.digest and it.digest == digest)]
+        ours = [it for it in listed if self._is_ours(it, digest)]
         self._others = tuple(it.as_other() for it in listed if it not in ours)
-        return ours[0].as_ours() if ours else None
+        if not ours:
+            return None
+        self._context_tokens = ours[0].context_length
+        return ours[0].as_ours()
 
     def lists_ours(self) -> bool:
         """Ask for the list and return whether our model is on it; raises as `ours` does."""
@@ -42,19 +57,41 @@ class LoadedModels:
     def lists_other(self, name: str) -> bool:
         """Ask for the list and return whether another model of that name is on it; raises as `ours` does."""
         self.ours()
-        return any(full_name(other.name) == full_name(name) for other in self._others)
+        return any(is_same_name(other.name, name) for other in self._others)
 
     def forget_digest(self) -> None:
         """Find out anew which model our name stands for: it may have been pulled again."""
         self._digest = None
 
-    def _own_digest(self, listed: Sequence[Listed]) -> str | None:
-        """Return our model's digest; asks the server for it where only other names are listed."""
-        digest = self._digest_among(listed) or self._digest
-        if digest is None and any(it.digest for it in listed):
-            digest = self._digest_among(self._http.read(Tags, self._http.get("/api/tags")).models)
-        self._digest = digest
-        return digest
+    def goes_by(self, name: str) -> bool:
+        """Return whether a name is one of our model's: by itself, or because the server has one model for both.
 
-    def _digest_among(self, named: Sequence[Named]) -> str | None:
-        return next((it.digest for it in named if it.is_called(self._model) and it.digest), None)
+        Raises `OllamaUnreachable`, `OllamaFailure`.
+        """
+        if is_same_name(name, self._model):
+            return True
+        models = self._models()
+        own = _digests(models, self._model)
+        return bool(own) and own == _digests(models, name)
+
+    def _is_ours(self, it: Listed, digest: str | None) -> bool:
+        return it.digest == digest if it.digest and digest else it.is_called(self._model)
+
+    def _own_digest(self, listed: Sequence[Listed]) -> str | None:
+        """Return our model's digest; asks the server for it where the list does not tell.
+
+        It does not where only other names are listed, or where a model that was pulled again is listed twice.
+        """
+        by_name = _digests(listed, self._model)
+        if len(by_name) == 1:
+            (self._digest,) = by_name
+        elif len(by_name) > 1 or (self._digest is None and any(it.digest for it in listed)):
+            self._digest = next(iter(_digests(self._models(), self._model)), None)
+        return self._digest
+
+    def _models(self) -> Sequence[Named]:
+        return self._http.read(Tags, self._http.get("/api/tags")).models
+
+
+def _digests(named: Sequence[Named], name: str) -> set[str]:
+    return {it.digest for it in named if it.is_called(name) and it.digest}

@@ -5,15 +5,22 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from singletrack_tasks.errors import InvalidConfiguration, ModelMissing, OllamaFailure, VlmUnloadFailed
+from singletrack_tasks.errors import (
+    InvalidConfiguration,
+    ModelMissing,
+    OllamaFailure,
+    OllamaRefusal,
+    VlmUnloadFailed,
+)
 from singletrack_tasks.requests.vlm import VlmOptions
 from singletrack_tasks.schema import JsonSchema
 from singletrack_worker.gpu.cancellation import Cancellation
 from singletrack_worker.gpu.clock import Clock
+from singletrack_worker.gpu.ollama.card import ModelCard
 from singletrack_worker.gpu.ollama.chat import Chat
-from singletrack_worker.gpu.ollama.http import REQUEST_TIMEOUT_S, OllamaHttp
+from singletrack_worker.gpu.ollama.http import OllamaHttp
 from singletrack_worker.gpu.ollama.loaded import LoadedModels
-from singletrack_worker.gpu.ollama.replies import Done, Show, Version
+from singletrack_worker.gpu.ollama.replies import Done, Version
 from singletrack_worker.gpu.ollama.runner import RunnerSettings
 from singletrack_worker.gpu.tenants import OtherModel, VlmAnswer, VlmListing, ignore_text
 
@@ -60,7 +67,8 @@ class OllamaManager:
         self._timeouts = timeouts
         self._http = OllamaHttp(url)
         self._loaded = LoadedModels(self._http, self.model)
-        self._chat = Chat(self._http, self._runner, clock, timeouts.answer_s)
+        self._card = ModelCard(self._http, self._runner, self._loaded)
+        self._chat = Chat(self._http, self._runner, self._card, clock, timeouts.answer_s)
         self._moving = threading.Lock()
 
     @property
@@ -143,15 +151,20 @@ class OllamaManager:
         """Put a question, one attempt; the server loads the model first if need be.
 
         Raises `OllamaUnreachable`, `OllamaFailure`, `ModelMissing`, `AnswerTimeout`, `InvalidImage` for an image that
-        the server cannot read, `InvalidSchema` for a schema that it cannot use, and `JobCancelled` once `cancellation`
-        is: the connection is cut then, even while the server is still reading the question, and the server stops.
+        the server cannot read, `ImagesUnsupported`, `PromptTooLong` for a prompt that it refused or cut, `OnlyThought`,
+        `InvalidSchema` for a schema that it cannot use, and `JobCancelled` once `cancellation` is: the connection is
+        cut then, even while the server is still reading the question, and the server stops.
         """
         return self._chat.ask(prompt, images, json_schema, options, cancellation, on_text)
+
+    def goes_by(self, name: str) -> bool:
+        """Return whether a name is one of the model's; raises `OllamaUnreachable`, `OllamaFailure`."""
+        return self._loaded.goes_by(name)
 
     def exists(self) -> bool:
         """Return whether the server has the model; raises `OllamaUnreachable`, `OllamaFailure`."""
         try:
-            self._show()
+            self._card.ask()
         except ModelMissing:
             return False
         return True
@@ -159,10 +172,9 @@ class OllamaManager:
     def sees_images(self) -> bool | None:
         """Return whether the model takes images, None from a server too old to tell.
 
-        Raises `OllamaUnreachable`, `OllamaFailure`, `ModelMissing`.
+        Raises `OllamaUnreachable`, `ModelMissing`.
         """
-        capabilities = self._show().capabilities
-        return None if capabilities is None else "vision" in capabilities
+        return self._card.sees_images()
 
     def version(self) -> str:
         """Return the server's version; raises `OllamaUnreachable`, `OllamaFailure`."""
@@ -172,15 +184,12 @@ class OllamaManager:
         """End connections; harmless when repeated."""
         self._http.close()
 
-    def _show(self) -> Show:
-        return self._http.read(Show, self._http.post("/api/show", {"model": self.model}, REQUEST_TIMEOUT_S))
-
     def _send_away(self, name: str, is_listed: Callable[[], bool], timeout_s: float) -> None:
         """Tell the server to unload a model, which is a request without a prompt that keeps it for 0 s."""
         body = self._runner.request(stream=False) | {"model": name, "keep_alive": 0}
         try:
             self._http.post("/api/generate", body, timeout_s)
-        except (ModelMissing, OllamaFailure) as error:  # missing: it was deleted, which leaves it loaded
+        except (ModelMissing, OllamaFailure, OllamaRefusal) as error:  # missing: it was deleted, which leaves it loaded
             if is_listed():
                 raise self._still_loaded(name, f"and could not be unloaded ({error.message})") from error
 

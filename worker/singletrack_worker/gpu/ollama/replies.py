@@ -1,11 +1,17 @@
 """The replies of an Ollama server, as far as they matter here."""
 
+from typing import Any
+
 from pydantic import BaseModel, NonNegativeInt
 
+from singletrack_tasks.model_name import is_same_name
+from singletrack_tasks.requests.vlm import Cut
 from singletrack_worker.gpu.tenants import OtherModel, VlmAnswer, VlmListing
 
 _MIB = 1024 * 1024
 _NS_PER_S = 1_000_000_000
+# A server may stop a little before the context is full.
+_SLACK_TOKENS = 8
 
 
 class Named(BaseModel):
@@ -15,18 +21,20 @@ class Named(BaseModel):
     digest: str | None = None
 
     def is_called(self, name: str) -> bool:
-        """Return whether this is its name, with or without the tag `latest`."""
-        return full_name(self.name) == full_name(name)
+        """Return whether this is its name, in whatever form."""
+        return is_same_name(self.name, name)
 
 
 class Listed(Named):
-    """A loaded model; sizes in bytes, `size_vram` is the part of `size` that is on GPUs.
+    """A loaded model; sizes in bytes, `size_vram` is the part of `size` that is on GPUs, `context_length` in tokens.
 
-    The server runs a model once whatever its names, and lists it under the name it was loaded by.
+    Older servers do not tell the context. The server runs a model once whatever its names, and lists it under the name
+    it was loaded by.
     """
 
     size: NonNegativeInt
     size_vram: NonNegativeInt
+    context_length: int | None = None
 
     def as_ours(self) -> VlmListing:
         """Return its sizes, as those of our model."""
@@ -56,9 +64,22 @@ class Done(BaseModel):
 
 
 class Show(BaseModel):
-    """What a model can do; older servers do not say."""
+    """What a model can do; older servers do not say. `model_info` has the longest context that it was made for."""
 
     capabilities: list[str] | None = None
+    model_info: dict[str, Any] | None = None
+
+    @property
+    def sees_images(self) -> bool | None:
+        """Whether it takes images, None if that is not said."""
+        return None if self.capabilities is None else "vision" in self.capabilities
+
+    @property
+    def context_tokens(self) -> int | None:
+        """The longest context that it can be given, None if that is not said."""
+        info = self.model_info or {}
+        longest = info.get(f"{info.get('general.architecture')}.context_length")
+        return longest if isinstance(longest, int) and longest > 0 else None
 
 
 class Version(BaseModel):
@@ -68,37 +89,48 @@ class Version(BaseModel):
 
 
 class Text(BaseModel):
-    """A piece of an answer."""
+    """A piece of an answer, or of the thoughts before it."""
 
     content: str = ""
+    thinking: str | None = None
 
 
 class Chunk(BaseModel):
     """One line of a streamed answer; the last one is `done` and has the figures, its durations in ns."""
 
-    error: str | None = None
+    error: Any = None
     message: Text = Text()
     done: bool = False
+    done_reason: str | None = None
     prompt_eval_count: int | None = None
     eval_count: int | None = None
     load_duration: int | None = None
     eval_duration: int | None = None
 
-    def answer(self, text: str) -> VlmAnswer:
-        """Return the whole text with the figures of this last line."""
+    @property
+    def used_tokens(self) -> int:
+        """How much of the context prompt and answer take."""
+        return (self.prompt_eval_count or 0) + (self.eval_count or 0)
+
+    def cut_by(self, max_tokens: int | None, context_tokens: int | None) -> Cut | None:
+        """Return what cut the answer, as this last line tells; None if the model ended it."""
+        if self.done_reason != "length":
+            return None
+        spent = max_tokens is not None and (self.eval_count is None or self.eval_count >= max_tokens)
+        # The Modelfile may set a limit, too: then there is room left.
+        room = context_tokens is not None and self.used_tokens + _SLACK_TOKENS < context_tokens
+        return "max_tokens" if spent or room else "context"
+
+    def answer(self, text: str, **more: Any) -> VlmAnswer:
+        """Return the whole text with the figures of this last line, and more."""
         return VlmAnswer(
             text=text,
             prompt_tokens=self.prompt_eval_count,
             answer_tokens=self.eval_count,
             load_s=_seconds(self.load_duration),
             generate_s=_seconds(self.eval_duration),
+            **more,
         )
-
-
-def full_name(name: str) -> str:
-    """Return a model's name with its tag, in the form in which names are compared."""
-    tagged = ":" in name.rpartition("/")[2]  # a colon further left belongs to the port of a registry
-    return (name if tagged else f"{name}:latest").casefold()
 
 
 def _mb(size_bytes: int) -> int:

@@ -15,10 +15,12 @@ class EmbedImagesHandler(Handler[EmbedImages, EmbeddingResult]):
         self._vectorizer = _vectorizer(bench)
 
     def run(self, request: EmbedImages, turn: Turn) -> EmbeddingResult:
-        """Embed them."""
+        """Embed them; raises `JobCancelled` and `DeadlinePassed` between two images or two batches."""
         self.bench.clip_start.wait(turn)
-        pixels = self._vectorizer.prepare_images(request.images, request.fingerprint)
-        return _result(self.bench, self._vectorizer, self._vectorizer.embed_images(pixels), turn)
+        with turn.broken_off_at_deadline():
+            pixels = self._vectorizer.prepare_images(request.images, request.fingerprint, turn.cancellation)
+            vectors = self._vectorizer.embed_images(pixels, turn.cancellation)
+        return _result(self.bench, self._vectorizer, vectors, turn)
 
 
 class EmbedTextsHandler(Handler[EmbedTexts, EmbeddingResult]):
@@ -29,9 +31,11 @@ class EmbedTextsHandler(Handler[EmbedTexts, EmbeddingResult]):
         self._vectorizer = _vectorizer(bench)
 
     def run(self, request: EmbedTexts, turn: Turn) -> EmbeddingResult:
-        """Embed them."""
+        """Embed them; raises `JobCancelled` and `DeadlinePassed` between two batches."""
         self.bench.clip_start.wait(turn)
-        return _result(self.bench, self._vectorizer, self._vectorizer.embed_texts(request.texts), turn)
+        with turn.broken_off_at_deadline():
+            embedded = self._vectorizer.embed_texts(request.texts, turn.cancellation)
+        return _result(self.bench, self._vectorizer, embedded.vectors, turn, embedded.truncated)
 
 
 class FindClipHandler(Handler[FindClip, FindClipResult]):
@@ -48,12 +52,15 @@ def _vectorizer(bench: Workbench) -> Vectorizer:
     return Vectorizer(bench.tenants.clip, bench.stores.blobs, bench.stores.cache)
 
 
-def _result(bench: Workbench, vectorizer: Vectorizer, vectors: Vector, turn: Turn) -> EmbeddingResult:
+def _result(
+    bench: Workbench, vectorizer: Vectorizer, vectors: Vector, turn: Turn, truncated: tuple[bool, ...] = ()
+) -> EmbeddingResult:
     packed = Vectors.of(vectors)
     bench.transitions.note_fallback(turn)
     return EmbeddingResult(
         vectors=packed,
         device=bench.tenants.clip.device,
         fingerprint=vectorizer.model().fingerprint,
+        truncated=truncated,
         **turn.outcome(),
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from singletrack_tasks.errors import AnswerOutsideSchema, InvalidSchema, JobCancelled
+from singletrack_tasks.errors import AnswerOutsideSchema, InvalidSchema
 from singletrack_tasks.requests.vlm import Ask
 from singletrack_tasks.schema import read_answer
 from singletrack_worker.gpu.clock import Clock
@@ -96,8 +96,7 @@ class Questions:
                 self._answers.tell(turn.job.id, asked.attempts, text)
 
         def attempt() -> VlmAnswer:
-            if cancellation.cancelled:
-                raise JobCancelled("the job was cancelled")
+            cancellation.check()
             asked.attempts += 1
             turn.enter("read")
             return self._vlm.ask(prompt, asked.images, request.json_schema, request.options, cancellation, receive)

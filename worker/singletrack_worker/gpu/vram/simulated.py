@@ -85,6 +85,14 @@ class SimulatedVlm:
         """The other models at the server, all of them on the simulated GPU."""
         return self._others
 
+    def goes_by(self, name: str) -> bool:
+        """Ask the server."""
+        return self._server.goes_by(name)
+
+    def sees_images(self) -> bool | None:
+        """Ask the server."""
+        return self._server.sees_images()
+
     def listing(self) -> VlmListing | None:
         """Return the size that was configured, and the part of it that found room."""
         try:
