@@ -16,6 +16,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.history import Deed, History, Scene
 from tests.fakes.hold import FakeHold
 from tests.fakes.instances import minimal_instance
+from tests.fakes.judge import FakeJudge
 from tests.fakes.stores import (
     MemoryAnswers,
     MemoryBlobs,
@@ -37,6 +38,7 @@ __all__ = [
     "FakeClip",
     "FakeClock",
     "FakeHold",
+    "FakeJudge",
     "FakeVlm",
     "History",
     "MemoryAnswers",

@@ -268,6 +268,7 @@ def send_malformed(world: World, rng: random.Random) -> None:
 def poison(world: World, rng: random.Random) -> None:
     """A job that kills its worker whenever it is begun."""
     world.begin_fault("poison")
+    # It kills three workers, and waits behind all that is there before the last one.
     job = world.player.send(Errand("poison", timeout_s=POISON_S))
     if job is None:
         return

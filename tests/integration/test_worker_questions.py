@@ -5,25 +5,33 @@ import re
 from typing import Literal
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 from pydantic import BaseModel
 
-from singletrack import Client, JobState
+from singletrack import Client, Job, JobState
 from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_ops.stack import Stack
 from singletrack_tasks.errors import (
     AnswerOutsideSchema,
     DeadlinePassed,
     InvalidRequest,
+    InvalidSchema,
     JobCancelled,
     PromptTooLong,
     UnknownModel,
 )
+from singletrack_tasks.requests.vlm import Ask, AskResult
 from tests.integration.ops.waiting import wait_for
 from tests.integration.worker_tools import ENDLESS, alias_of_ours, submit_endless, wait_until_quiet
 
 pytestmark = pytest.mark.ollama
+
+
+# Within its budget; its pattern goes back and forth for longer than anybody waits. Ollama breaks off an answer that
+# has one token thirty times in a row.
+COSTLY = {"enum": ["a" * 20 + "!"], "pattern": "^(a|a|a|a|a|a)*$"}
 
 
 class Button(BaseModel):
@@ -115,6 +123,51 @@ def test_an_answer_outside_its_schema_is_an_error_that_has_it(client: Client) ->
     assert caught.value.raw_text.strip() == '"a"'
     assert "twice" in str(caught.value)
     assert client.ask("Go on", options={"max_tokens": 1}).text
+
+
+def test_a_schema_that_costs_too_much_is_an_error_and_the_worker_goes_on(client: Client) -> None:
+    job, _ = submit_costly(client)
+    seen = client.status().taken_unix_s
+    wait_for(lambda: client.status().taken_unix_s > seen + 2, "the status goes on")
+    with pytest.raises(InvalidSchema, match="costs too much"):
+        job.result()
+    assert client.ask("the next", schema=Button, timeout_s=300).value
+
+
+def test_a_costly_schema_is_broken_off_at_its_deadline(client: Client) -> None:
+    client.ensure_vlm_loaded()
+    before = client.status().worker
+    with pytest.raises(DeadlinePassed):
+        client.ask("Say a", schema=COSTLY, timeout_s=6)
+    assert client.ask("the next", schema=Button, timeout_s=300).value
+    assert client.status().worker == before
+
+
+def test_a_costly_schema_is_broken_off_by_cancel(client: Client) -> None:
+    job, judge = submit_costly(client)
+    job.cancel()
+    with pytest.raises(JobCancelled):
+        job.result()
+    wait_for(lambda: not judge.is_running(), "the judge is gone")
+    assert client.ask("the next", schema=Button, timeout_s=300).value
+
+
+def test_a_schema_beyond_its_budget_is_refused_by_the_worker_too(client: Client) -> None:
+    many = {"type": "object", "properties": {f"p{number}": {"type": "string"} for number in range(5_000)}}
+    sent = Ask.model_construct(prompt="what?", images=(), json_schema=many)
+    with pytest.raises(InvalidSchema, match="more than 1000 values"):
+        client.submit(sent, timeout_s=300).result()
+
+
+def submit_costly(client: Client) -> tuple[Job[AskResult], psutil.Process]:
+    """Ask what is answered at once and takes for ever to check; returns while the judge is at it."""
+    client.ask("to have a judge", schema=Button, timeout_s=300)
+    children = psutil.Process(client.status().worker.pid).children()
+    (judge,) = [child for child in children if "singletrack_worker.gpu.judging.program" in child.cmdline()]
+    spent_s = judge.cpu_times().user
+    job = client.submit_ask("Say a", schema=COSTLY, timeout_s=300)
+    wait_for(lambda: not judge.is_running() or judge.cpu_times().user > spent_s + 0.2, "the judge is at it")
+    return job, judge
 
 
 def test_another_model_is_refused_by_name(client: Client, ollama: EmbeddedOllama) -> None:

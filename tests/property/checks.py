@@ -26,8 +26,8 @@ from singletrack_tasks.requests.mode import SetMode
 from singletrack_tasks.requests.upkeep import Tick
 from singletrack_tasks.requests.vlm import Ask, AskResult, LoadVlm, UnloadVlm
 from singletrack_tasks.result import DegradedCode
-from singletrack_tasks.schema import read_answer
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus, ModelState
+from singletrack_worker.gpu.judging.verdict import read_answer
 from singletrack_worker.gpu.moving.pauses import MAX_PAUSE_S
 from tests.fakes import CLIP_MODEL, Deed, reference_embedding
 from tests.property.world import SKEW, Done, World

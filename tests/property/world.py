@@ -18,7 +18,7 @@ from singletrack_worker.gpu.tenants import Tenants
 from singletrack_worker.gpu.vram.simulated import SimulatedGpu
 from singletrack_worker.gpu.vram.vram_monitor import NoGpu
 from singletrack_worker.settings import GPUResourceConfig
-from tests.fakes import Deed, FakeClip, FakeClock, FakeVlm, History, MemoryStores, Scene
+from tests.fakes import Deed, FakeClip, FakeClock, FakeJudge, FakeVlm, History, MemoryStores, Scene
 
 BASE_MB = 300
 # The skew of the GPU's embeddings moves them by half its square.
@@ -244,6 +244,7 @@ class World:
             stores.all(),
             self.clock,
             Identity(worker, lambda: None),
+            FakeJudge(),
         )
         self.alter(self.manager)
         # What a status thread does at any moment: look while others work.

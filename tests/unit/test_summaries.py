@@ -21,8 +21,8 @@ from singletrack_tasks.requests.request import JobRef, Request
 from singletrack_tasks.requests.upkeep import TickResult
 from singletrack_tasks.requests.vlm import Ask, AskResult, VlmResult
 from singletrack_tasks.result import Degradation, DegradedCode, OperationResult, StepReceipt
-from singletrack_tasks.schema import read_answer
 from singletrack_tasks.status import ExecutionMode, ModelState
+from singletrack_worker.gpu.judging.verdict import read_answer
 
 SECRET = "what-nobody-may-read"
 UNLOAD = StepReceipt(step="unload_vlm", ok=True, duration_s=1)

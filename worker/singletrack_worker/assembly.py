@@ -15,6 +15,7 @@ from singletrack_worker.gpu.clip.manager import CLIPManager
 from singletrack_worker.gpu.clock import Clock, SystemClock
 from singletrack_worker.gpu.flight_recorder import FlightRecorder
 from singletrack_worker.gpu.hold import Hold, Undisputed
+from singletrack_worker.gpu.judging.judge_process import JudgeProcess
 from singletrack_worker.gpu.kept_thread import Troubles
 from singletrack_worker.gpu.manager import GPUResourceManager
 from singletrack_worker.gpu.ollama.manager import OllamaManager, OllamaTimeouts
@@ -92,6 +93,7 @@ class Worker:
             ),
             self._clock,
             Identity(self._info, lambda: None if tenure is None else tenure.lease),
+            JudgeProcess(),
         )
 
     def start(self, *, after_a_death: bool = False) -> None:

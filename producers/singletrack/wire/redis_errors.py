@@ -83,6 +83,16 @@ def _advice(error: BaseException) -> str:
     # Servers before 7.0 report it in the middle of a script's error.
     if isinstance(error, redis_errors.OutOfMemoryError) or "OOM command not allowed" in text:
         return f"is out of memory ({text}). Raise its maxmemory, or wait until the queue is shorter."
+    if "NOREPLICAS" in text:
+        return (
+            f"refuses writes while it has too few replicas that keep up ({text}). Bring a replica back, or lower its "
+            "min-replicas-to-write."
+        )
+    if "READONLY" in text:
+        return (
+            f"is a replica, which only its primary writes to ({text}). Wait until the failover is over, or set "
+            "SINGLETRACK_REDIS_URL to the primary."
+        )
     if isinstance(error, redis_errors.BusyLoadingError):
         return "is still loading its data. Try again in a moment."
     if isinstance(error, redis_errors.TimeoutError | TimeoutError | LimitExceeded):

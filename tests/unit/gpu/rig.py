@@ -9,6 +9,7 @@ from singletrack_tasks.requests.upkeep import Tick, TickResult
 from singletrack_tasks.result import DegradedCode, StepName
 from singletrack_tasks.status import ExecutionMode, WorkerInfo
 from singletrack_worker.gpu.cancellation import Cancellation
+from singletrack_worker.gpu.judge import Judge
 from singletrack_worker.gpu.known.receipts import Move
 from singletrack_worker.gpu.manager import GPUResourceManager
 from singletrack_worker.gpu.moving.moves import Mover
@@ -19,7 +20,7 @@ from singletrack_worker.gpu.tenants import Tenants, Vram
 from singletrack_worker.gpu.vram.simulated import SimulatedGpu
 from singletrack_worker.gpu.vram.vram_monitor import NoGpu
 from singletrack_worker.settings import GPUResourceConfig
-from tests.fakes import FakeClip, FakeClock, FakeVlm, History, MemoryStores
+from tests.fakes import FakeClip, FakeClock, FakeJudge, FakeVlm, History, MemoryStores
 
 VLM_MB, CLIP_MB, DESKTOP_MB = 5600, 1100, 300
 
@@ -27,7 +28,8 @@ VLM_MB, CLIP_MB, DESKTOP_MB = 5600, 1100, 300
 class Rig:
     """The manager of a GPU of `total_mb` MiB (None: of none), not started; `settings` go to its configuration."""
 
-    def __init__(self, total_mb: int | None = 8192, **settings: Any) -> None:
+    def __init__(self, total_mb: int | None = 8192, *, judge: Judge | None = None, **settings: Any) -> None:
+        self.judge = judge or FakeJudge()
         self.clock = FakeClock()
         self.vram: Vram = NoGpu("no driver") if total_mb is None else SimulatedGpu(total_mb, DESKTOP_MB)
         self.history = History(self.clock)
@@ -47,6 +49,7 @@ class Rig:
             stores.all(),
             self.clock,
             Identity(worker, lambda: None),
+            self.judge,
         )
 
     @property

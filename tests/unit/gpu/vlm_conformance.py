@@ -8,8 +8,9 @@ import pytest
 
 from singletrack_tasks.errors import JobCancelled
 from singletrack_tasks.requests.vlm import VlmOptions
-from singletrack_tasks.schema import JsonSchema, read_answer
+from singletrack_tasks.schema import JsonSchema
 from singletrack_worker.gpu.cancellation import Cancellation
+from singletrack_worker.gpu.judging.verdict import read_answer
 from singletrack_worker.gpu.tenants import Vlm, VlmAnswer
 
 BUTTON: JsonSchema = {

@@ -30,8 +30,10 @@ _StockChannel: Any = stock.Channel
 
 # How often to look for messages that were moved here but never arrived.
 RECOVER_EVERY_S = 5.0
-# How long to wait before the next look while Redis is too full to move a message by `BLMOVE`.
+# How long to wait before the next look while Redis refuses to move a message by `BLMOVE`.
 FULL_WAIT_S = 0.2
+# What Redis says while it has fewer replicas than `min-replicas-to-write`.
+_NO_REPLICAS = "NOREPLICAS"
 
 
 class QoS(_StockQoS):  # type: ignore[misc] # see above
@@ -80,7 +82,7 @@ class WorkerChannel(_StockChannel):  # type: ignore[misc] # see above
         self.handlers["BRPOP"] = self._read
         self._moving = False
         self._token = 0
-        # Whether Redis was too full for the last move while the queue was empty; whether this was logged.
+        # Whether Redis refused the last move, or is full and had no message; whether this was logged.
         self._full = self._told_full = False
         self._recover_at_s = 0.0
 
@@ -101,7 +103,7 @@ class WorkerChannel(_StockChannel):  # type: ignore[misc] # see above
         inbox = inboxes.current()
         if inbox is None or not inbox.ready:
             return
-        self._recover_now_and_then(inbox)
+        self._full = self._full or not self._recovered_now_and_then(inbox)
         self._in_poll = self.client.connection
         self._brpop_sent_at = time.monotonic()
         self._moving = not self._full
@@ -111,14 +113,21 @@ class WorkerChannel(_StockChannel):  # type: ignore[misc] # see above
 
     def _waiting(self, inbox: Inbox, timeout_s: float) -> tuple[str | float, ...]:
         if self._full:
-            # Nothing is ever pushed there: this is a pause that does not block the event loop.
-            return ("BRPOP", f"{inbox.queue}:nothing", FULL_WAIT_S)
+            # Nothing is ever added there: this is a pause that does not block the event loop, and no write.
+            return ("XREAD", "BLOCK", int(FULL_WAIT_S * 1000), "STREAMS", f"{inbox.queue}:nothing", "$")
         return ("BLMOVE", inbox.queue, inbox.taken, "RIGHT", "LEFT", timeout_s)
 
-    def _recover_now_and_then(self, inbox: Inbox) -> None:
-        if time.monotonic() >= self._recover_at_s:
+    def _recovered_now_and_then(self, inbox: Inbox) -> bool:
+        """Put back what never arrived, if it is time to; whether Redis let it."""
+        if time.monotonic() < self._recover_at_s:
+            return True
+        try:
             inbox.recover()
-            self._recover_at_s = time.monotonic() + RECOVER_EVERY_S
+        except redis.ResponseError as error:
+            self._tell_refusal(error)
+            return False
+        self._recover_at_s = time.monotonic() + RECOVER_EVERY_S
+        return True
 
     def _read(self, **options: Any) -> bool:
         """Read Redis's answer, and deliver the message, if any."""
@@ -146,27 +155,40 @@ class WorkerChannel(_StockChannel):  # type: ignore[misc] # see above
         try:
             with self._connection_that_may_fail():
                 answer: bytes | None = self.client.parse_response(self.client.connection, "BLMOVE", **options)
-        except redis.OutOfMemoryError:
-            return self._take_from_full()
+        except redis.ResponseError as error:
+            self._tell_refusal(error)
+            return self._take_now()
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
         if moving:
             self._told_full = False
-        return self._take_from_full() if waited else answer
+        return self._take_now() if waited else answer
 
-    def _take_from_full(self) -> bytes | None:
-        """Take a message although Redis is out of memory; if there is none, the next request is a pause."""
-        if not self._told_full:
-            _log.warning("Redis is out of memory: messages are taken one by one until it is not")
-            self._told_full = True
+    def _take_now(self) -> bytes | None:
+        """Take a message without waiting, as a full Redis allows; if none comes, the next request is a pause."""
         inbox = inboxes.current()
         raw = None
         if inbox is not None and inbox.ready:
             self._token = inbox.token
-            raw = inbox.take_now(self._token)
+            try:
+                raw = inbox.take_now(self._token)
+            except redis.ResponseError as error:
+                self._tell_refusal(error)
         self._full = raw is None
         return raw
+
+    def _tell_refusal(self, error: redis.ResponseError) -> None:
+        """Log once that Redis is full or has no replica; raises any other error, which has the worker connect anew."""
+        full, refusal = isinstance(error, redis.OutOfMemoryError), str(error)
+        if not full and _NO_REPLICAS not in refusal:
+            raise error
+        if not self._told_full:
+            if full:
+                _log.warning("Redis is out of memory: messages are taken one by one until it is not")
+            else:
+                _log.warning("no message is taken while Redis refuses writes: %s", refusal)
+            self._told_full = True
 
     @contextmanager
     def _connection_that_may_fail(self) -> Iterator[None]:

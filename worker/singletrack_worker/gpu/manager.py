@@ -17,6 +17,7 @@ from singletrack_worker.gpu.clip_start import ClipStart
 from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.guarded import guarded
 from singletrack_worker.gpu.hold import Overtaken
+from singletrack_worker.gpu.judge import Judge
 from singletrack_worker.gpu.kept_thread import KeptThread
 from singletrack_worker.gpu.known.track import Track
 from singletrack_worker.gpu.moving.transitions import Transitions
@@ -50,18 +51,25 @@ class GPUResourceManager:
     """
 
     def __init__(
-        self, config: GPUResourceConfig, tenants: Tenants, stores: Stores, clock: Clock, identity: Identity
+        self,
+        config: GPUResourceConfig,
+        tenants: Tenants,
+        stores: Stores,
+        clock: Clock,
+        identity: Identity,
+        judge: Judge,
     ) -> None:
         self._publisher = stores.publisher
         self._track = Track(config, clock, stores)
         self._turns = Turns(
             clock, self._track, stores.cancellations, stores.hold, stores.publisher.changed, self._record
         )
+        self._judge = judge
         self._tenants = tenants = guarded(tenants, self._turns.confirm)
         self._observer = Observer(config, tenants, self._track)
         self._clip_start = ClipStart(tenants.clip, self._track.reasons, clock)
         transitions = Transitions(config, tenants, self._track, clock, self._observer)
-        self._bench = Workbench(config, tenants, self._track, clock, stores, transitions, self._clip_start)
+        self._bench = Workbench(config, tenants, self._track, clock, stores, transitions, self._clip_start, judge)
         self._handlers = make_handlers(self._bench)
         self._snapshots = Snapshots(config, tenants, self._track, clock, self._turns, transitions.drift, identity)
         self._troubles = stores.troubles
@@ -102,7 +110,7 @@ class GPUResourceManager:
             self._settle()
 
     def stop(self) -> None:
-        """Stop the encoders and close the connections; Ollama unloads its models when their keep-alive ends."""
+        """Stop the child processes and close the connections; Ollama unloads its models when their keep-alive ends."""
         # Anything still in flight is the worker's own, from `start` or `resume`: it has no caller.
         self.break_off()
         if self._starting is not None:
@@ -123,10 +131,11 @@ class GPUResourceManager:
         self._track.checks.look(could_come=could_come and self._turns.operation is None)
 
     def break_off(self) -> None:
-        """Break off the operation in flight for good, as when the worker ends: CLIP is stopped, too."""
+        """Break off the operation in flight for good, as when the worker ends: CLIP and the judge are stopped, too."""
         self._clip_start.stop()
         self._turns.break_off()
         self._tenants.clip.stop()
+        self._judge.stop()
 
     def overtaken(self) -> None:
         """Break off the operation in flight since another worker has the track; CLIP stays for the worker's return."""

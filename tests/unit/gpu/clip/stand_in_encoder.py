@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from singletrack_tasks.errors import EncoderFailure
 from singletrack_tasks.status import ClipModel, ResizeMode
-from singletrack_worker.gpu.clip.frames import BATCH, Frame, read_frame, write_frame
+from singletrack_worker.gpu.child.frames import BrokenFrame, Frame, read_frame, write_frame
+from singletrack_worker.gpu.clip.batches import BATCH
 
 SIZE = 8
 DIMENSION = 16
@@ -39,7 +39,7 @@ def main() -> None:
     while True:
         try:
             request = read_frame(sys.stdin.buffer)
-        except EncoderFailure:
+        except BrokenFrame:
             return
         if request.header["command"] == "load":
             device = "cpu" if options.elsewhere else request.header["device"]

@@ -14,7 +14,7 @@ LIMIT_S = 30.0
 
 PRELUDE = """
 import os, sys, threading
-from singletrack_worker.gpu.clip.frames import read_frame, write_frame
+from singletrack_worker.gpu.child.frames import read_frame, write_frame
 stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
 def answer(header, payload=b""):
     write_frame(stdout, header, payload)

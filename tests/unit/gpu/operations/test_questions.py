@@ -11,7 +11,7 @@ from singletrack_worker.gpu.operations.questions import Answered, Questions
 from singletrack_worker.gpu.turn import Turn
 from singletrack_worker.gpu.vram.simulated import SimulatedGpu
 from singletrack_worker.settings import GPUResourceConfig
-from tests.fakes import FakeClock, FakeVlm, MemoryAnswers
+from tests.fakes import FakeClock, FakeJudge, FakeVlm, MemoryAnswers
 
 SCHEMA = {"type": "object", "properties": {"kind": {"enum": ["button"]}}, "required": ["kind"]}
 QUESTION = Ask(prompt="what is this?", json_schema=SCHEMA)
@@ -27,7 +27,9 @@ class Interview:
         reasons = Reasons(self.clock.time, lambda *_: None)
         self.turn = Turn(JobRef("j-1"), QUESTION, self.clock, reasons, Permit(Undisputed(), self.clock), lambda: None)
         self.cancellation = self.turn.cancellation
-        self.questions = Questions(GPUResourceConfig(retry_pause_s=1.0), self.vlm, self.clock, self.answers)
+        self.questions = Questions(
+            GPUResourceConfig(retry_pause_s=1.0), self.vlm, self.clock, self.answers, FakeJudge()
+        )
 
     def put(self, question: Ask = QUESTION) -> Answered:
         """Ask."""

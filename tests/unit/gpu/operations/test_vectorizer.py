@@ -22,7 +22,7 @@ from singletrack_tasks.payload.blobs import Blob
 from singletrack_tasks.payload.images import decode_image, prepare
 from singletrack_tasks.payload.vectors import Vector
 from singletrack_worker.gpu.cancellation import Cancellation
-from singletrack_worker.gpu.clip import frames
+from singletrack_worker.gpu.clip import batches
 from singletrack_worker.gpu.operations import pictures
 from singletrack_worker.gpu.operations.vectorizer import AT_ONCE, Vectorizer
 from singletrack_worker.gpu.vram.vram_monitor import NoGpu
@@ -191,7 +191,7 @@ def test_no_batch_is_embedded_for_nobody() -> None:
     assert studio.batches == [AT_ONCE, AT_ONCE]
     # What was done is done: whoever asks again goes on from there.
     assert len(studio.cache.vectors) == 2 * AT_ONCE
-    assert AT_ONCE <= frames.BATCH
+    assert AT_ONCE <= batches.BATCH
 
 
 def test_images_that_are_too_many_pixels_together_are_not_decoded(

@@ -92,7 +92,10 @@ def test_a_deadline_that_passes_without_redis_blames_redis(tmp_path: Path) -> No
         (redis.exceptions.OutOfMemoryError("OOM command not allowed"), "maxmemory"),
         (redis.exceptions.BusyLoadingError("loading"), "moment"),
         (redis.exceptions.TimeoutError("slow"), "firewall"),
-        (redis.exceptions.ResponseError("READONLY You can't write"), "READONLY"),
+        (redis.exceptions.ResponseError("READONLY You can't write"), "to the primary"),
+        (redis.exceptions.ResponseError("NOREPLICAS Not enough good replicas to write."), "min-replicas-to-write"),
+        # From a script, before 7.0.
+        (redis.exceptions.ResponseError("Error running script: -NOREPLICAS Not enough"), "min-replicas-to-write"),
         (OSError("no route to host"), "no route"),
     ],
 )

@@ -13,7 +13,8 @@ import numpy as np
 from singletrack_tasks.errors import EncoderFailure, InvalidImage
 from singletrack_tasks.payload.vectors import Vector
 from singletrack_tasks.status import ClipModel, ResizeMode
-from singletrack_worker.gpu.clip.frames import BATCH, Frame
+from singletrack_worker.gpu.child.frames import Frame
+from singletrack_worker.gpu.clip.batches import BATCH
 from singletrack_worker.gpu.clip.process import EncoderProcess
 
 LOAD_TIMEOUT_S = 180.0

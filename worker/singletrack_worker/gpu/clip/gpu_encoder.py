@@ -5,9 +5,9 @@ import logging
 from singletrack_tasks.errors import ClipUnavailable, EncoderFailure, MigrationFailed
 from singletrack_tasks.status import GpuInfo
 from singletrack_worker.gpu.clip import canaries
+from singletrack_worker.gpu.clip.batches import BATCH
 from singletrack_worker.gpu.clip.cpu_encoder import CpuEncoder, Reference
 from singletrack_worker.gpu.clip.encoder import Encoder
-from singletrack_worker.gpu.clip.frames import BATCH
 from singletrack_worker.gpu.clip.launcher import EncoderLauncher
 
 # The largest 1 - cosine that is accepted between the two devices' embeddings of a canary.

@@ -1,213 +1,41 @@
-"""Runs in the worker: starts a child process, calls it over pipes with a time-out for each call, and is sure to end it.
+"""Runs in the worker: the process of an encoder.
 
 `encoder.py` makes the calls and knows what they mean; `program.py` is what the child runs.
 """
 
-import logging
-import os
-import queue
-import subprocess
-import sys
-import threading
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from typing import IO, Any, BinaryIO, cast
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from singletrack_tasks.errors import ClipUnavailable, EncoderFailure
-from singletrack_worker.gpu.clip.frames import Frame, read_frame, write_frame
+from singletrack_worker.gpu.child.frames import Frame
+from singletrack_worker.gpu.child.process import ChildFailure, ChildProcess, command_of
 
-# -P keeps the current folder off the import path: a `torch.py` that lies there must not be taken for torch.
-COMMAND = (sys.executable, "-P", "-m", "singletrack_worker.gpu.clip.program")
-
-_TAIL_BYTES = 8 * 1024
-_TAIL_LINES = 12
-_TAIL_WAIT_S = 2.0
-# A process closes its pipes a moment before its exit status is there.
-_DYING_S = 1.0
-_END_WAIT_S = 30.0
-
-_log = logging.getLogger(__name__)
+COMMAND = command_of("singletrack_worker.gpu.clip.program")
 
 
-class EncoderProcess:
-    """A child process that answers frames, one call at a time.
-
-    A call that fails other than by an error frame ends the process: what comes next on its pipes could belong to
-    anything. `end` may be called from any thread, even during a call. Neither waits for ever for a process that a
-    hung driver keeps after it was killed, nor for a pipe that another process holds open.
-    """
+class EncoderProcess(ChildProcess):
+    """A child process that holds a CLIP model; its failures are those that callers hear of."""
 
     def __init__(self, command: Sequence[str] = COMMAND, environment: Mapping[str, str] | None = None) -> None:
-        self._calling = threading.Lock()
-        self._ended = False
-        self._process = _spawn(command, environment)
-        self._pipes = _Pipes(cast("BinaryIO", self._process.stdin), cast("BinaryIO", self._process.stdout))
-        self._tail = _Tail(cast("IO[bytes]", self._process.stderr))
-
-    @property
-    def pid(self) -> int:
-        """The process id."""
-        return self._process.pid
-
-    @property
-    def alive(self) -> bool:
-        """Whether the process runs, by what the operating system says now; one that was ended is never used again."""
-        return not self._ended and self._process.poll() is None
+        with _typed_failures():
+            super().__init__("encoder", command, environment)
 
     def call(self, header: Mapping[str, Any], payload: bytes = b"", *, timeout_s: float) -> Frame:
-        """Send a frame and return the answer.
+        """Send a frame and return the answer, as `ChildProcess.call` does.
 
-        Raises `EncoderFailure` if the process dies, is ended, overruns `timeout_s` (it is killed then) or answers
-        with an error (`details["kind"]` is then the child's, such as `out_of_memory`), and `ClipUnavailable` if it
-        answers that it cannot get its weights.
+        Raises `EncoderFailure` (`details["kind"]` says why), and `ClipUnavailable` if the child answers that it cannot
+        get its weights.
         """
-        with self._calling:
-            if self._ended:
-                raise EncoderFailure(f"the encoder process {self.pid} was ended", {"kind": "ended"})
-            try:
-                answer = self._pipes.exchange(Frame(dict(header), payload), timeout_s)
-            except (EncoderFailure, queue.Empty) as error:
-                raise self._explain(error, str(header.get("command")), timeout_s) from error
-        return _checked(answer)
-
-    def end(self) -> None:
-        """Kill the process and wait until it is gone; harmless when repeated."""
-        self._ended = True
-        self._process.kill()
-        self._pipes.close()
-        if self._wait(_END_WAIT_S) is None:
-            # Only a hung driver keeps a killed process, and nothing here can change that.
-            _log.error("the encoder process %d is still there %.0f s after it was killed", self.pid, _END_WAIT_S)
-        self._tail.close()
-
-    def _explain(self, error: EncoderFailure | queue.Empty, command: str, timeout_s: float) -> EncoderFailure:
-        """End the process, and say why."""
-        ended, overran = self._ended, isinstance(error, queue.Empty)
-        died = not overran and self._wait(_DYING_S) is not None
-        self.end()
-        status = self._process.poll()
-        if ended:
-            kind, what = "ended", "was ended"
-        elif overran:
-            kind, what = "overrun", f"overran {timeout_s:g} s and was ended"
-        elif died:
-            kind, what = "died", f"ended with exit status {status}"
-        else:
-            kind, what = "garbage", f"broke the protocol and was ended: {error}"
-        return EncoderFailure(
-            f"the encoder process {self.pid} {what} (during '{command}'). {self._tail.words()}",
-            {"kind": kind, "exit_status": status, "command": command},
-        )
-
-    def _wait(self, timeout_s: float) -> int | None:
-        try:
-            return self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return None
+        with _typed_failures():
+            return super().call(header, payload, timeout_s=timeout_s)
 
 
-class _Pipes:
-    """The pipes for frames, used by a thread of their own.
-
-    Nothing ends a read or a write that blocks while another process holds the other end open, neither closing the
-    pipe nor killing the child: all that is left is to abandon the thread.
-    """
-
-    def __init__(self, stdin: BinaryIO, stdout: BinaryIO) -> None:
-        self._stdin = stdin
-        self._stdout = stdout
-        self._requests: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
-        self._outcomes: queue.SimpleQueue[Frame | Exception] = queue.SimpleQueue()
-        threading.Thread(target=self._run, name="encoder-frames", daemon=True).start()
-
-    def exchange(self, request: Frame, timeout_s: float) -> Frame:
-        """Send a frame and return the next one; raises `EncoderFailure`, and `queue.Empty` after `timeout_s`.
-
-        After an error there must be no other exchange: it could get the answer to this one.
-        """
-        self._requests.put(request)
-        outcome = self._outcomes.get(timeout=timeout_s)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    def close(self) -> None:
-        """Break off an exchange at once, and close the pipes as soon as they let go; harmless when repeated."""
-        self._outcomes.put(EncoderFailure("the exchange was broken off"))
-        self._requests.put(None)
-
-    def _run(self) -> None:
-        while self._exchange_next():
-            pass
-        # Closing flushes; what was still on its way to a dead process is lost, as it should be.
-        with suppress(OSError):
-            self._stdin.close()
-        self._stdout.close()
-
-    def _exchange_next(self) -> bool:
-        # A function of its own, so that no request or answer of many MB is held until the next one comes.
-        request = self._requests.get()
-        if request is None:
-            return False
-        try:
-            write_frame(self._stdin, request.header, request.payload)
-            self._outcomes.put(read_frame(self._stdout))
-        # Whatever went wrong is for the caller to know, who would otherwise wait in vain.
-        except Exception as error:
-            self._outcomes.put(error)
-        return True
-
-
-class _Tail:
-    """The last of what a process writes to stderr, drained so that the process never waits for a reader."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self._data = b""
-        self._thread = threading.Thread(target=self._drain, name="encoder-stderr", daemon=True)
-        self._thread.start()
-
-    def words(self) -> str:
-        """Return the last lines for a message, once the process has ended."""
-        self._thread.join(_TAIL_WAIT_S)
-        lines = self._data.decode("utf-8", errors="replace").splitlines()[-_TAIL_LINES:]
-        return "The end of its stderr:\n" + "\n".join(lines) if lines else "Its stderr is empty."
-
-    def close(self) -> None:
-        """Let go of the pipe."""
-        self._thread.join(_TAIL_WAIT_S)
-        if not self._thread.is_alive():
-            self._stream.close()
-
-    def _drain(self) -> None:
-        descriptor = self._stream.fileno()
-        while chunk := os.read(descriptor, _TAIL_BYTES):
-            self._data = (self._data + chunk)[-_TAIL_BYTES:]
-
-
-def _spawn(command: Sequence[str], environment: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
-    flags = 0
-    # Without it a worker that runs as a Windows service or without a console would open a window for each encoder.
-    if sys.platform == "win32":
-        flags = subprocess.CREATE_NO_WINDOW
+@contextmanager
+def _typed_failures() -> Iterator[None]:
     try:
-        return subprocess.Popen(
-            list(command),
-            env=None if environment is None else dict(environment),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            creationflags=flags,
-        )
-    except OSError as error:
-        raise EncoderFailure(f"the encoder process cannot be started: {error}", {"kind": "not_started"}) from error
-
-
-def _checked(answer: Frame) -> Frame:
-    error = answer.header.get("error")
-    if error is None:
-        return answer
-    kind, text = str(error.get("kind")), str(error.get("text"))
-    if kind == "unavailable":
-        raise ClipUnavailable(text)
-    raise EncoderFailure(f"the encoder failed: {text}", {"kind": kind})
+        yield
+    except ChildFailure as error:
+        if error.kind == "unavailable":
+            raise ClipUnavailable(error.said) from error
+        raise EncoderFailure(str(error), error.details) from error

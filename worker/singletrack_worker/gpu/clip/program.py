@@ -17,16 +17,16 @@ import importlib
 import json
 import os
 import queue
-import signal
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from singletrack_tasks.errors import ClipUnavailable, EncoderFailure
+from singletrack_tasks.errors import ClipUnavailable
 from singletrack_tasks.status import ResizeMode
-from singletrack_worker.gpu.clip.frames import BATCH, Frame, read_frame, write_frame
+from singletrack_worker.gpu.child.frames import BrokenFrame, Frame, read_frame, write_frame
+from singletrack_worker.gpu.child.program import ignore_signals, take_pipes
+from singletrack_worker.gpu.clip.batches import BATCH
 from singletrack_worker.gpu.clip.weights import ClipNetwork, WeightsSpec, load_clip
 from singletrack_worker.gpu.out_of_memory import OUT_OF_MEMORY, says_out_of_memory
 
@@ -159,8 +159,8 @@ class Session:
 
 def main() -> None:
     """Answer frames until the worker has gone."""
-    _ignore_signals()
-    stdin, stdout = _take_pipes()
+    ignore_signals()
+    stdin, stdout = take_pipes()
     requests: queue.SimpleQueue[Frame] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(stdin, requests), name="frames", daemon=True).start()
     _warm_up()
@@ -170,30 +170,11 @@ def main() -> None:
         write_frame(stdout, answer.header, answer.payload)
 
 
-def _ignore_signals() -> None:
-    # Ctrl-C and service managers signal the whole group. The worker decides when its encoders end: it may
-    # be finishing a task with them.
-    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
-
-
-def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Keep the pipes for frames: what libraries print goes to stderr, and they find nothing to read."""
-    stdin, stdout = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    os.dup2(2, 1)
-    sys.stdout = sys.stderr
-    return stdin, stdout
-
-
 def _receive(stdin: BinaryIO, requests: "queue.SimpleQueue[Frame]") -> None:
     while True:
         try:
             requests.put(read_frame(stdin))
-        except EncoderFailure:
+        except BrokenFrame:
             # The main thread may hang in an import or in a kernel, and stderr leads nowhere any more: nothing
             # gentler is sure to end the process.
             os._exit(0)

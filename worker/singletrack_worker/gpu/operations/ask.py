@@ -21,7 +21,7 @@ class AskHandler(Handler[Ask, AskResult]):
     def __init__(self, bench: Workbench) -> None:
         super().__init__(bench)
         self._vlm = VlmOnDemand(bench)
-        self._questions = Questions(bench.config, bench.tenants.vlm, bench.clock, bench.stores.answers)
+        self._questions = Questions(bench.config, bench.tenants.vlm, bench.clock, bench.stores.answers, bench.judge)
 
     def run(self, request: Ask, turn: Turn) -> AskResult:
         """Ask; raises `UnknownModel`, `ImagesUnsupported`, the errors of `question_files` and of asking the VLM."""

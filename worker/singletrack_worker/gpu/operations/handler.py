@@ -8,6 +8,7 @@ from singletrack_tasks.requests.request import Request
 from singletrack_tasks.result import OperationResult
 from singletrack_worker.gpu.clip_start import ClipStart
 from singletrack_worker.gpu.clock import Clock
+from singletrack_worker.gpu.judge import Judge
 from singletrack_worker.gpu.known.track import Track
 from singletrack_worker.gpu.moving.transitions import Transitions
 from singletrack_worker.gpu.stores import Stores
@@ -30,6 +31,7 @@ class Workbench:
     stores: Stores
     transitions: Transitions
     clip_start: ClipStart
+    judge: Judge
 
 
 class Handler(ABC, Generic[Q, R]):

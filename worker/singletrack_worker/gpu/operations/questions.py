@@ -7,8 +7,8 @@ from typing import Any
 
 from singletrack_tasks.errors import AnswerOutsideSchema, InvalidSchema
 from singletrack_tasks.requests.vlm import Ask
-from singletrack_tasks.schema import read_answer
 from singletrack_worker.gpu.clock import Clock
+from singletrack_worker.gpu.judge import Judge
 from singletrack_worker.gpu.retries import retrying
 from singletrack_worker.gpu.stores import Answers
 from singletrack_worker.gpu.tenants import Vlm, VlmAnswer
@@ -40,11 +40,12 @@ class _Asked:
 class Questions:
     """Asks the VLM."""
 
-    def __init__(self, config: GPUResourceConfig, vlm: Vlm, clock: Clock, answers: Answers) -> None:
+    def __init__(self, config: GPUResourceConfig, vlm: Vlm, clock: Clock, answers: Answers, judge: Judge) -> None:
         self._config = config
         self._vlm = vlm
         self._clock = clock
         self._answers = answers
+        self._judge = judge
 
     def ask(self, request: Ask, images: Sequence[bytes], turn: Turn) -> Answered:
         """Ask, and once more if the answer does not fit the schema; a streamed answer is published as it arrives.
@@ -60,12 +61,13 @@ class Questions:
                 self._answers.flush(turn.job.id)
 
     def _ask_to_fit(self, asked: "_Asked") -> Answered:
-        request = asked.request
+        request, cancellation = asked.request, asked.turn.cancellation
+        schema = request.json_schema
         answer = self._ask_once(asked, request.prompt)
-        if request.json_schema is None:
+        if schema is None:
             return Answered(answer, None, 1)
         try:
-            return Answered(answer, read_answer(answer.text, request.json_schema), 1)
+            return Answered(answer, self._judge.read(answer.text, schema, cancellation), 1)
         except InvalidSchema:
             raise
         except ValueError as error:
@@ -74,7 +76,7 @@ class Questions:
             _log.info("the answer did not fit its schema: asking again")
         answer = self._ask_once(asked, again)
         try:
-            return Answered(answer, read_answer(answer.text, request.json_schema), 2)
+            return Answered(answer, self._judge.read(answer.text, schema, cancellation), 2)
         except InvalidSchema:
             raise
         except ValueError as error:
