@@ -6,7 +6,9 @@ from singletrack_tasks.errors import MigrationFailed, ModelMissing, OllamaFailur
 from singletrack_tasks.result import StepReceipt, release_tolerance_mb
 from singletrack_tasks.status import ModelState
 from singletrack_worker.gpu.cancellation import Cancellation
+from singletrack_worker.gpu.known.release import Owed
 from singletrack_worker.gpu.moving.planner import Demand
+from singletrack_worker.gpu.moving.releasing import Freed
 from singletrack_worker.gpu.vram.simulated import SimulatedGpu
 from tests.unit.gpu.rig import DESKTOP_MB, VLM_MB, Rig, failure
 
@@ -193,6 +195,23 @@ def test_what_the_driver_does_not_tell_is_not_verified(monkeypatch: pytest.Monke
     move = rig.mover.make("unload_vlm", Demand.UPKEEP, Cancellation())
     assert move.error is None, "unknown is no failure either"
     assert (move.receipt.ok, move.receipt.verified) == (True, False)
+
+
+def test_readings_that_come_back_too_late_verify_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(vram_release_timeout_s=3.0)
+    rig.vlm.load()
+    rig.observer.observe()
+    wait = rig.mover._releasing.wait
+
+    def wait_blindly(tenant: str, owed: Owed, freed: Freed) -> None:
+        with monkeypatch.context() as blind:
+            blind.setattr(rig.vram, "read", lambda: None)
+            wait(tenant, owed, freed)
+
+    monkeypatch.setattr(rig.mover._releasing, "wait", wait_blindly)
+    receipt = rig.mover.make("unload_vlm", Demand.UPKEEP, Cancellation()).receipt
+    assert (receipt.ok, receipt.verified, receipt.vram_after_mb) == (True, False, DESKTOP_MB)
+    assert (receipt.usable_after_s, receipt.released_after_s) == (None, None)
 
 
 def test_readings_that_come_back_in_time_verify_a_step(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,10 @@ from singletrack_tasks.errors import InvalidConfiguration
 from singletrack_tasks.recording import GpuProcess
 from singletrack_tasks.status import GpuInfo, VRAMInfo
 from singletrack_worker.gpu.cuda_visibility import seeing
-from singletrack_worker.gpu.vram.vram_monitor import OPEN_AGAIN_S, NoGpu, VRAMMonitor
+from singletrack_worker.gpu.vram.vram_monitor import LOOK_AGAIN_S, OPEN_AGAIN_S, NoGpu, VRAMMonitor
 from tests.fakes.clock import FakeClock
 from tests.fakes.nvml import FakeCard, FakeNvml
-from tests.unit.gpu.vram.conftest import SECOND
+from tests.unit.gpu.vram.conftest import FIRST, SECOND
 
 GIB = 1024**3
 
@@ -83,6 +83,25 @@ def test_a_driver_that_does_not_answer_at_the_start_is_no_gpu_with_the_reason(nv
     monitor = VRAMMonitor()
     assert (monitor.gpu, monitor.read(), nvml.open) == (None, None, 0)
     assert "restart the container" in monitor.reason
+
+
+@pytest.mark.parametrize("error", ["Unknown", "DriverNotLoaded"])
+def test_a_gpu_that_comes_after_the_start_is_told_and_not_taken(nvml: FakeNvml, error: str) -> None:
+    clock = FakeClock()
+    nvml.errors["nvmlInit"] = error
+    monitor = VRAMMonitor(monotonic=clock.monotonic)
+    nvml.errors.clear()
+    tried = nvml.calls["nvmlInit"]
+    assert monitor.read() is None
+    assert nvml.calls["nvmlInit"] == tried
+    clock.advance(LOOK_AGAIN_S)
+    assert (monitor.read(), monitor.gpu, nvml.open) == (None, None, 0)
+    assert f"({FIRST}): restart the worker" in monitor.reason
+    monitor.close()
+    clock.advance(LOOK_AGAIN_S)
+    tried = nvml.calls["nvmlInit"]
+    assert monitor.read() is None
+    assert nvml.calls["nvmlInit"] == tried
 
 
 @pytest.mark.parametrize("error", ["Unknown", "Timeout", "GpuIsLost", "ResetRequired", "Uninitialized", "NotFound"])

@@ -21,6 +21,8 @@ from singletrack_worker.gpu.vram.memory import MemoryUntold, explain, read_memor
 
 # How long a driver that failed again right after it was opened is left alone.
 OPEN_AGAIN_S = 1.0
+# How often a worker that started without a GPU looks whether there is one now.
+LOOK_AGAIN_S = 60.0
 _OPEN_TRIES = 3
 _CLOSE_S = 5.0
 _MIB = 1024 * 1024
@@ -45,7 +47,9 @@ class VRAMMonitor:
         self._environ = environ
         self._monotonic = monotonic
         self._lock = threading.RLock()
+        # The bindings: of a GPU that was found, or of a driver that had none to offer.
         self._nvml: ModuleType | None = None
+        self._without: ModuleType | None = None
         self._card: NvmlCard | None = None
         self._handle: Any = None
         self._gpu: GpuInfo | None = None
@@ -70,6 +74,7 @@ class VRAMMonitor:
         """
         with self._lock:
             if self._nvml is None or self._card is None:
+                self._look_for_late_gpu()
                 return None
             try:
                 vram = self._read_twice(self._nvml, self._card)
@@ -105,7 +110,7 @@ class VRAMMonitor:
         try:
             if self._nvml is not None:
                 self._shut(self._nvml)
-            self._nvml = None
+            self._nvml = self._without = None
         finally:
             self._lock.release()
 
@@ -115,6 +120,8 @@ class VRAMMonitor:
         except ImportError:
             self._reason = "the package nvidia-ml-py is not installed: pip install 'singletrack[worker]'"
             return
+        self._without = pynvml
+        self._open_again_s = self._monotonic() + LOOK_AGAIN_S
         for _ in range(_OPEN_TRIES):
             try:
                 pynvml.nvmlInit()
@@ -140,6 +147,7 @@ class VRAMMonitor:
         card = choose(cards, self._wanted, self._environ)
         if card is None:
             self._shut(nvml)
+            self._without = None
             why = f"{VISIBLE} hides every GPU" if cards else "the NVIDIA driver finds no GPU"
             self._miss(f"{why}: everything runs on the CPU")
             return
@@ -149,7 +157,8 @@ class VRAMMonitor:
             _, unified = read_memory(nvml, self._handle)
         if unified:
             _log.warning("%s shares the system's memory: the figures are the system's", card)
-        self._nvml, self._card = nvml, card
+        self._nvml, self._card, self._without = nvml, card, None
+        self._open_again_s = 0.0
         self._gpu = GpuInfo(
             name=card.name, uuid=card.uuid or f"unreadable-{card.index}", index=card.index, unified_memory=unified
         )
@@ -174,6 +183,20 @@ class VRAMMonitor:
             self._shut(nvml)
             self._miss(f"the NVIDIA driver does not answer for {card}: {explain(nvml, error)}")
             return None
+
+    def _look_for_late_gpu(self) -> None:
+        """Say so if there is a GPU after all: the worker has taken the track's lock and not its, and does without."""
+        nvml, now_s = self._without, self._monotonic()
+        if nvml is None or now_s < self._open_again_s:
+            return
+        self._open_again_s = now_s + LOOK_AGAIN_S
+        card = None
+        with suppress(nvml.NVMLError, InvalidConfiguration):
+            nvml.nvmlInit()
+            card = choose(list_cards(nvml), self._wanted, self._environ)
+        self._shut(nvml)
+        if card is not None:
+            self._miss(f"the NVIDIA driver answers now, for {card}: restart the worker, and it uses that GPU")
 
     def _shut(self, nvml: ModuleType) -> None:
         self._handle = None
