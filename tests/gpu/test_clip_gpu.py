@@ -12,6 +12,7 @@ import pytest
 
 from singletrack_tasks.status import ResizeMode
 from singletrack_worker.gpu.clip.manager import CLIPManager
+from singletrack_worker.gpu.vram.vram_monitor import VRAMMonitor
 from tests.unit.gpu.clip.clip_conformance import TOLERANCE, ClipConformance, everything, pictures
 
 pytestmark = pytest.mark.gpu
@@ -56,7 +57,9 @@ def weights(request: pytest.FixtureRequest, tiny_clip: Path, tmp_path_factory: p
 
 @pytest.fixture(scope="module")
 def real_clip(weights: str) -> Iterator[CLIPManager]:
-    manager = CLIPManager(weights, resize_mode=ResizeMode.SQUASH, gpu_device=GPU)
+    monitor = VRAMMonitor("0")
+    monitor.close()
+    manager = CLIPManager(weights, resize_mode=ResizeMode.SQUASH, gpu=monitor.gpu)
     manager.start()
     yield manager
     manager.stop()

@@ -22,7 +22,7 @@ from tests.unit.documents.markdown import ROOT
 _NESTED = re.compile(r"\$\(([^)]*)\)")
 _HELP_LIMIT_S = 120.0
 # What is neither this project's nor Python's: only the first word after the program is looked at.
-_STRANGERS = {"git": ("clone",), "ollama": ("pull",), "apt-get": ("install",)}
+_STRANGERS = {"git": ("clone",), "ollama": ("pull", "serve"), "apt-get": ("install",)}
 SETTINGS = {f"SINGLETRACK_{name.upper()}" for name in GPUResourceConfig.model_fields} | {"SINGLETRACK_CACHE_DIR"}
 
 
