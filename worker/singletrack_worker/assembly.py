@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 
@@ -12,6 +13,7 @@ from singletrack_tasks.events import TaskPutBack, WorkerStarted, WorkerStopped
 from singletrack_tasks.ollama_address import server_name
 from singletrack_tasks.status import GPUResourceStatus, WorkerInfo
 from singletrack_worker.gpu.clip.manager import CLIPManager
+from singletrack_worker.gpu.clip.process import COMMAND
 from singletrack_worker.gpu.clock import Clock, SystemClock
 from singletrack_worker.gpu.flight_recorder import FlightRecorder
 from singletrack_worker.gpu.hold import Hold, Undisputed
@@ -140,8 +142,10 @@ class Worker:
         return self.manager.status()
 
 
-def build_tenants(config: GPUResourceConfig, clock: Clock, vram: Vram) -> Tenants:
-    """Build the VLM and CLIP, real or simulated, for this GPU."""
+def build_tenants(
+    config: GPUResourceConfig, clock: Clock, vram: Vram, *, encoder: Callable[[], Sequence[str]] = lambda: COMMAND
+) -> Tenants:
+    """Build the VLM and CLIP, real or simulated, for this GPU; `encoder` makes the command line of each encoder."""
     vlm = _build_vlm(config, clock)
     clip = CLIPManager(
         config.clip_weights,
@@ -149,6 +153,7 @@ def build_tenants(config: GPUResourceConfig, clock: Clock, vram: Vram) -> Tenant
         gpu=vram.gpu,
         encode_timeout_s=config.encode_timeout_s,
         threads=config.clip_threads,
+        command=encoder,
     )
     if isinstance(vram, SimulatedGpu):
         vlm = SimulatedVlm(vlm, vram, config.simulated_vlm_mb)

@@ -63,6 +63,10 @@ def _python(arguments: list[str]) -> str:
     return _unknown(options, _help(module, ())) if options else ""
 
 
+def _bash(arguments: list[str]) -> str:
+    return "" if (ROOT / arguments[0]).is_file() else f"there is no {arguments[0]}"
+
+
 def _make(arguments: list[str]) -> str:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
@@ -133,7 +137,7 @@ def _flower_options() -> frozenset[str]:
 
 def _checks() -> Iterator[tuple[str, Callable[[list[str]], str]]]:
     yield from (("singletrack", _singletrack), ("celery", _celery), ("python", _python), ("make", _make))
-    yield from (("pip", _pip), ("docker", _docker), ("export", _export), ("cp", _cp))
+    yield from (("pip", _pip), ("docker", _docker), ("export", _export), ("cp", _cp), ("bash", _bash))
     yield from ((program, _stranger(program)) for program in _STRANGERS)
 
 
