@@ -91,6 +91,8 @@ def test_the_format_is_that_of_where_it_goes(
         (signal, list(signal.receivers)) for signal in (signals.after_setup_logger, signals.after_setup_task_logger)
     ]
     try:
+        for signal, _ in kept:
+            signal.receivers.clear()
         logs.set_up("gpu0", log_format)
         signals.after_setup_logger.send(sender=None, logger=logger)
     finally:
