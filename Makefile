@@ -9,7 +9,7 @@ SEED ?= 1
 ROUNDS ?= 40
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test unit faults check bench clean
+.PHONY: help install demo up test unit faults gpu check bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ unit: $(STAMP) ## Run the unit tests alone, for example of another interpreter: 
 faults: $(STAMP) ## Kill, pause and double workers and servers for half an hour: make faults SEED=2 ROUNDS=40
 	$(BIN)/python -m tests.faults --seed $(SEED) --rounds $(ROUNDS) --faults 25
 	$(BIN)/python -m tests.faults.innocents
+
+gpu: $(STAMP) ## Check on this machine's NVIDIA GPU what the rest is tested with on a simulated one
+	$(BIN)/python -m gpu_check --out gpu-report.json
 
 check: $(STAMP) ## Run the linters, the type checker, the import rules and the compose file's schema
 	$(BIN)/ruff check $(SOURCES)

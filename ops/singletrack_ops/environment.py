@@ -13,8 +13,9 @@ _OLLAMA_URL = "SINGLETRACK_OLLAMA_URL"
 _VLM_MODEL = "SINGLETRACK_VLM_MODEL"
 _CLIP_WEIGHTS = "SINGLETRACK_CLIP_WEIGHTS"
 _GPU = "SINGLETRACK_GPU"
+_GPU_INDEX = "SINGLETRACK_GPU_INDEX"
 # What `singletrack doctor` looks at, besides what a client needs.
-_FOR_THE_DOCTOR = (_OLLAMA_URL, _VLM_MODEL, _CLIP_WEIGHTS, _GPU)
+_FOR_THE_DOCTOR = (_OLLAMA_URL, _VLM_MODEL, _CLIP_WEIGHTS, _GPU, _GPU_INDEX)
 # Nothing listens on the discard port: without this, a worker that is to have no Ollama would find the user's own.
 _NO_OLLAMA = "http://127.0.0.1:9"
 

@@ -60,6 +60,7 @@ _OTHERS = """
 | variable | read by | what it does |
 |---|---|---|
 | `SINGLETRACK_CACHE_DIR` | the sandbox | Where it is kept once it is built. Unset: `~/.cache/singletrack`. |
+| `CUDA_VISIBLE_DEVICES` | the worker, Ollama | Which GPUs CUDA shows, as CUDA reads it: the worker takes the first. |
 | `FLOWER_BASIC_AUTH` | Flower | `user:password`; without it Flower listens on loopback only. |
 | `FLOWER_BASIC_AUTH_FILE` | Flower | A file with one `user:password` a line, instead. |
 | `FLOWER_READ_ONLY` | Flower | `false` gives its buttons back, which can shut the worker down. |

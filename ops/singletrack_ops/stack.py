@@ -29,6 +29,7 @@ from singletrack_ops.services import (
     start_worker,
     wait_for_clip,
 )
+from singletrack_ops.track_ollama import for_track
 from singletrack_tasks.errors import RedisUnavailable
 
 GpuChoice = Literal["auto", "simulated"]
@@ -97,7 +98,7 @@ class Stack:
         try:
             stack._start_redis(say)
             stack._refuse_second_worker()
-            stack._start_ollama(say, own=own_ollama, sandbox=allow_sandbox)
+            stack._start_ollama(say, own=own_ollama, sandbox=allow_sandbox, gpu=gpu)
             stack._configure(say, gpu=gpu, tiny_clip=tiny_clip)
             stack._write_client_file()
             stack._start_worker(say, clip_wait_s)
@@ -192,7 +193,7 @@ class Stack:
                     {"pid": worker.pid, "host": worker.host},
                 )
 
-    def _start_ollama(self, say: Callable[[str], None], *, own: bool, sandbox: bool) -> None:
+    def _start_ollama(self, say: Callable[[str], None], *, own: bool, sandbox: bool, gpu: GpuChoice) -> None:
         if not own:
             self._environment.use_no_ollama()
         if not (own or sandbox):
@@ -200,6 +201,8 @@ class Stack:
             return
         say("starting Ollama" if own else "starting the Ollama sandbox")
         folder, environ = self.folder / "ollama", self._environment.variables
+        if own and gpu == "auto":
+            environ = for_track(environ, self.redis_url, self._environment.track, say)
         try:
             self.ollama = (
                 EmbeddedOllama.start(folder, environ=environ, allow_sandbox=sandbox, say=say)

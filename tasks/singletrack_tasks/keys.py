@@ -30,6 +30,9 @@ RECORDING_TTL_S = 120
 QUEUE_MAX = 10_000
 PAYLOAD_BYTES_MAX = 1024**3
 
+# A worker says far more often than this that it uses an Ollama server.
+OLLAMA_TRACKS_TTL_S = 60
+
 QUEUE = "gpu"
 _TRACK = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
@@ -80,6 +83,14 @@ TABLE = (
     KeySpec("_kombu.binding*", "the existing queues", "one entry a queue", "Celery"),
     KeySpec("*.pidbox", "remote control", "10 s", "Celery"),
 )
+
+
+def ollama_tracks(server: str) -> str:
+    """Return the key of the tracks with a GPU that use an Ollama server, a sorted set by the time of their last word.
+
+    It belongs to no track: what follows the prefix is the name of none. It lives for `OLLAMA_TRACKS_TTL_S`.
+    """
+    return f"singletrack::ollama:{server}"
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,17 @@ def configured_url(environ: Mapping[str, str]) -> str | None:
     return client_url(host) if host else None
 
 
+def server_name(url: str, host: str) -> str:
+    """Name the server behind a URL, HOST:PORT, as every machine may: a loopback address is that of this `host`.
+
+    Raises `ValueError` as `client_url` does.
+    """
+    address = client_url(url)
+    parts = urlsplit(address)
+    name = host if is_this_machine(address) else parts.hostname or ""
+    return f"{name.lower()}:{parts.port}"
+
+
 def shown_url(url: str) -> str:
     """The address for messages: without its user and password, and without a query, which may hold a token."""
     scheme, separator, rest = url.partition("://")

@@ -12,7 +12,9 @@ class DegradedCode(StrEnum):
     """Why the system does less than it is configured for."""
 
     NO_GPU = "no_gpu"
+    GPU_UNREADABLE = "gpu_unreadable"
     OLLAMA_UNREACHABLE = "ollama_unreachable"
+    OLLAMA_SHARED = "ollama_shared"
     VLM_MODEL_MISSING = "vlm_model_missing"
     VLM_LOAD_FAILED = "vlm_load_failed"
     VLM_PARTLY_ON_CPU = "vlm_partly_on_cpu"
@@ -41,15 +43,17 @@ def release_tolerance_mb(taken_mb: int) -> int:
 
 
 class StepReceipt(Message):
-    """The record of one transition step: VRAM in use before and after (MiB, None without a GPU), and its duration.
+    """The record of one transition step: VRAM in use before and after (MiB, None without a reading), and its duration.
 
-    Of a tenant that left the GPU: `taken_mb` is what it was known to hold, `left_mb` how much of that was still in use
-    at the end. `usable_after_s` is when most of it was free, enough to go on with, and `released_after_s` when all but
+    `verified` says whether readings of the driver bear it out; without them, only the tenant's own word does. Of a
+    tenant that left the GPU: `taken_mb` is what it was known to hold, `left_mb` how much of that was still in use at
+    the end. `usable_after_s` is when most of it was free, enough to go on with, and `released_after_s` when all but
     `release_tolerance_mb` was, both in seconds after the tenant had gone; None where that was not seen.
     """
 
     step: StepName
     ok: bool
+    verified: bool = False
     vram_before_mb: int | None = None
     vram_after_mb: int | None = None
     duration_s: float = Field(ge=0)

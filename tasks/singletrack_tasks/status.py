@@ -56,12 +56,16 @@ def share_out(used_mb: int, *claims_mb: int) -> tuple[int, ...]:
 
 
 class GpuInfo(Message):
-    """The identity of a GPU; `simulated` is true for one that does not exist."""
+    """The identity of a GPU; `index` is its number in the driver's order, `simulated` true for one that does not exist.
+
+    With `unified_memory` it has none of its own, and its figures are those of the system's memory.
+    """
 
     name: str
     uuid: str
     index: int = 0
     simulated: bool = False
+    unified_memory: bool = False
 
 
 class VlmStatus(Message):
@@ -194,10 +198,10 @@ class QueueStatus(Message):
 class GPUResourceStatus(Message):
     """A snapshot of one track: the GPU, its tenants, the mode, and what is wrong, if anything.
 
-    `vram` and `gpu` are None without a GPU. `last_check_unix_s` is when the last regular check (`Tick`) came, None if
-    none has since the worker started. `durations_s` are the durations of operations and steps, by name, as a
-    mean in which the newest counts most. `queue`, `dead_letters` (their number) and `age_s` (of the snapshot) are
-    added by the reader.
+    `vram` and `gpu` are None without a GPU, `vram` also while the driver tells nothing of it. `last_check_unix_s` is
+    when the last regular check (`Tick`) came, None if none has since the worker started. `durations_s` are the
+    durations of operations and steps, by name, as a mean in which the newest counts most. `queue`, `dead_letters`
+    (their number) and `age_s` (of the snapshot) are added by the reader.
     """
 
     track: str
@@ -239,6 +243,6 @@ class GPUResourceStatus(Message):
     def _agrees_with_itself(self) -> Self:
         if self.degraded != bool(self.reasons):
             raise ValueError("degraded needs a reason, and a reason means degraded")
-        if (self.gpu is None) != (self.vram is None):
-            raise ValueError("a GPU has VRAM, and VRAM belongs to a GPU")
+        if self.gpu is None and self.vram is not None:
+            raise ValueError("VRAM belongs to a GPU")
         return self

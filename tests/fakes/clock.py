@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from singletrack_worker.gpu.clock import Step, sum_forward
+from singletrack_worker.gpu.clock import Step, shown_twice, sum_forward
 
 
 class FakeClock:
@@ -45,6 +45,10 @@ class FakeClock:
     def set_forward_since(self, unix_s: float) -> float:
         """By how many seconds the wall clock was set forward since."""
         return sum_forward(self._steps, unix_s)
+
+    def showed_twice(self, unix_s: float) -> bool:
+        """Whether the wall clock may have shown this twice."""
+        return shown_twice(self._steps, unix_s)
 
     def refresh(self) -> bool:
         """It is always right."""

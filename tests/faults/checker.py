@@ -126,9 +126,7 @@ def disordered(history: History) -> Iterator[Violation]:
     for begun_ns, story in sorted(begun, key=lambda row: row[0]):
         before = newest.setdefault(story.accepted.client, story)
         if before.accepted.number > story.accepted.number:
-            # A start whose result was never written counts, too: its worker was killed with it in hand.
-            starts = sum(span.begun_ns < begun_ns for span in story.spans)
-            if starts >= MAX_STARTS - 1:
+            if story.held_back_ns < begun_ns:
                 continue
             yield Violation("disordered", f"{story.name} began after {before.name}", begun_ns)
         else:

@@ -188,6 +188,14 @@ class Stepped:
 
 
 @dataclass(frozen=True)
+class HeldBack:
+    """A job that may be what its workers die of was moved behind others, or waits alone."""
+
+    at_ns: int
+    job: str
+
+
+@dataclass(frozen=True)
 class Noticed:
     """Something that the driver saw itself, and that must not be."""
 
@@ -214,6 +222,7 @@ Record = (
     | TakenAway
     | LockedOut
     | Stepped
+    | HeldBack
     | Noticed
 )
 KINDS: dict[str, type[Any]] = {
@@ -236,6 +245,7 @@ KINDS: dict[str, type[Any]] = {
         TakenAway,
         LockedOut,
         Stepped,
+        HeldBack,
         Noticed,
     )
 }

@@ -18,11 +18,13 @@ from singletrack_tasks.requests.vlm import Ask
 from singletrack_worker import assembly
 from singletrack_worker.app import app
 from singletrack_worker.delivery import inbox
+from singletrack_worker.delivery.admission import Admission
+from singletrack_worker.delivery.envelope import Envelope
 from singletrack_worker.gpu.clip.manager import CLIPManager
 from singletrack_worker.gpu.turn import Turn
 from singletrack_worker.gpu.turns import Turns
 from tests.faults import places, recording, stepped_clock
-from tests.faults.history import Begin, End, now_ns
+from tests.faults.history import Begin, End, HeldBack, now_ns
 
 ENCODER = (sys.executable, str(places.ROOT / "tests" / "unit" / "gpu" / "clip" / "stand_in_encoder.py"))
 
@@ -30,6 +32,7 @@ __all__ = ["app"]
 
 _journal = recording.journal()
 _take = Turns.take
+_judge = Admission._ask
 # The job that began last, and the token under which it did.
 _begun = ("", 0)
 
@@ -62,6 +65,14 @@ def recorded_take(
             _journal.note(End(now_ns(), job.id, os.getpid(), error))
 
 
+def recorded_judge(self: Admission, token: int, raw: bytes, envelope: Envelope) -> tuple[str, int, str]:
+    """Judge as usual, and note who is held back."""
+    word, starts, why = _judge(self, token, raw, envelope)
+    if word == "later":
+        _journal.note(HeldBack(now_ns(), envelope.job_id))
+    return word, starts, why
+
+
 def obey(prompt: str) -> None:
     """Do what a prompt says that is no question."""
     if prompt == places.POISON:
@@ -78,5 +89,6 @@ def stand_in() -> Sequence[str]:
 if places.CLOCK in os.environ:
     stepped_clock.install()
 Turns.take = recorded_take  # type: ignore[method-assign] # the one place that every operation goes through
+Admission._ask = recorded_judge  # type: ignore[method-assign] # as above
 setattr(assembly, "CLIPManager", functools.partial(CLIPManager, command=stand_in))  # noqa: B010 - mypy takes it for a constant
 recording.record_results(app, _journal, token_of)

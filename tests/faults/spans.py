@@ -14,6 +14,7 @@ from tests.faults.history import (
     Died,
     End,
     Final,
+    HeldBack,
     LockedOut,
     Outcome,
     Paused,
@@ -58,6 +59,7 @@ class Story:
     outcomes: list[Outcome] = field(default_factory=list)
     finals: list[Final] = field(default_factory=list)
     cancelled_ns: int = NEVER
+    held_back_ns: int = NEVER
 
     @property
     def name(self) -> str:
@@ -113,6 +115,8 @@ class History:
             stories.get(final.job, strangers).finals.append(final)
         for cancelled in self.of(Cancelled):
             stories.get(cancelled.job, strangers).cancelled_ns = cancelled.at_ns
+        for held in reversed(self.of(HeldBack)):
+            stories.get(held.job, strangers).held_back_ns = held.at_ns
         return stories
 
     @cached_property

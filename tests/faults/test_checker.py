@@ -15,6 +15,7 @@ from tests.faults.history import (
     Died,
     End,
     Final,
+    HeldBack,
     Journal,
     LockedOut,
     Noticed,
@@ -219,12 +220,6 @@ def test_a_good_history_passes() -> None:
     assert check(good()) == []
 
 
-def test_what_may_be_what_its_workers_die_of_is_tried_the_last_time_behind_others() -> None:
-    tries = [*begun_in_vain("ann-7", 300), *begun_in_vain("ann-7", 301)]
-    between = [accepted(8, 2630), *done("ann-8", 3100, 3, 302)]
-    assert check([*good(), accepted(7, 2600), *tries, *between, *done("ann-7", 3200, 3, 302)]) == []
-
-
 @pytest.mark.parametrize(
     ("forge", "kind"),
     [
@@ -254,6 +249,13 @@ def test_what_may_be_what_its_workers_die_of_is_tried_the_last_time_behind_other
 )
 def test_each_bad_history_is_found(forge: Callable[[], list[Record]], kind: str) -> None:
     assert kinds(check(forge())) == {kind}
+
+
+def test_only_a_job_that_was_held_back_may_begin_behind_others() -> None:
+    late = out_of_order_when_begun_again()
+    assert kinds(check([*late, HeldBack(2700 * MS, "ann-7")])) == set()
+    assert kinds(check([*late, HeldBack(3150 * MS, "ann-7")])) == {"disordered"}
+    assert kinds(check([*late, HeldBack(2700 * MS, "ann-8")])) == {"disordered"}
 
 
 def test_the_order_of_the_records_does_not_matter() -> None:

@@ -1,16 +1,16 @@
-"""The whole stack on a real GPU: CLIP comes and goes by mode, and the driver's figures say so."""
+"""The whole stack on a real GPU: both tenants come and go by mode, and the driver's figures say so."""
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gpu_check.lab import SMALL, Lab
+from gpu_check.limits import LOST_MB
 from singletrack import Client
 from singletrack_ops.stack import Stack
-from singletrack_tasks.status import GPUResourceStatus
-from singletrack_worker.gpu.vram.vram_monitor import VRAMMonitor
+from singletrack_tasks.result import OperationResult
 
 pytestmark = pytest.mark.gpu
 
@@ -18,51 +18,50 @@ TEXTS = ["an OK button", "a settings icon", "an empty text field"]
 
 
 @pytest.fixture(scope="module")
-def client(tiny_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    monitor = VRAMMonitor()
-    gpu, reason = monitor.gpu, monitor.reason
-    monitor.close()
-    if gpu is None:
-        pytest.skip(reason)
-    environ = {**os.environ, "SINGLETRACK_CLIP_WEIGHTS": f"local-dir:{tiny_clip}"}
-    folder = tmp_path_factory.mktemp("stack")
-    with (
-        Stack.start(folder, environ=environ, with_beat=False, with_flower=False, allow_sandbox=True) as stack,
-        Client(stack.redis_url) as client,
-    ):
-        yield client
+def client(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    with lab.server() as server:
+        settings = {"CLIP_WEIGHTS": lab.tiny, "OLLAMA_URL": server.url, "VLM_MODEL": SMALL, "METRICS_PORT": "0"}
+        environ = os.environ | {f"SINGLETRACK_{name}": value for name, value in settings.items()}
+        folder = tmp_path_factory.mktemp("stack")
+        with (
+            Stack.start(folder, environ=environ, with_beat=False, with_flower=False) as stack,
+            Client(stack.redis_url) as client,
+        ):
+            yield client
 
 
-def used_mb(status: GPUResourceStatus) -> int:
-    assert status.vram is not None
-    return status.vram.used_mb
+def steps(result: OperationResult) -> list[str]:
+    assert all(receipt.ok for receipt in result.receipts)
+    return [receipt.step for receipt in result.receipts]
 
 
-def test_clip_comes_to_the_gpu_and_its_memory_is_free_before_the_vlm_loads(client: Client) -> None:
+def test_what_a_mode_says_is_what_the_driver_says(lab: Lab, client: Client) -> None:
+    client.set_mode("RECORDING")
     client.set_mode("IDLE")
-    before = client.embed_texts(TEXTS).vectors
-    empty_mb = used_mb(client.status())
+    client.ensure_vlm_unloaded()
+    empty_mb = lab.driver.used_mb()
 
-    up = client.set_mode("AUTOPILOT")
-    assert [receipt.step for receipt in up.receipts][-1] == "promote_clip"
-    assert client.clip_device() == "cuda:0"
-    assert used_mb(client.status()) > empty_mb + 100
+    assert steps(client.set_mode("AUTOPILOT")) == ["promote_clip"]
+    assert client.clip_device() == lab.clip_device
+    assert lab.driver.used_mb() > empty_mb + LOST_MB
 
     down = client.set_mode("RECORDING")
-    assert down.receipts[0].step == "demote_clip"
-    assert down.receipts[0].ok
+    assert steps(down) == ["demote_clip", "load_vlm"]
     assert client.clip_device() == "cpu"
     gone_mb = down.receipts[0].vram_after_mb
     assert gone_mb is not None
-    assert abs(gone_mb - empty_mb) <= 50
-    assert np.array_equal(client.embed_texts(TEXTS).vectors, before)
+    assert abs(gone_mb - empty_mb) <= LOST_MB
+    assert lab.driver.used_mb() - empty_mb >= lab.sizes.small_mb
+
+    assert steps(client.set_mode("AUTOPILOT")) == ["unload_vlm", "promote_clip"]
+    assert lab.driver.used_mb() - empty_mb < lab.sizes.small_mb
 
 
-def test_an_embedding_on_the_gpu_agrees_with_the_one_from_the_cpu(client: Client) -> None:
+def test_a_cached_embedding_is_the_one_that_the_gpu_made(lab: Lab, client: Client) -> None:
     client.set_mode("AUTOPILOT")
     fresh = [f"{text}, asked on the GPU" for text in TEXTS]
     on_gpu = client.embed_texts(fresh)
-    assert on_gpu.device == "cuda:0"
+    assert on_gpu.device == lab.clip_device
     client.set_mode("IDLE")
     again = client.embed_texts(fresh)
     assert again.cached == len(fresh)

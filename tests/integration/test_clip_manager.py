@@ -22,14 +22,17 @@ from singletrack_tasks.errors import (
     InvalidImage,
     MigrationFailed,
 )
-from singletrack_tasks.status import ResizeMode
+from singletrack_tasks.status import GpuInfo, ResizeMode
 from singletrack_worker.gpu.clip import cpu_encoder
 from singletrack_worker.gpu.clip.manager import CLIPManager
 from singletrack_worker.gpu.clip.process import COMMAND, EncoderProcess
 from singletrack_worker.gpu.tenants import Clip
 from tests.unit.gpu.clip.clip_conformance import ClipConformance, everything, known, pictures
 
-GPU = "cuda:0"
+# A card of a machine that has more: inside the encoder's process it is the only one.
+CARD = GpuInfo(name="a card", uuid="GPU-11111111-aaaa", index=3)
+GPU = "cuda:3"
+SIMULATED = GpuInfo(name="a simulated card", uuid="SIMULATED-0", index=3, simulated=True)
 STAND_IN = (sys.executable, str(Path(__file__).parents[1] / "unit" / "gpu" / "clip" / "stand_in_encoder.py"))
 LIMIT_S = 60.0
 
@@ -70,9 +73,7 @@ def _command(process: psutil.Process) -> list[str]:
 
 @pytest.fixture(scope="module")
 def real_clip(tiny_clip: Path) -> Iterator[CLIPManager]:
-    manager = CLIPManager(
-        f"local-dir:{tiny_clip}", resize_mode=ResizeMode.SQUASH, gpu_device=GPU, simulated=True, threads=2
-    )
+    manager = CLIPManager(f"local-dir:{tiny_clip}", resize_mode=ResizeMode.SQUASH, gpu=SIMULATED, threads=2)
     manager.start()
     yield manager
     pids = [pid for pid in manager.pids if pid]
@@ -118,7 +119,7 @@ class TestRealEncoders(ClipConformance):
 
 
 def test_a_gpu_that_is_not_there_leaves_clip_on_the_cpu(tiny_clip: Path) -> None:
-    manager = CLIPManager(f"local-dir:{tiny_clip}", resize_mode=ResizeMode.SQUASH, gpu_device="cuda:99")
+    manager = CLIPManager(f"local-dir:{tiny_clip}", resize_mode=ResizeMode.SQUASH, gpu=CARD)
     try:
         manager.start()
         before = everything(manager)
@@ -132,7 +133,7 @@ def test_a_gpu_that_is_not_there_leaves_clip_on_the_cpu(tiny_clip: Path) -> None
 
 def test_weights_that_are_not_there_say_so_and_may_come_later(tiny_clip: Path, tmp_path: Path) -> None:
     folder = tmp_path / "clip"
-    manager = CLIPManager(f"local-dir:{folder}", resize_mode=ResizeMode.LONGEST, gpu_device=None)
+    manager = CLIPManager(f"local-dir:{folder}", resize_mode=ResizeMode.LONGEST, gpu=None)
     try:
         with pytest.raises(ClipUnavailable, match=r"open_clip_config\.json"):
             manager.start()
@@ -186,10 +187,11 @@ def test_no_encoder_outlives_a_worker_that_is_killed(when: str) -> None:
 def test_the_worker_never_imports_torch() -> None:
     program = (
         "import sys\n"
-        "from singletrack_tasks.status import ResizeMode\n"
+        "from singletrack_tasks.status import GpuInfo, ResizeMode\n"
         "from singletrack_worker.gpu.clip.manager import CLIPManager\n"
         f"command = lambda: {STAND_IN!r}\n"
-        "m = CLIPManager('local-dir:/x', resize_mode=ResizeMode.SQUASH, gpu_device='cuda:0', command=command)\n"
+        "gpu = GpuInfo(name='a card', uuid='GPU-1')\n"
+        "m = CLIPManager('local-dir:/x', resize_mode=ResizeMode.SQUASH, gpu=gpu, command=command)\n"
         "m.start(); m.promote(); m.embed_texts(['a']); m.stop()\n"
         "print([n for n in ('torch', 'open_clip', 'torchvision', 'pynvml') if n in sys.modules])"
     )
@@ -219,7 +221,7 @@ def manager_of(commands: Commands, encode_timeout_s: float) -> CLIPManager:
     return CLIPManager(
         "local-dir:/stand-in",
         resize_mode=ResizeMode.SQUASH,
-        gpu_device=GPU,
+        gpu=CARD,
         encode_timeout_s=encode_timeout_s,
         command=commands,
     )
@@ -314,14 +316,27 @@ def test_many_images_have_the_time_of_their_batches(stand_in: CLIPManager) -> No
         stand_in.embed_images(pictures(stand_in)[:1] * 64)
 
 
-def test_encoders_count_gpus_as_the_driver_does(stand_in: CLIPManager, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_encoder_sees_the_workers_gpu_alone_or_none(stand_in: CLIPManager, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     stand_in.start()
     stand_in.promote()
     spares = [pid for pid in encoder_pids() if pid not in stand_in.pids]
     assert len(spares) == 1
-    seen = [psutil.Process(pid).environ().get("CUDA_VISIBLE_DEVICES") for pid in (*stand_in.pids, *spares)]
-    assert seen == ["", None, None]
+    environs = [psutil.Process(pid).environ() for pid in (*stand_in.pids, *spares)]
+    assert [environ.get("CUDA_VISIBLE_DEVICES") for environ in environs] == ["", CARD.uuid, CARD.uuid]
+    assert [environ.get("CUDA_DEVICE_ORDER") for environ in environs] == [None, "PCI_BUS_ID", "PCI_BUS_ID"]
+    assert stand_in.device == stand_in.find() == GPU, "outside its process it has the driver's number"
+
+
+@pytest.mark.parametrize("said", ["No CUDA GPUs are available", "CUDA error: no CUDA-capable device is detected"])
+def test_a_gpu_that_no_new_process_can_open_is_told_with_what_to_do(
+    stand_in: CLIPManager, commands: Commands, said: str
+) -> None:
+    commands.then(STAND_IN, [*STAND_IN, "--fail-load", "error", "--saying", f"RuntimeError: {said}"])
+    stand_in.start()
+    with pytest.raises(MigrationFailed, match="restart the container") as caught:
+        stand_in.promote()
+    assert said in caught.value.message
 
 
 def test_a_check_restores_what_died(stand_in: CLIPManager) -> None:
@@ -471,7 +486,7 @@ def test_why_the_gpu_was_given_up_is_known_until_the_next_migration(stand_in: CL
 
 def test_wrong_settings_are_refused_before_anything_starts() -> None:
     with pytest.raises(InvalidConfiguration):
-        CLIPManager("nonsense", resize_mode=ResizeMode.SQUASH, gpu_device=None)
+        CLIPManager("nonsense", resize_mode=ResizeMode.SQUASH, gpu=None)
 
 
 def test_the_real_program_is_the_default() -> None:

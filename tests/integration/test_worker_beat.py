@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from singletrack import Client
-from singletrack.cli.checks import Finding, run_checks
+from singletrack.cli.checks import run_checks
 from singletrack.cli.context import Target
+from singletrack.cli.findings import Finding
 from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_ops.local.child_process import Child
 from singletrack_ops.local.loopback import LOOPBACK

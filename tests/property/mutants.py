@@ -39,7 +39,7 @@ def forgets(step: StepName) -> Alter:
 
 
 def does_not_wait_for_the_memory(manager: GPUResourceManager) -> None:
-    put(manager._bench.transitions._mover, "_wait_until_released", lambda *_: None)
+    put(manager._bench.transitions._mover._releasing, "wait", lambda *_: None)
 
 
 def says_that_the_vlm_is_unloaded(manager: GPUResourceManager) -> None:

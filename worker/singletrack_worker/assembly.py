@@ -3,13 +3,17 @@
 import os
 import socket
 import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 
 import redis
 
 from singletrack_tasks.events import TaskPutBack, WorkerStarted, WorkerStopped
+from singletrack_tasks.ollama_address import server_name
 from singletrack_tasks.status import GPUResourceStatus, WorkerInfo
 from singletrack_worker.gpu.clip.manager import CLIPManager
+from singletrack_worker.gpu.clip.process import COMMAND
 from singletrack_worker.gpu.clock import Clock, SystemClock
 from singletrack_worker.gpu.flight_recorder import FlightRecorder
 from singletrack_worker.gpu.hold import Hold, Undisputed
@@ -28,6 +32,7 @@ from singletrack_worker.sight.telemetry import Fanout
 from singletrack_worker.store.answers import RedisAnswers
 from singletrack_worker.store.callers import RedisCancellations, RedisRecordings
 from singletrack_worker.store.connection import read_time
+from singletrack_worker.store.neighbours import RedisNeighbours
 from singletrack_worker.store.payloads import RedisBlobs, RedisVectorCache
 from singletrack_worker.store.publisher import RedisPublisher
 from singletrack_worker.store.state import RedisMemory
@@ -36,6 +41,8 @@ from singletrack_worker.tenure.tenure import Tenure
 
 # How late a cancellation is noticed that came while the worker's remote control was disconnected.
 LOOK_EVERY_S = 1.0
+# How often the worker looks which tracks use its Ollama server.
+LOOK_ROUND_EVERY_S = 10.0
 
 
 class Worker:
@@ -56,8 +63,12 @@ class Worker:
         # Read before every status: one that is dated by a clock that was set since would be taken for an old one.
         self._clock = SystemClock(lambda: read_time(client))
         self._clock.refresh()
-        self._look_again_s = 0.0
+        self._look_again_s = self._look_round_s = 0.0
         self._info = _describe(self._clock)
+        self._server = server_name(config.ollama_url, self._info.host)
+        # A simulated GPU is for trials, and without one nobody loses room on it.
+        shares = vram.gpu is not None and not vram.gpu.simulated
+        self._neighbours = RedisNeighbours(client, writer, config.track, self._server) if shares else None
         troubles = Troubles() if tenure is None else tenure.troubles
         self._publisher = RedisPublisher(config.keys, writer, troubles)
         self.recorder = FlightRecorder(
@@ -106,6 +117,9 @@ class Worker:
         self.recorder.stop()
         self.manager.stop()
         self._publisher.stop()
+        if self._neighbours is not None:
+            with suppress(redis.RedisError):  # it is forgotten by itself
+                self._neighbours.leave()
         at, host, pid = self._clock.time(), self._info.host, self._info.pid
         self._publisher.emit(WorkerStopped(at_unix_s=at, host=host, pid=pid))
 
@@ -119,21 +133,27 @@ class Worker:
         if now_s >= self._look_again_s:
             self._look_again_s = now_s + LOOK_EVERY_S
             self.manager.look_for_cancellation()
+        if now_s >= self._look_round_s and self._neighbours is not None:
+            self._look_round_s = now_s + LOOK_ROUND_EVERY_S
+            with suppress(redis.RedisError):  # whatever else is done says so
+                self.manager.tell_neighbours(self._server, self._neighbours.look())
         reached = self._clock.refresh()
         self.manager.look_for_checks(could_come=reached and self._hold.token > 0)
         return self.manager.status()
 
 
-def build_tenants(config: GPUResourceConfig, clock: Clock, vram: Vram) -> Tenants:
-    """Build the VLM and CLIP, real or simulated, for this GPU."""
+def build_tenants(
+    config: GPUResourceConfig, clock: Clock, vram: Vram, *, encoder: Callable[[], Sequence[str]] = lambda: COMMAND
+) -> Tenants:
+    """Build the VLM and CLIP, real or simulated, for this GPU; `encoder` makes the command line of each encoder."""
     vlm = _build_vlm(config, clock)
     clip = CLIPManager(
         config.clip_weights,
         resize_mode=config.clip_resize_mode,
-        gpu_device=f"cuda:{config.gpu_index}" if vram.gpu is not None else None,
-        simulated=isinstance(vram, SimulatedGpu),
+        gpu=vram.gpu,
         encode_timeout_s=config.encode_timeout_s,
         threads=config.clip_threads,
+        command=encoder,
     )
     if isinstance(vram, SimulatedGpu):
         vlm = SimulatedVlm(vlm, vram, config.simulated_vlm_mb)

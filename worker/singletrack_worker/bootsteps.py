@@ -62,11 +62,11 @@ class LockHost(bootsteps.StartStopStep):
         from singletrack_worker.tenure.tenure import HeldByAnother, host_lock, take_lock
 
         config: GPUResourceConfig = worker.app.gpu_config
-        worker.gpu_vram = build_vram(config)
-        found = worker.gpu_vram.gpu
-        uuid = found.uuid if found is not None and config.gpu == "auto" else None
-        what = f"the GPU {uuid}" if uuid else f"the track {config.track}"
         try:
+            worker.gpu_vram = build_vram(config)
+            found = worker.gpu_vram.gpu
+            uuid = found.uuid if found is not None and config.gpu == "auto" else None
+            what = f"the GPU {uuid}" if uuid else f"the track {config.track}"
             lock = host_lock(config, uuid)
             take_lock(lock, what, standby=config.standby, go_on=maybe_shutdown)
         except HeldByAnother as error:

@@ -1,5 +1,6 @@
 """Every setting of the worker, from the environment (`SINGLETRACK_*`), checked as a whole at the start."""
 
+import re
 from pathlib import Path
 from typing import Literal, Self
 
@@ -28,13 +29,14 @@ KEEP_ALIVE_WITHOUT_TIMEOUT_S = 24 * 3600.0
 METRICS_PORT = 9808
 STARTS_MAX = 3
 
+_GPU = re.compile(r"[0-9]+|(GPU|MIG)-[0-9A-Za-z/-]+")
 LogFormat = Literal["auto", "json", "text"]
 
 
 class GPUResourceConfig(BaseSettings):
     """The settings of one track; times in seconds, memory in MiB.
 
-    `gpu` is `auto` (NVML's GPU number `gpu_index`, or the CPU without a driver), `none` (always the CPU) or
+    `gpu` is `auto` (the GPU that `gpu_index` names, or the CPU without a driver), `none` (always the CPU) or
     `simulated`, with the sizes in `simulated_*`. `clip_mb` is what CLIP is assumed to need until its first migration
     was measured. `foreign_models` says what to do about models that somebody else loads on the Ollama server; they are
     reported in either case. `lock_dir` must be the same for all workers of a host. `grace_s` is how long the operation
@@ -65,7 +67,12 @@ class GPUResourceConfig(BaseSettings):
         description="`auto`: the NVIDIA GPU of `SINGLETRACK_GPU_INDEX`, or the CPU where there is no driver. "
         "`none`: the CPU, whatever is there. `simulated`: a GPU that is not there, for trials.",
     )
-    gpu_index: int = Field(default=0, ge=0, description="Which GPU, counted as the driver counts them.")
+    gpu_index: str | None = Field(
+        default=None,
+        coerce_numbers_to_str=True,
+        description="Which GPU: its number in `nvidia-smi`, its UUID, or that of a MIG instance. Unset: the first that "
+        "`CUDA_VISIBLE_DEVICES` names, else number 0. If both are set, they have to agree.",
+    )
     simulated_total_mb: int = Field(default=8192, gt=0, description="Memory of the simulated GPU.")
     simulated_vlm_mb: int = Field(default=6600, gt=0, description="What the VLM takes on the simulated GPU.")
     simulated_clip_mb: int = Field(default=1400, gt=0, description="What CLIP takes on the simulated GPU.")
@@ -208,6 +215,13 @@ class GPUResourceConfig(BaseSettings):
     def _names_a_track(cls, track: str) -> str:
         Keys(track)
         return track
+
+    @field_validator("gpu_index")
+    @classmethod
+    def _names_a_gpu(cls, gpu: str | None) -> str | None:
+        if gpu is not None and not _GPU.fullmatch(gpu):
+            raise ValueError("it must be the number of a GPU in `nvidia-smi`, or a UUID as in `nvidia-smi -L`")
+        return gpu
 
     @field_validator("ollama_url")
     @classmethod

@@ -1,32 +1,28 @@
 """The checks of `singletrack doctor`. Imports nothing heavy: torch and the driver are examined from outside."""
 
-import json
 import os
 import platform
 import re
-import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from singletrack.cli.context import Target
+from singletrack.cli.findings import Finding, installed
+from singletrack.cli.gpu_checks import check_gpu, describe_remote
 from singletrack.cli.ollama_check import check_ollama
+from singletrack.reading.neighbours import other_tracks
 from singletrack.reading.snapshots import HOW_TO_START, SnapshotReader
 from singletrack.wire.link import RedisLink
 from singletrack.wire.settings import ClientSettings, address, load_settings
 from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable, SingletrackError
+from singletrack_tasks.ollama_address import server_name
 from singletrack_tasks.result import DegradedCode
 from singletrack_tasks.status import GPUResourceStatus
-
-Verdict = Literal["ok", "note", "problem"]
 
 HOW_TO_START_BEAT = "Start it with `singletrack up` or `celery -A singletrack_worker beat`, or read its log."
 
@@ -37,15 +33,6 @@ _CLOCKS_APART_S = 2.0
 _LOCAL_DIR = "local-dir:"
 _WEIGHTS_FILES = ("open_clip_config.json", "open_clip_model.safetensors")
 _SMALLEST_REDIS = (6, 2)
-# In a process of its own: a driver that hangs must not hang the doctor.
-_ASK_NVML = """
-import json, pynvml
-pynvml.nvmlInit()
-handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
-names = [pynvml.nvmlDeviceGetName(h) for h in handles]
-totals = [pynvml.nvmlDeviceGetMemoryInfo(h).total // 2**20 for h in handles]
-print(json.dumps({"driver": pynvml.nvmlSystemGetDriverVersion(), "gpus": list(zip(names, totals))}))
-"""
 
 
 class HostSettings(BaseSettings):
@@ -54,6 +41,7 @@ class HostSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SINGLETRACK_", env_ignore_empty=True, extra="ignore")
 
     gpu: str = "auto"
+    gpu_index: str | None = None
     vlm_model: str = "qwen2.5vl:7b"
     clip_weights: str = "ViT-B-32/laion2b_s34b_b79k"
     ollama_url: str = Field(
@@ -61,20 +49,11 @@ class HostSettings(BaseSettings):
     )
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What one check found; a `note` is not ideal, but nothing here depends on it."""
-
-    what: str
-    verdict: Verdict
-    text: str
-    advice: str = ""
-
-
 def run_checks(target: Target) -> list[Finding]:
     """Check Redis and the worker, and what a GPU host needs.
 
     The latter is a problem only if this machine is the GPU host: if no worker serves, or the one that serves runs here.
+    On a machine without torch, whose worker runs elsewhere, what that one has is told instead.
     """
     try:
         settings = load_settings(target.redis_url, target.track)
@@ -84,17 +63,39 @@ def run_checks(target: Target) -> list[Finding]:
     try:
         findings = [_redis(link, settings), *_clock(link)]
         status, worker = _worker(link)
+        return [*findings, *worker, *_host(link, status)]
     finally:
         link.close()
+
+
+def _host(link: RedisLink, status: GPUResourceStatus | None) -> list[Finding]:
+    """Check what a GPU host needs, where this machine is one or may be."""
     elsewhere = status is not None and status.worker.host != platform.node()
-    host = [check(HostSettings()) for check in (_driver, _packages, _ollama, _weights)]
-    return [*findings, *worker, *(_softened(finding) if elsewhere else finding for finding in host)]
+    if status is not None and elsewhere and installed("torch") is None:
+        return [describe_remote(status)]
+    host = HostSettings()
+    needed = [
+        *check_gpu(host.gpu, host.gpu_index),
+        _packages(host),
+        _ollama(host),
+        *_sharing(link, host),
+        _weights(host),
+    ]
+    return [it.softened("not needed here: the worker runs elsewhere") for it in needed] if elsewhere else needed
 
 
-def _softened(finding: Finding) -> Finding:
-    if finding.verdict != "problem":
-        return finding
-    return Finding(finding.what, "note", f"{finding.text} (not needed here: the worker runs elsewhere)")
+def _sharing(link: RedisLink, host: HostSettings) -> list[Finding]:
+    """Tell whether another track uses the Ollama server."""
+    try:
+        server = server_name(host.ollama_url, platform.node())
+        others = other_tracks(link, server)
+    except (ValueError, RedisUnavailable):
+        return []  # other checks tell what is wrong
+    if not others or host.gpu != "auto":
+        return []
+    text = f"{server} is that of {', '.join(others)} as well: each track unloads models without regard to the other"
+    advice = "Start a server for each track that sees its GPU alone, and name it in SINGLETRACK_OLLAMA_URL."
+    return [Finding("Ollama of its own", "problem", text, advice)]
 
 
 def _redis(link: RedisLink, settings: ClientSettings) -> Finding:
@@ -155,46 +156,13 @@ def _beat(status: GPUResourceStatus) -> Finding:
     return Finding("beat", "ok", f"its last check came {age_s:,.0f} s ago")
 
 
-def _driver(host: HostSettings) -> Finding:
-    if host.gpu != "auto":
-        return Finding("GPU", "ok", f"{host.gpu}, as set by SINGLETRACK_GPU; the driver was not checked")
-    answer = _run([sys.executable, "-c", _ASK_NVML])
-    if answer is not None:
-        facts = json.loads(answer)
-        gpus = ", ".join(f"{name} with {total:,} MB" for name, total in facts["gpus"]) or "no GPU"
-        return Finding("GPU", "ok" if facts["gpus"] else "note", f"{gpus}, driver {facts['driver']}")
-    if (smi := shutil.which("nvidia-smi")) and (names := _run([smi, "-L"])):
-        advice = "Install NVML's bindings: `pip install nvidia-ml-py` (part of singletrack[worker])."
-        if _version("nvidia-ml-py") is not None:
-            advice = "NVML's bindings are installed, but cannot load the driver's library libnvidia-ml."
-        return Finding("GPU", "problem", f"nvidia-smi finds {len(names.splitlines())} GPU, but NVML is missing", advice)
-    bindings = " and `pip install 'singletrack[worker]'`" if _version("nvidia-ml-py") is None else ""
-    advice = f"Everything runs on the CPU. If there is a GPU, install its driver{bindings}."
-    return Finding("GPU", "note", "no NVIDIA driver answers", advice)
-
-
-def _run(command: list[str]) -> str | None:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=2 * _TIMEOUT_S, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout
-
-
 def _packages(_: HostSettings) -> Finding:
-    installed = {name: _version(name) for name in ("torch", "open-clip-torch", "nvidia-ml-py", "flower")}
-    missing = [name for name, number in installed.items() if number is None]
+    found = {name: installed(name) for name in ("torch", "open-clip-torch", "nvidia-ml-py", "flower")}
+    missing = [name for name, number in found.items() if number is None]
     if missing:
         advice = "On the GPU host: `pip install 'singletrack[worker]'`."
         return Finding("packages", "problem", f"not installed: {', '.join(missing)}", advice)
-    return Finding("packages", "ok", ", ".join(f"{name} {number}" for name, number in installed.items()))
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+    return Finding("packages", "ok", ", ".join(f"{name} {number}" for name, number in found.items()))
 
 
 def _ollama(host: HostSettings) -> Finding:

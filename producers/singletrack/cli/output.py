@@ -94,7 +94,7 @@ def _receipt_table(receipts: Iterable[StepReceipt]) -> Table:
     table = Table("step", "ok", "VRAM before", "VRAM after", "took")
     for receipt in receipts:
         before, after = megabytes(receipt.vram_before_mb), megabytes(receipt.vram_after_mb)
-        done = "yes" if receipt.ok else f"no: {one_line(receipt.detail)}"
+        done = ("yes" if receipt.verified else "yes, unverified") if receipt.ok else f"no: {one_line(receipt.detail)}"
         table.add_row(receipt.step, Text(done), before, after, f"{receipt.duration_s:.2f} s")
     return table
 

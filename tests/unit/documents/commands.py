@@ -22,7 +22,7 @@ from tests.unit.documents.markdown import ROOT
 _NESTED = re.compile(r"\$\(([^)]*)\)")
 _HELP_LIMIT_S = 120.0
 # What is neither this project's nor Python's: only the first word after the program is looked at.
-_STRANGERS = {"git": ("clone",), "ollama": ("pull",), "apt-get": ("install",)}
+_STRANGERS = {"git": ("clone",), "ollama": ("pull", "serve"), "apt-get": ("install",)}
 SETTINGS = {f"SINGLETRACK_{name.upper()}" for name in GPUResourceConfig.model_fields} | {"SINGLETRACK_CACHE_DIR"}
 
 
@@ -61,6 +61,10 @@ def _python(arguments: list[str]) -> str:
     if importlib.util.find_spec(module) is None:
         return f"there is no module {module}"
     return _unknown(options, _help(module, ())) if options else ""
+
+
+def _bash(arguments: list[str]) -> str:
+    return "" if (ROOT / arguments[0]).is_file() else f"there is no {arguments[0]}"
 
 
 def _make(arguments: list[str]) -> str:
@@ -133,7 +137,7 @@ def _flower_options() -> frozenset[str]:
 
 def _checks() -> Iterator[tuple[str, Callable[[list[str]], str]]]:
     yield from (("singletrack", _singletrack), ("celery", _celery), ("python", _python), ("make", _make))
-    yield from (("pip", _pip), ("docker", _docker), ("export", _export), ("cp", _cp))
+    yield from (("pip", _pip), ("docker", _docker), ("export", _export), ("cp", _cp), ("bash", _bash))
     yield from ((program, _stranger(program)) for program in _STRANGERS)
 
 

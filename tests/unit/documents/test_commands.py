@@ -42,6 +42,7 @@ def test_a_unit_of_systemd_starts_what_there_is(code: str) -> None:
         "docker compose exec nobody true",
         "export SINGLETRACK_NOTHING=1",
         "cp no-such-file here",
+        "bash no/such/script.sh",
         "git clone x && make nothing",
         'singletrack ask "$(make nothing)"',
         "unheard-of",

@@ -56,6 +56,7 @@ def test_ollama_is_found_by_its_own_variable_and_ours_comes_first(monkeypatch: p
         ("SINGLETRACK_TRACK", "Not A Track"),
         ("SINGLETRACK_GPU", "maybe"),
         ("SINGLETRACK_GPU_INDEX", "-1"),
+        ("SINGLETRACK_GPU_INDEX", "the second"),
         ("SINGLETRACK_IDLE_TIMEOUT_S", "soon"),
         ("SINGLETRACK_IDLE_TIMEOUT_S", "-1"),
         ("SINGLETRACK_TICK_INTERVAL_S", "0"),

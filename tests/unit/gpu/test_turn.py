@@ -197,8 +197,28 @@ def test_a_clock_that_is_set_back_gives_nobody_more_than_was_allowed(by_s: float
     clock.step_wall_clock(by_s)
     with turns(clock).take(request, JOB) as turn:
         assert turn.remaining_s == pytest.approx(min(60, 50 - by_s))
-        # It may have been cancelled meanwhile: that is looked up.
-        assert turn.waited_s == (math.inf if by_s < -10 else 0)
+        assert turn.waited_s == math.inf
+
+
+def test_whether_a_job_was_cancelled_is_looked_up_when_its_age_is_unknown() -> None:
+    clock, cancellations = FakeClock(), MemoryCancellations()
+    request = Ask(prompt="?", sent_unix_s=clock.time(), deadline_unix_s=clock.time() + 60)
+    clock.advance(20)
+    # As if it had just been sent.
+    clock.step_wall_clock(-20)
+    cancellations.job_ids.add(JOB.id)
+    with pytest.raises(JobCancelled, match="before it started"):
+        started(turns(clock, cancellations=cancellations), request)
+
+
+def test_a_job_that_is_sent_some_time_after_the_clock_was_set_back_has_an_age() -> None:
+    clock = FakeClock()
+    clock.step_wall_clock(-20)
+    clock.advance(25)
+    request = Ask(prompt="?", sent_unix_s=clock.time())
+    clock.advance(3)
+    with turns(clock).take(request, JOB) as turn:
+        assert turn.waited_s == pytest.approx(3)
 
 
 def test_the_clock_is_read_again_before_a_job_is_late() -> None:

@@ -5,7 +5,7 @@ import requests
 
 from singletrack_ops.embedded.ollama_server import find_ollama
 from singletrack_ops.errors import OllamaUnavailable
-from singletrack_tasks.ollama_address import client_url, configured_url, proxy_for
+from singletrack_tasks.ollama_address import client_url, configured_url, proxy_for, server_name
 
 
 @pytest.mark.parametrize(
@@ -99,6 +99,23 @@ def test_not_set_is_not_configured(environ: dict[str, str]) -> None:
 
 def test_set_is_configured() -> None:
     assert configured_url({"OLLAMA_HOST": ":9"}) == "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("http://127.0.0.1:11434", "here:11434"),
+        ("localhost", "here:11434"),
+        ("http://[::1]:11435", "here:11435"),
+        ("0.0.0.0", "here:11434"),
+        ("http://HERE:11434", "here:11434"),
+        ("http://gpu-host:80", "gpu-host:80"),
+        ("https://gpu-host", "gpu-host:443"),
+        ("http://10.0.0.7:11434/", "10.0.0.7:11434"),
+    ],
+)
+def test_a_server_has_one_name_on_every_machine(url: str, name: str) -> None:
+    assert server_name(url, "Here") == name
 
 
 @pytest.mark.parametrize("variable", ["SINGLETRACK_OLLAMA_URL", "OLLAMA_HOST"])

@@ -79,6 +79,8 @@ def set_up(logger: logging.Logger, log_format: Any) -> None:
         (signal, list(signal.receivers)) for signal in (signals.after_setup_logger, signals.after_setup_task_logger)
     ]
     try:
+        for signal, _ in kept:
+            signal.receivers.clear()
         logs.set_up("gpu0", log_format)
         signals.after_setup_logger.send(sender=None, logger=logger)
     finally:

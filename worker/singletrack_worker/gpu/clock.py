@@ -9,6 +9,8 @@ from typing import Protocol
 # The shared clock was set, and is not just read with some delay, if it is off by so much.
 STEP_S = 1.0
 STEPS_KEPT = 100
+# A step is noticed before the next status, which is due every second.
+NOTICED_WITHIN_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,9 @@ class Clock(Protocol):
 
     def set_forward_since(self, unix_s: float) -> float:
         """Return by how many seconds the shared clock was set forward since it showed `unix_s`."""
+
+    def showed_twice(self, unix_s: float) -> bool:
+        """Return whether the shared clock may have shown `unix_s` twice, since it was set back."""
 
     def refresh(self) -> bool:
         """Read the shared clock again; False if it cannot be read."""
@@ -103,6 +108,10 @@ class SystemClock:
         """Return by how many seconds the shared clock was set forward since it showed `unix_s`."""
         return sum_forward(self._steps, unix_s)
 
+    def showed_twice(self, unix_s: float) -> bool:
+        """Return whether the shared clock may have shown `unix_s` twice, since it was set back."""
+        return shown_twice(self._steps, unix_s)
+
 
 def sum_forward(steps: Sequence[Step], unix_s: float) -> float:
     """Add up the steps forward after the moment at which the clock showed `unix_s`.
@@ -114,6 +123,14 @@ def sum_forward(steps: Sequence[Step], unix_s: float) -> float:
         if step.by_s > 0 and moved_unix_s < step.at_unix_s:
             moved_unix_s += step.by_s
     return moved_unix_s - unix_s
+
+
+def shown_twice(steps: Sequence[Step], unix_s: float) -> bool:
+    """Return whether a clock with these steps may have shown `unix_s` twice."""
+    return any(
+        step.by_s < 0 and step.at_unix_s - NOTICED_WITHIN_S <= unix_s <= step.at_unix_s - step.by_s + NOTICED_WITHIN_S
+        for step in steps
+    )
 
 
 def deadline_s(clock: Clock, sent_unix_s: float | None, deadline_unix_s: float) -> float:

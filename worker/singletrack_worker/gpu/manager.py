@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -157,6 +158,18 @@ class GPUResourceManager:
     def sample(self, processes: tuple[GpuProcess, ...]) -> Sample:
         """Take a sample for the flight recorder, without waiting; `processes` are those on the GPU."""
         return self._snapshots.sample(processes)
+
+    def tell_neighbours(self, server: str, tracks: Sequence[str]) -> None:
+        """Make it a reason that other tracks use the same Ollama server; none of them clears it. From any thread."""
+        if not tracks:
+            self._track.reasons.clear(DegradedCode.OLLAMA_SHARED)
+            return
+        named = f"the track {tracks[0]} uses" if len(tracks) == 1 else f"the tracks {', '.join(tracks)} use"
+        self._track.reasons.add(
+            DegradedCode.OLLAMA_SHARED,
+            f"{named} the Ollama server {server} as well: each loads and unloads models without regard to the other. "
+            "Give each track a server of its own that sees its GPU alone, by SINGLETRACK_OLLAMA_URL.",
+        )
 
     def _start(self) -> None:
         self._clip_start.run()

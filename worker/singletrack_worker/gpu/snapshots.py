@@ -62,7 +62,6 @@ class Snapshots:
         With `emit` it emits `resource_changed` if VRAM changed enough (R2.2), which waits for the event store.
         """
         vram = self._vram.read()
-        gpu = self._vram.gpu if vram is not None else None
         if emit and vram is not None:
             self._emit_change(vram)
         reasons = self._track.reasons.current()
@@ -72,9 +71,8 @@ class Snapshots:
             worker=self._identity.worker,
             lease=self._identity.lease(),
             mode=self._track.saved.mode,
-            gpu=gpu,
-            # The GPU may be lost between the two readings.
-            vram=vram if gpu is not None else None,
+            gpu=self._vram.gpu,
+            vram=vram,
             vlm=self._vlm_status(),
             clip=self._clip_status(),
             degraded=bool(reasons),

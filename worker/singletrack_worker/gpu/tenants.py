@@ -165,14 +165,14 @@ class Vram(Protocol):
 
     @property
     def gpu(self) -> GpuInfo | None:
-        """Return the GPU's identity, None without a GPU."""
+        """Return the GPU's identity, None without a GPU; it does not change."""
 
     @property
     def reason(self) -> str:
-        """Return why there is no GPU, and what to do; empty if there is one."""
+        """Return why there is no GPU, or no reading of it, and what to do; empty after a reading."""
 
     def read(self) -> VRAMInfo | None:
-        """Read the memory now, None without a GPU."""
+        """Read the memory now, None without a GPU, and while the driver tells nothing of it."""
 
     def processes(self) -> tuple[GpuProcess, ...]:
         """List the processes with memory on the GPU, by pid; empty if the driver does not list them."""

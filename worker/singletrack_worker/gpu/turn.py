@@ -220,6 +220,8 @@ class Turn:
 
 
 def _age_s(clock: Clock, sent_unix_s: float) -> float | None:
-    """The age of a request; None for one from the future: the clock was set since, and by how much nobody can tell."""
+    """The age of a request; None if nobody can tell: it comes from the future, or from a time that was shown twice."""
+    if clock.showed_twice(sent_unix_s):
+        return None
     age_s = clock.time() - sent_unix_s - clock.set_forward_since(sent_unix_s)
     return None if age_s < -STEP_S else max(0.0, age_s)

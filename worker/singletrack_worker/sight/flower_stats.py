@@ -52,7 +52,7 @@ def _lines(status: GPUResourceStatus) -> tuple[dict[str, str], dict[str, str]]:
         "gpu-mode": str(status.mode),
         "gpu-vlm": _vlm(status),
         "gpu-clip": status.clip.device,
-        "gpu-vram": "no GPU" if status.vram is None else f"{used_mb} of {total_mb} MB",
+        "gpu-vram": _vram(status),
         "gpu-degraded": ", ".join(reason.code for reason in status.reasons) or _NONE,
         "gpu-operation": _operation(status),
         "gpu-token": token,
@@ -78,6 +78,12 @@ def _lines(status: GPUResourceStatus) -> tuple[dict[str, str], dict[str, str]]:
         "gpu_worker_release": status.worker.release,
     }
     return first, other
+
+
+def _vram(status: GPUResourceStatus) -> str:
+    if status.vram is None:
+        return "no GPU" if status.gpu is None else "unknown"
+    return f"{status.vram.used_mb} of {status.vram.total_mb} MB"
 
 
 def _vlm(status: GPUResourceStatus) -> str:

@@ -168,7 +168,8 @@ def lock_path(folder: Path | None, name: str) -> Path:
         where.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _unusable(where, error) from error
-    return where / f"singletrack-{name}.lock"
+    # Older drivers name a MIG instance by a path.
+    return where / f"singletrack-{name.replace('/', '-')}.lock"
 
 
 def track_name(redis_url: str, track: str) -> str:

@@ -12,14 +12,16 @@ def gpu_name(now: GPUResourceStatus) -> str:
     """Name the GPU, and say so if it is simulated."""
     if now.gpu is None:
         return "none: everything runs on the CPU"
-    named = not now.gpu.simulated or "simulated" in now.gpu.name.lower()
-    return one_line(now.gpu.name) if named else f"{one_line(now.gpu.name)} (simulated)"
+    name = one_line(now.gpu.name)
+    if now.gpu.unified_memory:
+        return f"{name} (unified memory: the figures are the system's)"
+    return name if not now.gpu.simulated or "simulated" in name.lower() else f"{name} (simulated)"
 
 
 def vram_used(now: GPUResourceStatus) -> str:
     """Say how much of the memory is in use."""
     if now.vram is None:
-        return "none"
+        return "none" if now.gpu is None else _NOT_SAID
     return f"{now.vram.used_mb:,} of {megabytes(now.vram.total_mb)} used, {megabytes(now.vram.free_mb)} free"
 
 

@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--fingerprint", default="stand-in")
     parser.add_argument("--skew", action="store_true", help="embed otherwise than the others")
     parser.add_argument("--fail-load", choices=("error", "out_of_memory", "unavailable"))
+    parser.add_argument("--saying", default="", help="the error of a load that fails")
     parser.add_argument("--die-at-load", action="store_true")
     parser.add_argument("--hang-at-load", type=Path, help="do so once this file is made")
     parser.add_argument("--elsewhere", action="store_true", help="say that the weights are on the CPU")
@@ -77,7 +78,9 @@ def _load(header: dict[str, Any], options: argparse.Namespace) -> Frame:
         options.hang_at_load.touch()
         threading.Event().wait()
     if options.fail_load:
-        return Frame({"error": {"kind": options.fail_load, "text": f"told to fail: {options.fail_load}"}})
+        return Frame(
+            {"error": {"kind": options.fail_load, "text": options.saying or f"told to fail: {options.fail_load}"}}
+        )
     model = ClipModel(
         name="stand-in",
         fingerprint=options.fingerprint,

@@ -6,7 +6,9 @@ from singletrack_tasks.errors import MigrationFailed, ModelMissing, OllamaFailur
 from singletrack_tasks.result import StepReceipt, release_tolerance_mb
 from singletrack_tasks.status import ModelState
 from singletrack_worker.gpu.cancellation import Cancellation
+from singletrack_worker.gpu.known.release import Owed
 from singletrack_worker.gpu.moving.planner import Demand
+from singletrack_worker.gpu.moving.releasing import Freed
 from singletrack_worker.gpu.vram.simulated import SimulatedGpu
 from tests.unit.gpu.rig import DESKTOP_MB, VLM_MB, Rig, failure
 
@@ -18,7 +20,7 @@ def state(rig: Rig) -> ModelState:
 def test_a_load_is_written_down() -> None:
     rig = Rig()
     receipt = rig.move("load_vlm", Demand.VLM).receipt
-    assert (receipt.ok, receipt.attempts, receipt.detail) == (True, 1, "")
+    assert (receipt.ok, receipt.verified, receipt.attempts, receipt.detail) == (True, True, 1, "")
     assert (receipt.vram_before_mb, receipt.vram_after_mb) == (DESKTOP_MB, DESKTOP_MB + VLM_MB)
     assert receipt.duration_s == rig.vlm.load_s
     assert rig.vlm.listed
@@ -75,7 +77,7 @@ def test_unloaded_means_that_the_memory_is_back() -> None:
     states = []
     rig.clock.on_sleep = lambda: states.append(state(rig))
     receipt = rig.move("unload_vlm").receipt
-    assert receipt.ok
+    assert (receipt.ok, receipt.verified) == (True, True)
     assert receipt.duration_s >= 3.0
     assert receipt.vram_after_mb == DESKTOP_MB
     assert set(states) == {ModelState.UNLOADING}
@@ -105,6 +107,7 @@ def test_another_unload_goes_on_waiting_for_the_same_memory() -> None:
     rig.vlm.faults.release_delay_s = 12.0
     moves = [rig.move("unload_vlm") for _ in range(3)]
     assert [move.receipt.ok for move in moves] == [False, False, True]
+    assert [move.receipt.verified for move in moves] == [False, False, True]
     assert rig.used_mb() == DESKTOP_MB
 
 
@@ -177,4 +180,54 @@ def test_without_a_gpu_a_receipt_has_no_figures() -> None:
     rig = Rig(None)
     receipt = rig.move("load_vlm").receipt
     assert (receipt.ok, receipt.vram_before_mb, receipt.vram_after_mb) == (True, None, None)
-    assert rig.move("unload_vlm").receipt.ok
+    unloaded = rig.move("unload_vlm").receipt
+    assert (receipt.verified, unloaded.ok, unloaded.verified) == (False, True, False)
+
+
+@pytest.mark.parametrize("blind_from", ["the beginning", "the unload", "the second reading after it"])
+def test_what_the_driver_does_not_tell_is_not_verified(monkeypatch: pytest.MonkeyPatch, blind_from: str) -> None:
+    rig = Rig(vram_release_timeout_s=2.0)
+    rig.vlm.load()
+    rig.observer.observe()
+    readings = {"the beginning": 0, "the unload": 2, "the second reading after it": 3}[blind_from]
+    left, read = iter(range(readings)), rig.vram.read
+    monkeypatch.setattr(rig.vram, "read", lambda: read() if next(left, None) is not None else None)
+    move = rig.mover.make("unload_vlm", Demand.UPKEEP, Cancellation())
+    assert move.error is None, "unknown is no failure either"
+    assert (move.receipt.ok, move.receipt.verified) == (True, False)
+
+
+def test_readings_that_come_back_too_late_verify_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(vram_release_timeout_s=3.0)
+    rig.vlm.load()
+    rig.observer.observe()
+    wait = rig.mover._releasing.wait
+
+    def wait_blindly(tenant: str, owed: Owed, freed: Freed) -> None:
+        with monkeypatch.context() as blind:
+            blind.setattr(rig.vram, "read", lambda: None)
+            wait(tenant, owed, freed)
+
+    monkeypatch.setattr(rig.mover._releasing, "wait", wait_blindly)
+    receipt = rig.mover.make("unload_vlm", Demand.UPKEEP, Cancellation()).receipt
+    assert (receipt.ok, receipt.verified, receipt.vram_after_mb) == (True, False, DESKTOP_MB)
+    assert (receipt.usable_after_s, receipt.released_after_s) == (None, None)
+
+
+def test_readings_that_come_back_in_time_verify_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(vram_release_timeout_s=60.0)
+    rig.vlm.load()
+    rig.observer.observe()
+    read, blind = rig.vram.read, [False]
+    monkeypatch.setattr(rig.vram, "read", lambda: None if blind[0] else read())
+    unload = rig.vlm.unload
+
+    def goes_blind() -> None:
+        unload()
+        blind[0] = True
+
+    monkeypatch.setattr(rig.vlm, "unload", goes_blind)
+    rig.clock.on_sleep = lambda: blind.__setitem__(0, len(rig.clock.slept_s) < 20)
+    move = rig.mover.make("unload_vlm", Demand.UPKEEP, Cancellation())
+    assert (move.receipt.ok, move.receipt.verified) == (True, True)
+    assert len(rig.clock.slept_s) >= 20

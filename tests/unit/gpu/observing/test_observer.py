@@ -32,6 +32,41 @@ def test_no_gpu_is_a_reason_from_the_start() -> None:
     assert Rig().codes() == set()
 
 
+def test_a_gpu_that_cannot_be_read_is_unknown_and_not_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig().started()
+    rig.set_mode(ExecutionMode.AUTOPILOT)
+    assert rig.manager.status().clip.device == "cuda:0"
+    with monkeypatch.context() as blind:
+        blind.setattr(rig.vram, "read", lambda: None)
+        rig.tick(15)
+        status = rig.manager.status()
+        assert rig.codes() == {DegradedCode.GPU_UNREADABLE}
+        assert (status.gpu, status.vram) == (rig.vram.gpu, None)
+        assert status.clip.device == "cuda:0", "CLIP stays where it is"
+    rig.tick(15)
+    assert rig.codes() == set()
+
+
+def test_without_readings_nothing_that_was_wrong_is_taken_for_mended(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(vram_release_timeout_s=5.0)
+    rig.vlm.faults.cpu_mb = 1000
+    rig.set_mode(ExecutionMode.RECORDING)
+    rig.vlm.faults.release_delay_s = 60.0
+    with monkeypatch.context() as blind:
+        blind.setattr(rig.vram, "read", lambda: None)
+        rig.observer.observe()
+        assert rig.codes() == {DegradedCode.VLM_PARTLY_ON_CPU, DegradedCode.GPU_UNREADABLE}
+    rig.set_mode(ExecutionMode.AUTOPILOT)
+    assert DegradedCode.VRAM_NOT_RELEASED in rig.codes()
+    with monkeypatch.context() as blind:
+        blind.setattr(rig.vram, "read", lambda: None)
+        rig.observer.observe()
+        assert DegradedCode.VRAM_NOT_RELEASED in rig.codes()
+    rig.clock.advance(60)
+    rig.observer.observe()
+    assert rig.codes() == set()
+
+
 def test_a_server_that_does_not_answer_is_a_reason_until_it_does() -> None:
     rig = Rig()
     rig.vlm.faults.down = True

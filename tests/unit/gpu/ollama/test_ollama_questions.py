@@ -1,5 +1,6 @@
 """Questions, and how they end, on a server that has bad days."""
 
+import contextlib
 import json
 import socket
 import threading
@@ -204,6 +205,7 @@ class TestCancel:
                 assert connection.recv(1)  # the question has begun to come, and nobody reads on
                 with pytest.raises(JobCancelled):
                     asking.cancel()
+        describing.join(PATIENCE_S)
 
     def test_before_it_is_put(self, script: Script, vlm: OllamaManager) -> None:
         script.on("/api/chat", Handler.wait_for_hangup)
@@ -252,8 +254,8 @@ class TestCancel:
 
 
 def _describe(connection: socket.socket) -> None:
-    """Answer what is asked about the model, as a server that knows nothing of it."""
-    with connection:
+    """Answer what is asked about the model, as a server that knows nothing of it, until the client hangs up."""
+    with connection, contextlib.suppress(ConnectionResetError):
         while connection.recv(65536):
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 

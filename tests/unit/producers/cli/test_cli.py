@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 import singletrack
-from singletrack.cli import checks
+from singletrack.cli import gpu_checks
 from singletrack.cli.app import app
 from singletrack.cli.commands.up_demo import HOMES
 from singletrack.client import Client
@@ -259,10 +259,9 @@ def test_the_doctor_without_redis() -> None:
 def test_the_doctor_does_not_advise_to_install_what_is_there(
     monkeypatch: pytest.MonkeyPatch, bindings: str | None
 ) -> None:
-    monkeypatch.setattr(checks, "_run", lambda _: None)
-    monkeypatch.setattr(checks, "_version", lambda _: bindings)
-    monkeypatch.delenv("SINGLETRACK_GPU", raising=False)
-    finding = checks._driver(checks.HostSettings())
+    monkeypatch.setattr(gpu_checks, "_ask_smi", lambda _: None)
+    monkeypatch.setattr(gpu_checks, "installed", lambda _: bindings)
+    finding = gpu_checks._without_driver("no NVIDIA driver answers")
     assert ("pip install" in finding.advice) is (bindings is None)
 
 

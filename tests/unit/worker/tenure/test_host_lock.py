@@ -230,6 +230,10 @@ def test_a_write_that_is_cut_short_is_a_full_disk(path: Path, monkeypatch: pytes
             lock.note_token(1)
 
 
+def test_a_mig_instance_that_is_named_by_a_path_has_a_file_of_its_own(tmp_path: Path) -> None:
+    assert lock_path(tmp_path, "MIG-GPU-1/2/0") == tmp_path / "singletrack-MIG-GPU-1-2-0.lock"
+
+
 def test_the_folder_of_the_containers_is_the_default_where_it_exists(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

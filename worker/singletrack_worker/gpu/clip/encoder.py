@@ -18,6 +18,8 @@ from singletrack_worker.gpu.clip.batches import BATCH
 from singletrack_worker.gpu.clip.process import EncoderProcess
 
 LOAD_TIMEOUT_S = 180.0
+# The GPU as an encoder process sees it.
+SEEN_GPU = "cuda:0"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Encoder:
     def __init__(self, settings: EncoderSettings, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._settings = settings
         self._model: ClipModel | None = None
+        self._named: dict[str, str] = {}
         self._process = EncoderProcess(command, environment)
 
     @property
@@ -57,13 +60,18 @@ class Encoder:
         return self._model
 
     def load(self, device: str, *, simulated: bool = False) -> ClipModel:
-        """Load the model onto a device; raises `ClipUnavailable`, `EncoderFailure`."""
+        """Load the model onto a device; raises `ClipUnavailable`, `EncoderFailure`.
+
+        The process sees one GPU at most: whatever number a `cuda:n` has outside, it is the first one there.
+        """
+        on_gpu = device != "cpu" and not simulated
+        self._named = {SEEN_GPU: device} if on_gpu else {}
         request = {
             "command": "load",
             "weights": self._settings.weights,
             "resize_mode": self._settings.resize_mode.value,
             "threads": self._settings.threads,
-            "device": device,
+            "device": SEEN_GPU if on_gpu else device,
             "simulated": simulated,
         }
         answer = self._process.call(request, timeout_s=LOAD_TIMEOUT_S)
@@ -71,8 +79,9 @@ class Encoder:
         return self._model
 
     def where(self) -> str:
-        """Ask for the device of the weights; raises `EncoderFailure`."""
-        return str(self._call({"command": "where"}).header["device"])
+        """Ask for the device of the weights, by its name outside the process; raises `EncoderFailure`."""
+        found = str(self._call({"command": "where"}).header["device"])
+        return self._named.get(found, found)
 
     def embed_images(self, pixels: Sequence[bytes]) -> Vector:
         """Embed prepared images: n x dimension; raises `InvalidImage` for another size, `EncoderFailure`."""

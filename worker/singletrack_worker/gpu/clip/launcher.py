@@ -5,14 +5,12 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from singletrack_tasks.errors import EncoderFailure
+from singletrack_tasks.status import GpuInfo
 from singletrack_worker.gpu.clip.encoder import Encoder, EncoderSettings
+from singletrack_worker.gpu.cuda_visibility import VISIBLE, seeing
 
 # What the CPU's encoder has loaded once lies in the cache: no later load waits for a network or gets other weights.
 _CACHED = {"HF_HUB_OFFLINE": "1"}
-# Which GPUs CUDA counts. Encoders never inherit it: the driver's figures, which the worker goes by, do not heed it.
-_VISIBLE = "CUDA_VISIBLE_DEVICES"
-# CUDA's own order is by speed; the driver's is by slot, and the worker counts as the driver does.
-_FOR_GPU = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", **_CACHED}
 
 
 class EncoderLauncher:
@@ -34,11 +32,11 @@ class EncoderLauncher:
 
         Raises `EncoderFailure`, after a `stop` too.
         """
-        return self._launch({_VISIBLE: "", **(_CACHED if cached else {})})
+        return self._launch({VISIBLE: "", **(_CACHED if cached else {})})
 
-    def launch_for_gpu(self) -> Encoder:
-        """Launch an encoder that sees all GPUs, in the driver's order; raises as `launch_for_cpu` does."""
-        return self._launch(_FOR_GPU)
+    def launch_for_gpu(self, gpu: GpuInfo) -> Encoder:
+        """Launch an encoder that sees this GPU alone, as `cuda:0`; raises as `launch_for_cpu` does."""
+        return self._launch({**seeing(gpu), **_CACHED})
 
     def running_pids(self) -> set[int]:
         """Return the process ids of the encoders that run."""
@@ -53,10 +51,11 @@ class EncoderLauncher:
             encoder.end()
 
     def _launch(self, environment: Mapping[str, str]) -> Encoder:
-        inherited = {name: value for name, value in os.environ.items() if name != _VISIBLE}
+        # What the worker itself inherited decided which GPU is its own; this one or none is the encoder's.
+        environment = {**os.environ, **environment}
         with self._launching:
             if self._stopped:
                 raise EncoderFailure("CLIP has been stopped: restart the worker to have it again", {"kind": "ended"})
-            encoder = Encoder(self._settings, self._command(), {**inherited, **environment})
+            encoder = Encoder(self._settings, self._command(), environment)
             self._launched = {earlier for earlier in self._launched if earlier.alive} | {encoder}
         return encoder

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from singletrack_tasks.errors import EncoderFailure
 from singletrack_tasks.payload.vectors import Vector
-from singletrack_tasks.status import ClipModel, ResizeMode
+from singletrack_tasks.status import ClipModel, GpuInfo, ResizeMode
 from singletrack_worker.gpu.clip.cpu_encoder import CpuEncoder
 from singletrack_worker.gpu.clip.encoder import Encoder, EncoderSettings
 from singletrack_worker.gpu.clip.gpu_encoder import GpuEncoder
@@ -31,22 +31,21 @@ class CLIPManager:
         weights: str,
         *,
         resize_mode: ResizeMode,
-        gpu_device: str | None,
-        simulated: bool = False,
+        gpu: GpuInfo | None,
         encode_timeout_s: float = 60.0,
         threads: int | None = None,
         command: Callable[[], Sequence[str]] = lambda: COMMAND,
     ) -> None:
         """Check the settings and start nothing; raises `InvalidConfiguration`.
 
-        `weights`, `resize_mode`, `encode_timeout_s` and `threads` are those of `EncoderSettings`, `gpu_device` and
-        `simulated` those of `GpuEncoder`. `command` makes the command line of each new encoder process.
+        `weights`, `resize_mode`, `encode_timeout_s` and `threads` are those of `EncoderSettings`, `gpu` is that
+        of `GpuEncoder`. `command` makes the command line of each new encoder process.
         """
         WeightsSpec.parse(weights)
         settings = EncoderSettings(weights, resize_mode, encode_timeout_s, threads)
         self._launcher = EncoderLauncher(settings, command)
         self._cpu = CpuEncoder(self._launcher)
-        self._gpu = GpuEncoder(self._launcher, self._cpu, gpu_device, simulated=simulated)
+        self._gpu = GpuEncoder(self._launcher, self._cpu, gpu)
         self._lock = threading.RLock()
         self._given_up: EncoderFailure | None = None
 

@@ -100,9 +100,10 @@ class LoadedClip:
 
 
 class Session:
-    """Carries out the commands on the model that was loaded last."""
+    """Carries out the commands on the model that was loaded last, a `make` of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, make: type[LoadedClip]) -> None:
+        self._make = make
         self._loaded: LoadedClip | None = None
         self._commands: dict[str, Callable[[Frame], Frame]] = {
             "ready": self._ready,
@@ -134,7 +135,7 @@ class Session:
         self._loaded = None
         clip = load_clip(WeightsSpec.parse(header["weights"]), ResizeMode(header["resize_mode"]))
         threads = _fix_threads(header["threads"])
-        self._loaded = LoadedClip(clip, header["device"], simulated=header["simulated"])
+        self._loaded = self._make(clip, header["device"], simulated=header["simulated"])
         return Frame({"model": clip.model.dump(), "simulated": header["simulated"], "threads": threads})
 
     def _images(self, request: Frame) -> Frame:
@@ -157,14 +158,14 @@ class Session:
         return self._loaded
 
 
-def main() -> None:
-    """Answer frames until the worker has gone."""
+def main(make: type[LoadedClip] = LoadedClip) -> None:
+    """Answer frames until the worker has gone; `make` is what a model on its device is made into."""
     ignore_signals()
     stdin, stdout = take_pipes()
     requests: queue.SimpleQueue[Frame] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(stdin, requests), name="frames", daemon=True).start()
     _warm_up()
-    session = Session()
+    session = Session(make)
     while True:
         answer = session.answer(requests.get())
         write_frame(stdout, answer.header, answer.payload)

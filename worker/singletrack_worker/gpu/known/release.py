@@ -45,8 +45,8 @@ class Release:
         self._limit_mb = limit_mb
 
     def is_back(self, used_mb: int | None) -> bool:
-        """Whether VRAM in use has dropped to the limit; true if there is no limit or no reading (None)."""
-        return self._limit_mb is None or used_mb is None or used_mb <= self._limit_mb
+        """Whether VRAM in use has dropped to the limit, if there is one; no reading (None) is no sign of it."""
+        return self._limit_mb is None or (used_mb is not None and used_mb <= self._limit_mb)
 
     def settle(self) -> None:
         """Stop counting anything as late."""

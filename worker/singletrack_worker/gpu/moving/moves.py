@@ -67,6 +67,7 @@ class Mover:
         receipt = StepReceipt(
             step=step,
             ok=error is None,
+            verified=error is None and not tally.freed.unread and None not in (before_mb, after_mb),
             vram_before_mb=before_mb,
             vram_after_mb=after_mb,
             duration_s=max(0.0, self._clock.monotonic() - started),

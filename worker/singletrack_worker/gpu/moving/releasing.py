@@ -19,13 +19,17 @@ _IN_A_ROW = 2
 
 @dataclass
 class Freed:
-    """How far the wait has come, as `StepReceipt` has it; `limit_mb` is what VRAM in use did not drop to in time."""
+    """How far the wait has come, as `StepReceipt` has it; `limit_mb` is what VRAM in use did not drop to in time.
+
+    `unread` is set if no reading told whether it did.
+    """
 
     taken_mb: int | None = None
     left_mb: int | None = None
     usable_after_s: float | None = None
     released_after_s: float | None = None
     limit_mb: int | None = None
+    unread: bool = False
 
     @property
     def shortfall(self) -> str:
@@ -46,7 +50,8 @@ class Releasing:
     def wait(self, tenant: str, owed: Owed, freed: Freed) -> None:
         """Poll until two readings in a row show the memory as free, and note in `freed` how it went.
 
-        Returns at once if nothing is known to be owed. Once most of it is free, the rest is waited for `REST_S`.
+        Returns at once if nothing is known to be owed. While the driver tells nothing, nobody knows: that is no failure
+        in the end, only unread. Once most of it is free, the rest is waited for `REST_S`.
         Raises `VramNotReleased` with the figures if most of it is still in use after the time-out.
         """
         if owed.before_mb is None or owed.taken_mb <= 0:
@@ -59,12 +64,15 @@ class Releasing:
         usable, released = _Streak(), _Streak()
         while released.length < _IN_A_ROW:
             used_mb, waited_s = self._used_mb(), self._clock.monotonic() - started_s
-            usable.saw(low=used_mb is None or used_mb <= limit_mb, at_s=waited_s)
-            released.saw(low=used_mb is None or used_mb <= goal_mb, at_s=waited_s)
+            usable.saw(low=used_mb is not None and used_mb <= limit_mb, at_s=waited_s)
+            released.saw(low=used_mb is not None and used_mb <= goal_mb, at_s=waited_s)
             freed.left_mb = None if used_mb is None else max(0, used_mb - owed.before_mb + whole_mb)
             freed.usable_after_s = usable.since_s
             freed.released_after_s = released.since_s
             if usable.length == 0 and waited_s >= self._timeout_s:
+                if used_mb is None:
+                    freed.unread = True
+                    return
                 freed.limit_mb = limit_mb
                 raise _not_released(tenant, used_mb, limit_mb, owed)
             if released.length == 0 and usable.length >= _IN_A_ROW and waited_s >= min(REST_S, self._timeout_s):
@@ -92,7 +100,7 @@ class _Streak:
             self.since_s = None
 
 
-def _not_released(tenant: str, used_mb: int | None, limit_mb: int, owed: Owed) -> VramNotReleased:
+def _not_released(tenant: str, used_mb: int, limit_mb: int, owed: Owed) -> VramNotReleased:
     return VramNotReleased(
         f"{tenant} is gone, but {used_mb} MB of VRAM are in use where at most {limit_mb} MB were expected "
         f"({owed.before_mb} MB before, {owed.taken_mb} MB of them its own). Run `nvidia-smi` to see what holds it.",

@@ -32,7 +32,7 @@ class Observer:
         self._look_at_server()
         vram = self._vram.read()
         self.judge_gpu(vram)
-        self._judge_placement(vram)
+        self._judge_placement()
         self._judge_release(vram)
         return Observed(
             vram=vram,
@@ -52,13 +52,17 @@ class Observer:
         return self._track.footprints.clip_mb or self._config.clip_mb
 
     def judge_gpu(self, vram: VRAMInfo | None) -> None:
-        """Set or clear the reason for a missing GPU."""
-        if vram is None:
+        """Set or clear the reason for a missing GPU, and for one of which the driver tells nothing."""
+        if vram is not None:
+            self._track.reasons.clear(DegradedCode.NO_GPU, DegradedCode.GPU_UNREADABLE)
+        elif self._vram.gpu is None:
             self._track.reasons.add(
                 DegradedCode.NO_GPU, self._vram.reason or "there is no GPU: everything runs on the CPU"
             )
         else:
-            self._track.reasons.clear(DegradedCode.NO_GPU)
+            self._track.reasons.add(
+                DegradedCode.GPU_UNREADABLE, self._vram.reason or "the driver does not tell the GPU's memory"
+            )
 
     def _look_at_server(self) -> None:
         track = self._track
@@ -77,10 +81,10 @@ class Observer:
             track.reasons.clear(DegradedCode.VLM_LOAD_FAILED, DegradedCode.VLM_MODEL_MISSING)
             track.use.adopt()
 
-    def _judge_placement(self, vram: VRAMInfo | None) -> None:
+    def _judge_placement(self) -> None:
         """Set or clear the reason for a model that is partly on the CPU although there is a GPU."""
         listing = self._track.listing
-        if vram is None or listing is None or listing.vram_mb >= listing.size_mb:
+        if self._vram.gpu is None or listing is None or listing.vram_mb >= listing.size_mb:
             self._track.reasons.clear(DegradedCode.VLM_PARTLY_ON_CPU)
             return
         self._track.reasons.add(
