@@ -1,6 +1,7 @@
 """OLLAMA_HOST as Ollama reads it (its `envconfig.Host`), turned into a URL that a client can use."""
 
 import ipaddress
+import os
 import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -75,12 +76,33 @@ def is_this_machine(url: str) -> bool:
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy of the environment through which a server is asked, None if it is asked directly."""
+    """The proxy of the environment through which `requests` asks a server, None if it is asked directly."""
     parts = urlsplit(url)
-    if is_this_machine(url) or proxy_bypass(parts.netloc.rpartition("@")[2]):
+    host = parts.hostname or ""
+    if is_this_machine(url) or _needs_none(host, parts.port) or proxy_bypass(host):
         return None
     proxies = getproxies()
     return proxies.get(parts.scheme) or proxies.get("all")
+
+
+def _needs_none(host: str, port: int | None) -> bool:
+    """Whether NO_PROXY names a host: as the end of its name, with or without its port, or by its IPv4 network."""
+    listed = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").replace(" ", "").split(",")
+    ends = () if _is_ipv4(host) else tuple(filter(None, listed))
+    return host.endswith(ends) or f"{host}:{port}".endswith(ends) or any(_is_within(host, it) for it in listed)
+
+
+def _is_within(host: str, network: str) -> bool:
+    if not _is_ipv4(host):
+        return False
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False
+
+
+def _is_ipv4(host: str) -> bool:
+    return _is_ip(host) and ":" not in host
 
 
 def _whole(scheme: str, rest: str) -> str | None:
@@ -131,6 +153,9 @@ def _reachable(name: str) -> str:
 
 
 def _is_ip(text: str) -> bool:
+    # What is behind the % of an IPv6 address may be anything, says `ipaddress`: brackets and a port, too.
+    if re.search(r"%.*[\[\]:]", text):
+        return False
     try:
         ipaddress.ip_address(text)
     except ValueError:

@@ -171,7 +171,7 @@ def submit_costly(client: Client) -> tuple[Job[AskResult], psutil.Process]:
 
 
 def test_another_model_is_refused_by_name(client: Client, ollama: EmbeddedOllama) -> None:
-    with pytest.raises(UnknownModel, match=f"serves the VLM {ollama.model}, not gpt-x"):
+    with pytest.raises(UnknownModel, match=f"serves the VLM {ollama.model}, not 'gpt-x'"):
         client.ask("hello", model="gpt-x")
     assert ollama.model
     for name in (ollama.model, f"registry.ollama.ai/library/{ollama.model.upper()}:latest"):

@@ -18,6 +18,9 @@ from celery import signals
 from singletrack_tasks.requests.catalogue import kind_of
 from singletrack_worker.settings import LogFormat
 
+# At DEBUG these log what nobody may read: the arguments of each task, and what a picture's EXIF block says.
+_TALKATIVE = ("celery.pool", "PIL")
+
 
 @dataclass(frozen=True)
 class _Doing:
@@ -46,6 +49,8 @@ def set_up(track: str, log_format: LogFormat) -> None:
     def take_over(logger: logging.Logger, **_: Any) -> None:
         for handler in logger.handlers:
             handler.setFormatter(_formatter(handler, track, log_format))
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(max(logging.INFO, logging.getLogger().level))
 
     for signal in (signals.after_setup_logger, signals.after_setup_task_logger):
         signal.connect(take_over, weak=False, dispatch_uid=f"{__name__}.take_over")

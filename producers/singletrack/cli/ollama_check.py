@@ -32,25 +32,35 @@ def check_ollama(host: str, model: str) -> OllamaFinding:
             answer = session.get(f"{address}/api/tags", timeout=_TIMEOUT_S, allow_redirects=False)
             if (refused := _refused(address, answer)) is not None:
                 return refused
-            answer.raise_for_status()
             models = [str(it["name"]) for it in answer.json()["models"]]
             if not any(is_same_name(model, name) for name in models):
                 return _missing(address, model, models)
             return _sight(address, model, _capabilities(session, address, model))
-        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+        except requests.JSONDecodeError:
+            return _other(address, "answers, but not as Ollama does")
+        except requests.RequestException as error:
             return _silent(address, error)
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return _other(address, "answers, but not as Ollama does")
 
 
 def _refused(address: str, answer: requests.Response) -> OllamaFinding | None:
-    """Tell of a redirect, or of a password that is missing; None if it is neither."""
+    """Tell of a redirect, of a password that is missing, and of whatever else is no success; None if it is one."""
     if answer.is_redirect:
         to = shown_url(answer.headers["Location"])
         return OllamaFinding("problem", f"{shown_url(address)} redirects to {to}", "Set SINGLETRACK_OLLAMA_URL to it.")
-    if answer.status_code in (requests.codes.unauthorized, requests.codes.forbidden):
+    into = "SINGLETRACK_OLLAMA_URL, https://USER:PASSWORD@HOST, percent-encoded."
+    if answer.status_code == requests.codes.unauthorized:
         text = f"{shown_url(address)} wants a user and password (HTTP {answer.status_code})"
-        advice = "Put them into SINGLETRACK_OLLAMA_URL, https://USER:PASSWORD@HOST, percent-encoded."
-        return OllamaFinding("problem", text, advice)
-    return None
+        return OllamaFinding("problem", text, f"Put them into {into}")
+    if answer.status_code == requests.codes.forbidden:
+        advice = (
+            "If that is Ollama itself, name it by localhost or its IP address: it forbids names that it does not "
+            f"know. If it is a proxy that wants a user and password, put them into {into}"
+        )
+        text = f"{shown_url(address)} forbids it (HTTP {answer.status_code})"
+        return _behind_proxy(OllamaFinding("problem", text, advice), address)
+    return None if answer.ok else _other(address, f"answers HTTP {answer.status_code}")
 
 
 def _missing(address: str, model: str, models: list[str]) -> OllamaFinding:
@@ -74,11 +84,25 @@ def _sight(address: str, model: str, capabilities: list[Any] | None) -> OllamaFi
     return OllamaFinding("note", f"{has}, which takes no images", advice)
 
 
+def _other(address: str, what: str) -> OllamaFinding:
+    """Tell of an answer that is none of Ollama's."""
+    advice = "Is it an Ollama server? Set SINGLETRACK_OLLAMA_URL to the address of one, without a path such as /v1."
+    return _behind_proxy(OllamaFinding("problem", f"{shown_url(address)} {what}", advice), address)
+
+
 def _silent(address: str, error: Exception) -> OllamaFinding:
     text = f"{shown_url(address)} does not answer ({type(error).__name__})"
+    advice = "Start it (`ollama serve`), or set SINGLETRACK_OLLAMA_URL to its address."
+    if isinstance(error, requests.exceptions.SSLError):
+        text = f"{shown_url(address)} cannot be spoken to over TLS"
+        advice = "Write http:// if it speaks no TLS there; else trust its certificate with REQUESTS_CA_BUNDLE."
+    return _behind_proxy(OllamaFinding("problem", text, advice), address)
+
+
+def _behind_proxy(finding: OllamaFinding, address: str) -> OllamaFinding:
     proxy = proxy_for(address)
     if proxy is None:
-        advice = "Start it (`ollama serve`), or set SINGLETRACK_OLLAMA_URL to its address."
-        return OllamaFinding("problem", text, advice)
+        return finding
     advice = f"If the proxy is in the way, add {urlsplit(address).hostname} to NO_PROXY, for the worker as well."
-    return OllamaFinding("problem", f"{text} through the proxy {shown_url(proxy)}", advice)
+    text = f"{finding.text} through the proxy {shown_url(proxy)}"
+    return finding._replace(text=text, advice=f"{finding.advice} {advice}")

@@ -43,6 +43,7 @@ _DAMAGED = (
     TypeError,
     LookupError,
     ArithmeticError,
+    AssertionError,
     struct.error,
     zlib.error,
 )
@@ -70,7 +71,7 @@ def image_to_rgb(image: Image.Image) -> Image.Image:
     """
     with reading():
         key = _transparent_colour(image)
-        image.load()
+        _load(image)
         rgb = _converted(image, key)
         turn = turn_of(image)
         if turn is None:
@@ -108,10 +109,24 @@ def array_to_rgb(array: NDArray[Any]) -> Image.Image:
     if array.ndim not in (2, 3) or 0 in array.shape or (array.ndim == 3 and channels not in (3, 4)):
         raise InvalidImage(f"{_ARRAYS}, not {array.dtype} of {' x '.join(map(str, array.shape))[:100]}")
     check_pixels(array.shape[1], array.shape[0])
-    values = np.ascontiguousarray(_eight_bits(array))
+    # A subclass may leave some of the pixels out of its arithmetic, as one with a mask does.
+    values = np.ascontiguousarray(_eight_bits(np.asarray(array)))
     if channels == 4:
         return _bgra_to_rgb(values)
     return Image.fromarray(values).convert("RGB")
+
+
+def _load(image: Image.Image) -> None:
+    try:
+        image.load()
+    except _DAMAGED as error:
+        gone = isinstance(image, ImageFile.ImageFile) and image.tile and image.fp is None
+        if gone or "closed" in str(error):
+            raise InvalidImage(
+                "the PIL image was closed before its pixels were read: hand it over while it is open, or call its "
+                "load() before"
+            ) from error
+        raise
 
 
 def _converted(image: Image.Image, key: Any) -> Image.Image:
@@ -120,6 +135,8 @@ def _converted(image: Image.Image, key: Any) -> Image.Image:
     if image.mode == "F":
         return Image.fromarray(_unit_to_bytes(np.asarray(image))).convert("RGB")
     keyed = image.mode in _KEYED and key is not None
+    if image.format == "BMP" and image.mode == "RGBA" and image.getchannel("A").getbbox() is None:
+        return image.convert("RGB")  # padding, which Windows calls alpha; browsers show such a file, too
     if keyed or image.mode in _WITH_ALPHA or (image.mode == "P" and image.has_transparency_data):
         return _over_white(image, key)
     if image.mode in _OPAQUE:
@@ -199,5 +216,6 @@ def _unit_to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
             f"an image of floating-point numbers counts from 0 to 1, and this one has values from {values.min():g} to "
             f"{values.max():g}: divide it by what is white, or make it uint8"
         )
-    whole: NDArray[np.uint8] = np.rint(values * 255).astype(np.uint8)
+    exact = values.astype(np.float32) if values.dtype.itemsize == 2 else values
+    whole: NDArray[np.uint8] = np.rint(exact * 255).astype(np.uint8)
     return whole

@@ -1,12 +1,14 @@
 """Where the bytes of an image come from: given as such, in a file, or in a `data:` URL."""
 
 import base64
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote
 
 from singletrack_tasks.errors import ImageTooLarge, InvalidImage
+from singletrack_tasks.ollama_address import shown_url
 from singletrack_tasks.payload import image_limits
 from singletrack_tasks.payload.files import FileTooLarge, read_file
 from singletrack_tasks.text import shorten
@@ -14,11 +16,12 @@ from singletrack_tasks.text import shorten
 _SCHEME = "data:"
 # The media type, with parameters that nobody reads.
 _HEAD_CHARS_MAX = 200
+_OTHER_URL = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 def is_data_url(source: object) -> bool:
     """Whether a text is a `data:` URL rather than a path; write `./data:...` for a file of such a name."""
-    return isinstance(source, str) and source[: len(_SCHEME)].lower() == _SCHEME
+    return isinstance(source, str) and source.lstrip()[: len(_SCHEME)].lower() == _SCHEME
 
 
 def read_bytes(source: str | Path | bytes) -> bytes:
@@ -34,7 +37,12 @@ def read_bytes(source: str | Path | bytes) -> bytes:
             f"an image must be a path, a data URL, bytes, a PIL image or a numpy array, not {type(source).__name__}"
         )
     if isinstance(source, str) and is_data_url(source):
-        return _from_data_url(source)
+        return _from_data_url(source.lstrip())
+    if isinstance(source, str) and _OTHER_URL.match(source):
+        raise InvalidImage(
+            f"{shorten(shown_url(source))!r} is a URL, and only files of this machine and data: URLs are read: fetch "
+            "it, and hand over its bytes or the path of the file"
+        )
     most_bytes = image_limits.MAX_BYTES
     try:
         return read_file(Path(source), most_bytes)

@@ -61,7 +61,7 @@ class AskResult(OperationResult):
     @property
     def context_used(self) -> float | None:
         """How full the context was at the end, 1 being full; None if that is not known."""
-        if self.context_tokens is None or self.prompt_tokens is None or self.answer_tokens is None:
+        if not self.context_tokens or self.prompt_tokens is None or self.answer_tokens is None:
             return None
         return (self.prompt_tokens + self.answer_tokens) / self.context_tokens
 

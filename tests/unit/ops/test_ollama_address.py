@@ -1,10 +1,11 @@
 """OLLAMA_HOST is read as Ollama reads it, and always gives a URL that can be called."""
 
 import pytest
+import requests
 
 from singletrack_ops.embedded.ollama_server import find_ollama
 from singletrack_ops.errors import OllamaUnavailable
-from singletrack_tasks.ollama_address import client_url, configured_url, server_name
+from singletrack_tasks.ollama_address import client_url, configured_url, proxy_for, server_name
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,9 @@ from singletrack_tasks.ollama_address import client_url, configured_url, server_
         ("https://me:p%40ss@gpu-box", "https://me:p%40ss@gpu-box:443"),
         ("http://me:p@ss@gpu-box:1234/ollama", "http://me:p@ss@gpu-box:1234/ollama"),
         ("http://me:pw@[::1]:1234", "http://me:pw@[::1]:1234"),
+        ("[fe80::1%eth0]:1234", "http://[fe80::1%eth0]:1234"),
+        ("http://[fe80::1%25eth0]:1234", "http://[fe80::1%25eth0]:1234"),
+        ("fe80::1%eth0", "http://[fe80::1%eth0]:11434"),
         (' "gpu-box:1234" ', "http://gpu-box:1234"),
         ("", "http://127.0.0.1:11434"),
     ],
@@ -118,3 +122,20 @@ def test_a_server_has_one_name_on_every_machine(url: str, name: str) -> None:
 def test_a_stack_says_which_variable_is_wrong(variable: str) -> None:
     with pytest.raises(OllamaUnavailable, match=f"{variable}.*'gpu-box:port'.*port"):
         find_ollama({variable: "gpu-box:port"}, allow_sandbox=True)
+
+
+NO_PROXY = ["", "*", "gpu-box", "gpu-box:11434", "gpu-box:1", ".local", "local", "*.local", " x , gpu-box", "GPU-BOX"]
+NO_PROXY += ["10.0.0.0/8", "10.0.0.5", "10.0.0.5/33", "5", "10.*", "fd00::1", "[fd00::1]", "fd00::/8", "http://gpu-box"]
+
+
+@pytest.mark.parametrize("listed", NO_PROXY)
+@pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
+def test_a_proxy_is_named_where_one_is_asked(listed: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_PROXY", "no_proxy", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
+    monkeypatch.setenv(variable, listed)
+    for host in ("gpu-box", "me:pw@gpu-box", "GPU-box", "box.local", "10.0.0.5", "11.0.0.5", "[fd00::1]"):
+        url = client_url(f"{host}:11434")
+        asked = requests.Session().merge_environment_settings(url, {}, None, None, None)["proxies"]
+        assert proxy_for(url) == requests.utils.select_proxy(url, asked), url

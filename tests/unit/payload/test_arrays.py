@@ -11,6 +11,7 @@ from singletrack_tasks.payload.images import to_file_bytes, to_rgb
 from tests.unit.payload.pictures import ALPHA, COLOURS, RAMP, RAMP_16, Numbers, check, grey, over_white, pixels
 
 BGRA = np.dstack([COLOURS[..., ::-1], ALPHA])
+HALVES = np.random.default_rng(3).random((40, 40)).astype(np.float16)
 ARRAYS: dict[str, tuple[Numbers, Numbers]] = {
     "grey": (COLOURS[..., 0], grey(COLOURS[..., 0])),
     "RGB": (COLOURS, COLOURS),
@@ -24,6 +25,8 @@ ARRAYS: dict[str, tuple[Numbers, Numbers]] = {
     "bool": (RAMP > 127, grey(np.where(RAMP > 127, 255, 0))),
     "float64": (COLOURS / 255, COLOURS),
     "float32, grey": ((RAMP / 255).astype(np.float32), grey(RAMP)),
+    "float16, between the steps": (HALVES, grey(np.rint(HALVES.astype(np.float64) * 255))),
+    "masked floating-point numbers": (np.ma.masked_less(RAMP / 255, 0.5), grey(RAMP)),
     "float16": ((RAMP / 255).astype(np.float16), grey(RAMP)),
 }
 

@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from tests.unit.payload.pictures import (
     MODEL,
     RAMP,
     RAMP_16,
+    Numbers,
     check,
     every_way,
     every_way_of_file,
@@ -222,6 +224,36 @@ def test_what_not_every_server_reads_becomes_a_png(kind: str) -> None:
     data = to_file_bytes(saved(Image.fromarray(COLOURS), kind, **options))
     assert Image.open(io.BytesIO(data)).format == "PNG"
     check(every_way_of_file(data), COLOURS)
+
+
+def test_a_pil_image_that_was_closed_unread_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "image.png"
+    path.write_bytes(saved(Image.fromarray(COLOURS)))
+    with Image.open(path) as left, path.open("rb") as stream:
+        behind = Image.open(stream)
+    closed, emptied = Image.open(path), Image.fromarray(COLOURS)
+    closed.close()
+    emptied.close()
+    for image in (left, behind, closed, emptied):
+        with pytest.raises(InvalidImage, match="closed before its pixels were read"):
+            to_rgb(image)
+    with Image.open(path) as read:
+        read.load()
+    check(every_way(read), COLOURS)
+
+
+def test_a_bmp_file_has_an_alpha_or_padding() -> None:
+    for alpha, expected in ((ALPHA, over_white(COLOURS, ALPHA)), (np.zeros_like(ALPHA), COLOURS)):
+        check(every_way_of_file(bmp(np.dstack([COLOURS[..., ::-1], alpha]))), expected, off=1)
+
+
+def bmp(bgra: Numbers) -> bytes:
+    height, width, _ = bgra.shape
+    # Top-down rows of 32 bits, for which the header gives the masks of red, green, blue and alpha.
+    header = struct.pack("<IiiHHIIiiII", 108, width, -height, 1, 32, 3, bgra.nbytes, 0, 0, 0, 0)
+    masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    body = (header + masks).ljust(108, b"\0") + bgra.astype(np.uint8).tobytes()
+    return b"BM" + struct.pack("<IHHI", 14 + len(body), 0, 0, 14 + 108) + body
 
 
 def test_a_mode_without_a_way_is_refused() -> None:

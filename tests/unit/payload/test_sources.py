@@ -26,6 +26,7 @@ GOOD = {
     "with a parameter": f"data:image/png;name=a.png;base64,{BODY}",
     "in lines": f"data:image/png;base64,{BODY[:40]}\n {BODY[40:]}\n",
     "escaped": f"data:image/png;base64,{quote(BODY, safe='')}",
+    "behind a blank": f" \n{URL}",
     "without padding": URL.rstrip("="),
 }
 BAD = {
@@ -77,6 +78,13 @@ def test_a_path_that_is_long_is_not_quoted_at_length(source: str | Path) -> None
         to_file_bytes(source)
     assert len(refused.value.message) < 400
     assert max(refused.value.message.count(char) for char in "x/?") <= 200
+
+
+@pytest.mark.parametrize("url", ["http://me:hunter2@host/a.png?token=hunter2", "HTTPS://host/a.png", "file:///a.png"])
+def test_another_url_says_what_to_do_with_it(url: str) -> None:
+    with pytest.raises(InvalidImage, match="fetch it") as refused:
+        to_file_bytes(url)
+    assert "hunter2" not in refused.value.message
 
 
 def test_a_file_of_that_name_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

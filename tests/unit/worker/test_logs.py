@@ -73,6 +73,21 @@ class Screen(io.StringIO):
         return True
 
 
+def set_up(logger: logging.Logger, log_format: Any) -> None:
+    """Do as Celery does with a logger, and leave its signals as they were."""
+    kept = [
+        (signal, list(signal.receivers)) for signal in (signals.after_setup_logger, signals.after_setup_task_logger)
+    ]
+    try:
+        for signal, _ in kept:
+            signal.receivers.clear()
+        logs.set_up("gpu0", log_format)
+        signals.after_setup_logger.send(sender=None, logger=logger)
+    finally:
+        for signal, receivers in kept:
+            signal.receivers[:] = receivers
+
+
 @pytest.mark.parametrize(
     ("stream", "log_format", "formatter"),
     [
@@ -87,18 +102,18 @@ def test_the_format_is_that_of_where_it_goes(
 ) -> None:
     logger = logging.Logger("alone")
     logger.addHandler(logging.StreamHandler(stream))
-    kept = [
-        (signal, list(signal.receivers)) for signal in (signals.after_setup_logger, signals.after_setup_task_logger)
-    ]
-    try:
-        for signal, _ in kept:
-            signal.receivers.clear()
-        logs.set_up("gpu0", log_format)
-        signals.after_setup_logger.send(sender=None, logger=logger)
-    finally:
-        for signal, receivers in kept:
-            signal.receivers[:] = receivers
+    set_up(logger, log_format)
     assert type(logger.handlers[0].formatter) is formatter
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING])
+def test_what_would_log_payloads_stays_quiet(monkeypatch: pytest.MonkeyPatch, level: int) -> None:
+    monkeypatch.setattr(logging.getLogger(), "level", level)
+    for name in ("celery.pool", "PIL"):
+        monkeypatch.setattr(logging.getLogger(name), "level", logging.NOTSET)
+    set_up(logging.Logger("root"), "json")
+    for name in ("celery.pool", "PIL"):
+        assert logging.getLogger(name).level == max(level, logging.INFO)
 
 
 def test_what_cannot_be_written_is_lost_and_nothing_fails() -> None:

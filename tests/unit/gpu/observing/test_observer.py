@@ -2,6 +2,8 @@
 
 import pytest
 
+from singletrack_tasks.requests.request import JobRef
+from singletrack_tasks.requests.vlm import Ask
 from singletrack_tasks.result import DegradedCode
 from singletrack_tasks.status import ExecutionMode, ModelState
 from tests.unit.gpu.rig import CLIP_MB, DESKTOP_MB, VLM_MB, Rig
@@ -122,6 +124,92 @@ def test_what_a_stranger_took_amid_a_load_is_not_learned() -> None:
     rig.clock.on_sleep = lambda: stranger_mb.__setitem__(0, 9000)
     rig.set_mode(ExecutionMode.RECORDING)
     assert rig.observer.observe().vlm_needs_mb is None
+
+
+class Stranger:
+    """Another process on the GPU, which takes memory amid the next pause of the worker."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.holds_mb = 0
+        self._rig = rig
+        rig.vram.add_tenant("stranger", lambda: self.holds_mb)  # type: ignore[attr-defined]  # the simulated GPU
+
+    def takes(self, mb: int) -> None:
+        """Take memory at the next pause, and no more at later ones."""
+
+        def take() -> None:
+            self.holds_mb = mb
+            self._rig.clock.on_sleep = lambda: None
+
+        self._rig.clock.on_sleep = take
+
+
+def test_what_a_stranger_took_amid_a_load_is_taken_off_the_footprint() -> None:
+    rig = Rig()
+    stranger = Stranger(rig)
+    stranger.takes(1500)
+    rig.set_mode(ExecutionMode.RECORDING)
+    assert rig.observer.observe().vlm_needs_mb == VLM_MB + 1500
+    rig.set_mode(ExecutionMode.AUTOPILOT)
+    assert rig.observer.observe().vlm_needs_mb == VLM_MB
+    stranger.holds_mb = 900
+    assert [receipt.ok for receipt in rig.set_mode(ExecutionMode.RECORDING).receipts] == [True]
+
+
+def test_a_footprint_that_is_much_too_large_ends_with_a_load_that_had_room_for_it() -> None:
+    rig = Rig(12_000)
+    stranger = Stranger(rig)
+    stranger.takes(2000)
+    rig.set_mode(ExecutionMode.RECORDING)
+    assert rig.observer.observe().vlm_needs_mb == VLM_MB + 2000
+    rig.vlm.evict()
+    stranger.holds_mb = 0
+    rig.set_mode(ExecutionMode.RECORDING)
+    assert rig.observer.observe().vlm_needs_mb == VLM_MB
+    assert rig.codes() == set()
+
+
+def test_what_a_stranger_took_amid_a_migration_does_not_hold_up_the_next() -> None:
+    rig = Rig(24_000).started()
+    stranger = Stranger(rig)
+    before_mb = rig.used_mb()
+    rig.set_mode(ExecutionMode.AUTOPILOT)
+    rig.observer.learn_clip(before_mb, rig.used_mb() + 2000)
+    stranger.holds_mb = 2000
+    assert rig.observer.observe().clip_needs_mb == CLIP_MB + 2000
+    demote, load = rig.set_mode(ExecutionMode.RECORDING).receipts
+    assert (demote.ok, load.ok, rig.codes()) == (True, True, set())
+    assert rig.observer.observe().clip_needs_mb == CLIP_MB
+
+
+def test_memory_that_a_stranger_gave_back_amid_a_migration_does_not_stay_late_for_ever() -> None:
+    rig = Rig().started()
+    stranger = Stranger(rig)
+    rig.set_mode(ExecutionMode.AUTOPILOT)
+    stranger.takes(2000)
+    rig.set_mode(ExecutionMode.RECORDING)
+    assert rig.codes() == {DegradedCode.VRAM_NOT_RELEASED}
+    stranger.takes(800)
+    rig.set_mode(ExecutionMode.AUTOPILOT)
+    stranger.holds_mb = 0
+    rig.tick()
+    assert (rig.clip.device, rig.codes()) == ("cuda:0", set())
+
+
+@pytest.mark.parametrize("taken_mb", [3000, 20_000])
+def test_a_visitor_that_a_stranger_split_keeps_its_place_beside_clip(taken_mb: int) -> None:
+    rig = Rig(24_000, idle_timeout_s=60).started()
+    stranger = Stranger(rig)
+    rig.set_mode(ExecutionMode.RECORDING)
+    rig.set_mode(ExecutionMode.AUTOPILOT)
+    rig.vlm.faults.cpu_mb = 4000 if taken_mb < 20_000 else 0
+    stranger.takes(taken_mb)
+    for _ in range(2):
+        answer = rig.manager.run(Ask(prompt="?"), JobRef("visit"))
+        assert [receipt.step for receipt in answer.receipts] == ["load_vlm"]
+        rig.vlm.faults.cpu_mb = stranger.holds_mb = 0
+        rig.tick(after_s=100)
+    assert rig.clip.device == "cuda:0"
 
 
 def test_footprints_outlive_the_worker() -> None:

@@ -55,7 +55,7 @@ class TestCut:
 
     @pytest.mark.parametrize(
         ("listed", "described", "context_tokens"),
-        [({}, {}, None), ({"context_length": 8192}, {}, 8192), ({}, LONG, None)],
+        [({}, {}, None), ({"context_length": 8192}, {}, 8192), ({"context_length": 0}, {}, None), ({}, LONG, None)],
     )
     def test_the_context_is_the_servers_unless_it_is_set(
         self,

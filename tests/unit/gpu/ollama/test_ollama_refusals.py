@@ -73,7 +73,11 @@ def answer_from(status: int, **headers: str) -> Act:
         (413, "too large", OllamaRefusal, "HTTP 413"),
         (404, "model 'eye' not found", ModelMissing, "`ollama pull eye`"),
         (401, "unauthorized", OllamaRefusal, "https://USER:PASSWORD@HOST"),
+        (404, {"message": "File Not Found", "code": 404}, OllamaRefusal, "Is it an Ollama server.*OLLAMA_URL"),
+        (404, {"message": "Invalid URL (POST /api/chat)"}, OllamaRefusal, "Is it an Ollama server.*OLLAMA_URL"),
+        (404, "pull model manifest: file does not exist", ModelMissing, "`ollama pull eye`"),
         (403, "forbidden", OllamaRefusal, "SINGLETRACK_OLLAMA_URL"),
+        (403, "this model requires a subscription: https://ollama.com/upgrade", OllamaRefusal, "`ollama signin`"),
         (429, "too many requests", OllamaFailure, "HTTP 429"),
         (503, "server busy, please try again", OllamaFailure, "HTTP 503: server busy"),
         (500, {"unknown": True}, OllamaFailure, "HTTP 500"),
@@ -94,6 +98,26 @@ def test_both_counts_of_a_prompt_that_is_too_long_are_told(script: Script, vlm: 
     with pytest.raises(PromptTooLong) as caught:
         put(vlm)
     assert (caught.value.details["prompt_tokens"], caught.value.details["context_tokens"]) == (95123, 4096)
+
+
+def test_a_server_that_has_to_sign_in_says_so(script: Script, vlm: OllamaManager) -> None:
+    script.on("/api/chat", says({"error": "unauthorized", "signin_url": "https://ollama.com/connect?key=4711"}, 401))
+    with pytest.raises(OllamaRefusal, match="`ollama signin`") as caught:
+        put(vlm)
+    assert "4711" not in repr(caught.value.args)
+
+
+def test_a_host_that_ollama_does_not_know_is_no_missing_password(script: Script, vlm: OllamaManager) -> None:
+    script.on("/api/ps", answer_from(403))
+    with pytest.raises(OllamaRefusal, match="localhost or the IP address"):
+        vlm.listing()
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 502])
+def test_a_gateway_that_asks_to_come_again_is_asked_again(script: Script, vlm: OllamaManager, status: int) -> None:
+    script.on("/api/ps", sends(b"<h1>Too Many Requests</h1>", status))
+    with pytest.raises(OllamaFailure):
+        vlm.listing()
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -192,6 +216,14 @@ def test_words_without_end_are_cut(script: Script, vlm: OllamaManager) -> None:
         with pytest.raises(OllamaFailure) as caught:
             vlm.listing()
         assert len(repr(caught.value.args)) < 2000
+
+
+def test_numbers_without_end_are_none_of_ollamas(script: Script, vlm: OllamaManager) -> None:
+    script.on("/api/ps", says({"models": [{"name": "eye", "size": 10**400, "size_vram": 1}]}))
+    script.on("/api/chat", streams(word("yes", done=True, load_duration=10**400)))
+    for act in (vlm.listing, lambda: put(vlm)):
+        with pytest.raises(OllamaFailure, match="not one that Ollama gives"):
+            act()
 
 
 def test_memory_that_ran_out_is_known_however_long_the_words(script: Script, vlm: OllamaManager) -> None:

@@ -141,7 +141,14 @@ def test_a_proxy_in_the_way_is_named(redis_url: str, ollama: Script, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("status", "said"), [(307, "redirects to https://gpu-box/ollama"), (401, "wants a user and password")]
+    ("status", "said"),
+    [
+        (307, "redirects to https://gpu-box/ollama"),
+        (401, "wants a user and password"),
+        (403, "forbids it"),
+        (404, "answers HTTP 404"),
+        (500, "answers HTTP 500"),
+    ],
 )
 def test_a_server_that_refuses_is_told_of(redis_url: str, ollama: Script, status: int, said: str) -> None:
     def refuse(handler: Handler) -> None:
@@ -156,6 +163,26 @@ def test_a_server_that_refuses_is_told_of(redis_url: str, ollama: Script, status
     assert said in found.text
     assert "SINGLETRACK_OLLAMA_URL" in found.advice
     assert "hunter2" not in repr(found)
+
+
+@pytest.mark.parametrize("body", [b"<h1>It works!</h1>", b"[]", b"{}", b'{"models": null}', b'{"models": [{}]}'])
+def test_a_server_that_is_not_ollamas_has_answered(redis_url: str, ollama: Script, body: bytes) -> None:
+    ollama.on("/api/tags", sends(body))
+    found = finding(redis_url, "Ollama")
+    assert found.text == f"{ollama.url} answers, but not as Ollama does"
+    assert "Is it an Ollama server?" in found.advice
+    ollama.on("/api/tags", lists("eye"))
+    ollama.on("/api/show", sends(body))
+    assert finding(redis_url, "Ollama").verdict == ("problem" if body[:1] in b"<[" else "ok")
+
+
+def test_a_server_that_speaks_no_tls_is_told_of(
+    redis_url: str, ollama: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SINGLETRACK_OLLAMA_URL", ollama.url.replace("http:", "https:"))
+    found = finding(redis_url, "Ollama")
+    assert "cannot be spoken to over TLS" in found.text
+    assert "Write http://" in found.advice
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from singletrack_worker.settings import GPUResourceConfig
 HEADROOM_MB = 1024
 # By so much the VRAM to spare was too little that a load ended split with.
 _HEADROOM_STEP_MB = 256
+# With more to spare than this, it was not for want of room that a load ended split.
+_MOST_SPARE_MB = 4096
 
 
 class Footprints:
@@ -31,11 +33,12 @@ class Footprints:
     @property
     def vlm_headroom_mb(self) -> int:
         """The VRAM to spare that the server wants beside the VLM before it puts all of it on the GPU (MiB)."""
-        return self._saved.footprints_mb.get(self._headroom_key, HEADROOM_MB)
+        learned_mb = self._saved.footprints_mb.get(self._headroom_key, HEADROOM_MB)
+        return min(learned_mb, _MOST_SPARE_MB + _HEADROOM_STEP_MB)
 
     def vlm_was_split(self, spare_mb: int) -> None:
         """Note that the server split the VLM although so much VRAM was to spare beside it."""
-        if spare_mb >= self.vlm_headroom_mb:
+        if self.vlm_headroom_mb <= spare_mb <= _MOST_SPARE_MB:
             self._learn(self._headroom_key, spare_mb + _HEADROOM_STEP_MB)
 
     @property

@@ -52,11 +52,15 @@ class Release:
         """Stop counting anything as late."""
         self._limit_mb = None
 
-    def shift(self, before_mb: int | None, after_mb: int | None) -> None:
-        """Adjust for memory that something else took or released meanwhile."""
+    def shift(self, before_mb: int | None, after_mb: int | None, *, at_least_mb: int | None = None) -> None:
+        """Adjust for memory that something else took or released meanwhile.
+
+        What a tenant of ours is known to have taken, `at_least_mb`, counts whole although others released some.
+        """
         if before_mb is None or after_mb is None:
             return
+        by_mb = after_mb - before_mb if at_least_mb is None else max(after_mb - before_mb, at_least_mb)
         if self._of_vlm.before_mb is not None:
-            self._of_vlm = replace(self._of_vlm, before_mb=self._of_vlm.before_mb + after_mb - before_mb)
+            self._of_vlm = replace(self._of_vlm, before_mb=self._of_vlm.before_mb + by_mb)
         if self._limit_mb is not None:
-            self._limit_mb += after_mb - before_mb
+            self._limit_mb += by_mb

@@ -59,7 +59,8 @@ class Mover:
             error = failure
         after_mb = self._used_mb()
         if step != "unload_vlm":
-            self._track.release.shift(before_mb, after_mb)
+            own_mb = self._track.footprints.clip_mb if step == "promote_clip" and error is None else None
+            self._track.release.shift(before_mb, after_mb, at_least_mb=own_mb)
         freed = tally.freed
         if freed.limit_mb is not None:
             self._track.release.is_late(freed.limit_mb)
@@ -130,8 +131,11 @@ class Mover:
 
     def _demote_clip(self, tally: _Tally) -> None:
         before_mb = self._used_mb()
+        whole_mb = self._track.footprints.clip_mb or 0
+        # Another process may have taken the rest amid the migration that the footprint was learned from.
+        certain_mb = min(whole_mb, self._config.clip_mb)
         self._clip.demote()
-        self._releasing.wait("CLIP", Owed(before_mb, self._track.footprints.clip_mb or 0), tally.freed)
+        self._releasing.wait("CLIP", Owed(before_mb, certain_mb, whole_mb), tally.freed)
 
     def _used_mb(self) -> int | None:
         vram = self._vram.read()

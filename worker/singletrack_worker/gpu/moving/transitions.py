@@ -212,6 +212,8 @@ class Transitions:
                 if receipt.step == "promote_clip":
                     self._track.reasons.clear(DegradedCode.CLIP_MIGRATION_FAILED)
                     self._observer.learn_clip(receipt.vram_before_mb, receipt.vram_after_mb)
+                else:
+                    self._observer.learn_clip_gone(receipt.vram_before_mb, receipt.vram_after_mb)
                 device = self._clip.device
                 self._track.emit(
                     ClipMigrated(at_unix_s=at, job_id=job_id, before=device_before, after=device, receipt=receipt)

@@ -5,7 +5,7 @@ from singletrack_tasks.result import DegradedCode, release_tolerance_mb
 from singletrack_tasks.status import ModelState, VRAMInfo
 from singletrack_worker.gpu.known.track import Track
 from singletrack_worker.gpu.observing.observed import Observed
-from singletrack_worker.gpu.tenants import Tenants
+from singletrack_worker.gpu.tenants import Tenants, VlmListing
 from singletrack_worker.settings import GPUResourceConfig
 
 # A model that takes less than this part of its footprint is partly elsewhere.
@@ -23,8 +23,8 @@ class Observer:
         self._config = config
         self._vram, self._vlm, self._clip = tenants.vram, tenants.vlm, tenants.clip
         self._track = track
-        # VRAM that a complete load took, by the driver, where the server's figure cannot confirm it (MiB).
-        self._unproven_mb: int | None = None
+        # VRAM that the last complete load took, by the driver and by the server (MiB).
+        self._took_mb: tuple[int, int] | None = None
         self.judge_gpu(tenants.vram.read())
 
     def observe(self) -> Observed:
@@ -108,9 +108,12 @@ class Observer:
         if before_mb is None or after_mb is None or listing is None:
             return
         taken_mb = after_mb - before_mb
-        self._unproven_mb = None
+        self._took_mb = None
         least_mb = (self._track.footprints.vlm_mb or 0) * SHORT_PART or listing.vram_mb * SHORT_OF_LISTED_PART
-        if taken_mb < least_mb:
+        # The server's figure leaves out what CUDA takes, and the vision part of some models. Whatever is above this
+        # may have been taken by another process meanwhile.
+        all_its_own = taken_mb <= listing.vram_mb * 1.25 + CONTEXT_MB
+        if taken_mb < least_mb and not self._was_all_there(taken_mb, before_mb, listing):
             self._learn_headroom(before_mb)
             self._track.reasons.add(
                 DegradedCode.VLM_VRAM_SHORT,
@@ -121,21 +124,37 @@ class Observer:
             return
         self._track.reasons.clear(DegradedCode.VLM_VRAM_SHORT)
         if listing.vram_mb < listing.size_mb:
-            self._learn_headroom(before_mb)
-        # The server's figure leaves out what CUDA takes, and the vision part of some models. Whatever is above this
-        # may have been taken by another process meanwhile, and would distort the footprint for good.
-        elif taken_mb <= listing.vram_mb * 1.25 + CONTEXT_MB:
+            if all_its_own:
+                self._learn_headroom(before_mb)
+            return
+        self._took_mb = taken_mb, listing.vram_mb
+        if all_its_own:
             self._track.footprints.vlm_mb = taken_mb
-        else:
-            self._unproven_mb = taken_mb
+
+    def _was_all_there(self, taken_mb: int, before_mb: int, listing: VlmListing) -> bool:
+        """Whether a load took less than the footprint because that is too large: there was room for it, and to spare.
+
+        Another process took memory amid the load that it was learned from.
+        """
+        vram, track = self._vram.read(), self._track
+        needs_mb = (track.footprints.vlm_mb or 0) + track.footprints.vlm_headroom_mb
+        roomy = vram is not None and vram.total_mb - before_mb >= needs_mb
+        return roomy and listing.size_mb <= listing.vram_mb <= taken_mb
 
     def learn_vlm_gone(self, before_mb: int | None, after_mb: int | None) -> None:
-        """Learn the footprint of a load that took as much as its unload gave back (MiB): it was all the model's."""
-        taken_mb, self._unproven_mb = self._unproven_mb, None
-        if taken_mb is None or before_mb is None or after_mb is None:
+        """Learn the footprint from what the unload of a complete load gave back (MiB): if as much, all was the model's.
+
+        If less, but not less than the server listed, another process took the rest amid the load.
+        """
+        took_mb, self._took_mb = self._took_mb, None
+        if took_mb is None or before_mb is None or after_mb is None:
             return
-        if abs(before_mb - after_mb - taken_mb) <= release_tolerance_mb(taken_mb):
+        taken_mb, listed_mb = took_mb
+        back_mb = before_mb - after_mb
+        if abs(back_mb - taken_mb) <= release_tolerance_mb(taken_mb):
             self._track.footprints.vlm_mb = taken_mb
+        elif listed_mb <= back_mb < taken_mb == self._track.footprints.vlm_mb:
+            self._track.footprints.vlm_mb = back_mb
 
     def _learn_headroom(self, before_mb: int) -> None:
         """Learn from a model that ended split beside CLIP, and at other times need not have."""
@@ -149,3 +168,15 @@ class Observer:
             return
         if 0 < after_mb - before_mb <= self._config.clip_mb * 3:
             self._track.footprints.clip_mb = after_mb - before_mb
+
+    def learn_clip_gone(self, before_mb: int | None, after_mb: int | None) -> None:
+        """Lower a footprint of which CLIP's migration to the CPU gave back only a part (MiB).
+
+        The rest was taken by another process amid the migration to the GPU.
+        """
+        learned_mb, assumed_mb = self._track.footprints.clip_mb, self._config.clip_mb
+        if learned_mb is None or before_mb is None or after_mb is None:
+            return
+        back_mb = max(before_mb - after_mb, assumed_mb)
+        if back_mb < learned_mb - release_tolerance_mb(learned_mb):
+            self._track.footprints.clip_mb = back_mb

@@ -27,6 +27,8 @@ CONNECT_TIMEOUT_S = 3.0
 # For requests that the server answers without touching a model.
 REQUEST_TIMEOUT_S = 10.0
 _SHOWN_BYTES = 200
+# Of the answers below 500, those that ask to come again.
+_LATER = (408, 425, 429)
 
 _Reply = TypeVar("_Reply", bound=BaseModel)
 
@@ -152,11 +154,13 @@ class OllamaHttp:
     def _not_ollamas(self, answer: requests.Response, secrets: Secrets | None) -> OllamaRefusal | OllamaFailure:
         """Make the error for an answer that is none of Ollama's: those of gateways pass, the others do not."""
         sent = _excerpt(answer.content) if secrets is None else _outline(answer.content)
-        kind = OllamaFailure if answer.status_code >= requests.codes.internal_server_error else OllamaRefusal
+        status = answer.status_code
+        passes = status >= requests.codes.internal_server_error or status in _LATER
+        kind = OllamaFailure if passes else OllamaRefusal
         return kind(
-            f"The server at {self.url} answered HTTP {answer.status_code}: {sent}. Is it an Ollama server? "
+            f"The server at {self.url} answered HTTP {status}: {sent}. Is it an Ollama server? "
             f"{URL_SETTING} says where to find it.{self._proxy_advice()}",
-            {"url": self.url, "status": answer.status_code},
+            {"url": self.url, "status": status},
         )
 
     def _without(self, words: Words, secrets: Secrets) -> Words:
@@ -223,4 +227,8 @@ def _error_in(body: bytes) -> object:
         answer = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    return (answer.get("error") or None) if isinstance(answer, dict) else None
+    if not isinstance(answer, dict):
+        return None
+    error = answer.get("error") or None
+    # The address itself holds the server's key.
+    return f"{error}: sign in to ollama.com" if isinstance(error, str) and "signin_url" in answer else error

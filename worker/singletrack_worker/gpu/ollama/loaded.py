@@ -47,7 +47,8 @@ class LoadedModels:
         self._others = tuple(it.as_other() for it in listed if it not in ours)
         if not ours:
             return None
-        self._context_tokens = ours[0].context_length
+        # Servers say 0 while they are loading a model.
+        self._context_tokens = max(0, ours[0].context_length or 0) or None
         return ours[0].as_ours()
 
     def lists_ours(self) -> bool:

@@ -24,7 +24,12 @@ from singletrack_worker.gpu.out_of_memory import OUT_OF_MEMORY, says_out_of_memo
 URL_SETTING = "SINGLETRACK_OLLAMA_URL"
 NUM_CTX_SETTING = "SINGLETRACK_VLM_NUM_CTX"
 SHOWN_CHARS = 300
-_PASSWORD = (401, 403, 407)
+_FORBIDDEN = 403
+_PASSWORD = (401, _FORBIDDEN, 407)
+# Models that run at ollama.com want the server itself to have signed in there.
+_SIGN_IN = re.compile(r"ollama\.com|sign ?in\b|subscription", re.IGNORECASE)
+# Servers that are not Ollama have words of their own for a path that they do not know.
+_MODEL = re.compile(r"\bmodel\b|manifest|file does not exist", re.IGNORECASE)
 
 _CONTEXT = re.compile(
     r"exceed\w* (the |its )?(available |maximum |max )?context|exceed_context_size|prompt (is )?too long", re.IGNORECASE
@@ -143,6 +148,14 @@ def _password_advice(refused: Refused) -> str:
             f"{refused.status}). Put that of the proxy into HTTP_PROXY, that of the server into {URL_SETTING}, or add "
             "the server to NO_PROXY."
         )
+    if refused.says(_SIGN_IN):
+        return f"{_answered(refused)}. Run `ollama signin` there, or choose a model that the server has itself."
+    if refused.status == _FORBIDDEN and not refused.words.text:
+        return (
+            f"{_answered(refused)}. Ollama forbids questions to a host's name that it does not know: put localhost or "
+            f"the IP address into {URL_SETTING}. Where a proxy forbids them, it may want a user and password there, as "
+            "in https://USER:PASSWORD@HOST."
+        )
     if refused.has_password:
         return f"{_answered(refused)}. It does not accept the user and password in {URL_SETTING}: correct them."
     return (
@@ -166,11 +179,16 @@ _TABLE = (
     ),
     _Row(_status(*_PASSWORD), OllamaRefusal, _password_advice),
     _Row(
-        lambda it: it.status == 404 and "model" in it.request,
+        lambda it: it.status == 404 and "model" in it.request and _MODEL.search(it.words.text) is not None,
         ModelMissing,
         lambda it: (
             f"The Ollama server at {it.url} does not have the model {it.model!r}. Run `ollama pull {it.model}` there."
         ),
+    ),
+    _Row(
+        _status(404),
+        OllamaRefusal,
+        lambda it: f"{_answered(it)}. Is it an Ollama server? {URL_SETTING} says where to find it.",
     ),
     _Row(
         lambda it: it.says(_CONTEXT),

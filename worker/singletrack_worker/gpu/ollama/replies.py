@@ -1,8 +1,8 @@
 """The replies of an Ollama server, as far as they matter here."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, NonNegativeInt
+from pydantic import BaseModel, Field
 
 from singletrack_tasks.model_name import is_same_name
 from singletrack_tasks.requests.vlm import Cut
@@ -12,6 +12,10 @@ _MIB = 1024 * 1024
 _NS_PER_S = 1_000_000_000
 # A server may stop a little before the context is full.
 _SLACK_TOKENS = 8
+
+# Ollama's integers have 64 bits; longer ones are too large for arithmetic with fractions.
+_Int = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+_Bytes = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Named(BaseModel):
@@ -32,9 +36,9 @@ class Listed(Named):
     it was loaded by.
     """
 
-    size: NonNegativeInt
-    size_vram: NonNegativeInt
-    context_length: int | None = None
+    size: _Bytes
+    size_vram: _Bytes
+    context_length: _Int | None = None
 
     def as_ours(self) -> VlmListing:
         """Return its sizes, as those of our model."""
@@ -102,10 +106,10 @@ class Chunk(BaseModel):
     message: Text = Text()
     done: bool = False
     done_reason: str | None = None
-    prompt_eval_count: int | None = None
-    eval_count: int | None = None
-    load_duration: int | None = None
-    eval_duration: int | None = None
+    prompt_eval_count: _Int | None = None
+    eval_count: _Int | None = None
+    load_duration: _Int | None = None
+    eval_duration: _Int | None = None
 
     @property
     def used_tokens(self) -> int:
