@@ -22,6 +22,8 @@ ASKING_NS = 2_000 * MS
 MAX_STARTS = 3
 # Deaths of workers that a job has no part in allow it more.
 HARD_MAX_STARTS = 10
+# How many jobs go before one that is held back, with those that come back to the front of the queue meanwhile.
+HELD_BEHIND_MAX = 150
 
 # How long a client may send by a clock that has been set back meanwhile.
 NOTICING_NS = 10_000 * MS
@@ -262,9 +264,17 @@ def _waited_until_ns(story: Story) -> int:
 
 
 def _overtaken(history: History, story: Story) -> Iterator[Violation]:
-    """Say so if a job that was sent later began after all that was done for this one, and before it was given up."""
+    """Say so if a job that was sent later began after all that was done for this one, and before it was given up.
+
+    One that was held back lets as many others go first as it was put behind.
+    """
     seen_ns = _last_seen_ns(story)
     waited_until_ns = _waited_until_ns(story)
+    if story.held_back_ns < waited_until_ns:
+        first = history.begun_between(story.held_back_ns, waited_until_ns - DEADLINE_TOLERANCE_NS)
+        if seen_ns < story.held_back_ns and len(first) > HELD_BEHIND_MAX:
+            yield Violation("lost", f"{story.name} was held back, and {len(first)} jobs went first", seen_ns)
+        return
     for _, begun_ns, other in history.sent_after(story.accepted.at_ns):
         if seen_ns < begun_ns < waited_until_ns - DEADLINE_TOLERANCE_NS:
             so_far = f"begun {len(story.spans)} times, and without a result," if story.spans else "not begun"

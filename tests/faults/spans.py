@@ -100,6 +100,10 @@ class History:
         last = bisect.bisect_left(self.spans, span.ended_ns, key=lambda other: other.begun_ns)
         return self.spans[first:last]
 
+    def begun_between(self, from_ns: int, until_ns: int) -> set[str]:
+        """The jobs that began between two times."""
+        return {span.begin.job for span in self.spans if from_ns < span.begun_ns < until_ns}
+
     @cached_property
     def stories(self) -> dict[str, Story]:
         """The accepted jobs, by their ids."""

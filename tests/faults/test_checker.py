@@ -258,6 +258,15 @@ def test_only_a_job_that_was_held_back_may_begin_behind_others() -> None:
     assert kinds(check([*late, HeldBack(2700 * MS, "ann-8")])) == {"disordered"}
 
 
+@pytest.mark.parametrize(("others", "found"), [(100, set()), (200, {"lost"})])
+def test_a_job_that_was_held_back_may_run_out_of_time_behind_so_many(others: int, found: set[str]) -> None:
+    records = [*never_begun_again(), HeldBack(2650 * MS, "ann-7")]
+    for number in range(9, 9 + others):
+        at_ms = 2800 + 30 * number
+        records += [accepted(number, at_ms), *done(f"ann-{number}", at_ms + 10, 3, 300)]
+    assert kinds(check(records)) == found
+
+
 def test_the_order_of_the_records_does_not_matter() -> None:
     for forge in (good, overlapping, never_begun_again, out_of_order):
         records = forge()
