@@ -135,6 +135,12 @@ def test_a_bound_that_no_answer_reaches_does_not_hold_up_the_server(client: Clie
         client.ask("What?", schema=schema, options={"max_tokens": 20}, timeout_s=60)
 
 
+def test_a_schema_that_the_server_cannot_use_is_its_callers_error(client: Client) -> None:
+    itself_first = {"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}, {"type": "string"}]}}, "$ref": "#/$defs/a"}
+    with pytest.raises(InvalidSchema, match="server cannot use"):
+        client.ask("What?", schema=itself_first)
+
+
 def test_a_schema_that_costs_too_much_is_an_error_and_the_worker_goes_on(client: Client) -> None:
     job, _ = submit_costly(client)
     seen = client.status().taken_unix_s
