@@ -88,9 +88,9 @@ class _Tree:
         self.nodes = [self.root]
         chars = 0
         for node in self.nodes:
-            chars += len(node.value) if isinstance(node.value, str) else 0
+            chars += _text_chars(node, node.value)
             for part, value in _items(node):
-                chars += len(part) if isinstance(part, str) else 0
+                chars += _text_chars(node, part)
                 self._add(_Node(value, node.depth + 1, part, node))
             if chars > MAX_SCHEMA_BYTES:
                 node.refuse(f"its text is longer than {MAX_SCHEMA_BYTES} bytes. Use a smaller schema.")
@@ -123,6 +123,14 @@ class _Tree:
         if node.parent is not None:
             node.parent.parts[node.part] = node
         self.nodes.append(node)
+
+
+def _text_chars(node: _Node, text: object) -> int:
+    if not isinstance(text, str):
+        return 0
+    if "\0" in text:
+        node.refuse("it has a character NUL, at which Ollama's process for the model ends. Leave it out.")
+    return len(text)
 
 
 def _items(node: _Node) -> Iterator[tuple[str | int, Any]]:

@@ -94,6 +94,8 @@ BEYOND: dict[str, tuple[Any, str, str]] = {
     "no pattern as a name": ({"patternProperties": {"[": {}}}, "/patternProperties/[", "can compile"),
     "a reference elsewhere": ({"not": {"$ref": "http://evil/"}}, "/not", "only references within"),
     "a dynamic one elsewhere": ({"not": {"$dynamicRef": "file:///etc"}}, "/not", "only references within"),
+    "a NUL": ({"items": {"enum": ["a\0b"]}}, "/items/enum/0", "NUL"),
+    "a NUL in a name": ({"properties": {"a\0": {}}}, "/properties", "NUL"),
     "a reference to nowhere": ({"not": {"$ref": "#/anyOf/1"}, "anyOf": [{}]}, "/not", "has no schema"),
     "an absurd index": ({"$ref": "#/anyOf/" + "9" * 5_000, "anyOf": [{}]}, "", "has no schema"),
     "an odd index": ({"$ref": "#/anyOf/\u0663", "anyOf": [{}]}, "", "has no schema"),
