@@ -135,6 +135,13 @@ def test_a_bound_that_no_answer_reaches_does_not_hold_up_the_server(client: Clie
         client.ask("What?", schema=schema, options={"max_tokens": 20}, timeout_s=60)
 
 
+@pytest.mark.parametrize("pattern", ["^(?=a)a$", "^(?:a|b){2}$", "(?i)^a$", "^{a}$", "^[\\]]$", "^(a|)?$"])
+def test_no_pattern_ends_the_server(client: Client, pattern: str) -> None:
+    with suppress(AnswerOutsideSchema, InvalidSchema):
+        client.ask("What?", schema={"type": "string", "pattern": pattern}, options={"max_tokens": 20})
+    assert client.ask("Go on", options={"max_tokens": 1}).text
+
+
 def test_a_schema_that_the_server_cannot_use_is_its_callers_error(client: Client) -> None:
     itself_first = {"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}, {"type": "string"}]}}, "$ref": "#/$defs/a"}
     with pytest.raises(InvalidSchema, match="server cannot use"):

@@ -35,6 +35,8 @@ ASKED: list[tuple[dict[str, Any], dict[str, Any]]] = [
         },
         {"properties": {"default": {}, "properties": {"const": {"maxItems": MORE}}}},
     ),
+    ({"pattern": "^(?:a|b)$", "maxLength": 9}, {"maxLength": 9}),
+    ({"items": {"type": "string", "pattern": "(?i)^a$"}}, {"items": {"type": "string"}}),
     # Each could be written out, all of them could not: the smaller ones stay.
     (
         {"prefixItems": [{"maxLength": 60_000}] * 99, "minItems": 90, "maxItems": 99},

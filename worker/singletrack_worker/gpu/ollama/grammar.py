@@ -1,7 +1,7 @@
-"""The schema as an Ollama server gets it: without repetitions that would cost it all its memory.
+"""The schema as an Ollama server gets it: without what would cost it all its memory, or end it.
 
-The server writes a grammar in which a bound of a million is a million rules. It does so where no cancellation ends it.
-The answer is checked against the whole schema afterwards.
+The server writes a grammar in which a bound of a million is a million rules. It does so where no cancellation ends it,
+and crashes at a group with a question mark. The answer is checked against the whole schema afterwards.
 """
 
 import math
@@ -17,11 +17,13 @@ _BOUNDS = ("maxItems", "maxLength", "minItems", "minLength")
 _DATA = ("const", "default", "enum", "examples")
 # Under these there are schemas by names, which mean nothing.
 _BY_NAME = ("$defs", "definitions", "dependentSchemas", "patternProperties", "properties")
+# `(?:a)`, `(?=a)`, `(?i)`: valid, and what a server of 0.9 crashes at.
+_CRASHES = "(?"
 _REPEATS = re.compile(r"\{([0-9]*)(?:,([0-9]*))?\}")
 
 
 def affordable(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema without its largest bounds, as far as they are beyond `MAX_REPEATS` together."""
+    """Return a schema without its worst patterns and largest bounds, as far as those are beyond `MAX_REPEATS`."""
     in_all = 0
     for repeats in sorted(_all_repeats(schema)):
         in_all += repeats
@@ -61,6 +63,8 @@ def _repeats(name: str, value: Any) -> int:
     if name in _BOUNDS and isinstance(value, int | float):
         return int(value)
     if name == "pattern" and isinstance(value, str):
+        if _CRASHES in value:
+            return MAX_REPEATS + 1
         found = _REPEATS.findall(value)
         return math.prod(max(1, *(int(bound or 1) for bound in bounds)) for bounds in found) if found else 0
     return 0
