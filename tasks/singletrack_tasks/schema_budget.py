@@ -16,17 +16,23 @@ MAX_EXPANSIONS = 10_000
 MAX_PATTERN_CHARS = 200
 # A pattern of that length can take half a second to compile, and the contract compiles them all.
 MAX_PATTERN_CHARS_IN_ALL = 2_000
+# Each is compiled character by character, which takes up to 20 ms.
+MAX_CASELESS_RANGES = 40
 
 _REFERENCES = ("$ref", "$dynamicRef")
 _ANCHORS = ("$anchor", "$dynamicAnchor")
 _SHOWN_CHARS = 200
+_CASELESS = re.compile(r"\(\?[a-zA-Z]*i")
+_DATA = {"const", "default", "enum", "examples"}
+# At least as many digits as any index of a list has, and few enough for Python to read.
+_INDEX = re.compile(r"[0-9]{1,9}")
 
 
 def check_budget(schema: object) -> None:
     """Raise `InvalidSchema`, which names the bound and the place as a JSON pointer, for a schema that costs too much.
 
     Bounds: bytes when serialized, values, nesting, references when each is replaced by what it refers to, and the
-    characters of patterns, which must compile. References must lead to a place within the schema.
+    characters and caseless ranges of patterns, which must compile. References must lead to a schema within the schema.
     """
     tree = _Tree(schema)
     _check_size(schema)
@@ -63,6 +69,11 @@ class _Node:
             node = node.parent
         return "".join(reversed(parts))
 
+    @property
+    def is_data(self) -> bool:
+        """Whether it is within a value that answers or readers are given, hence no schema."""
+        return not _DATA.isdisjoint(self.pointer.split("/"))
+
     def refuse(self, problem: str) -> NoReturn:
         """Raise the error for what is wrong here."""
         where = self.pointer[:_SHOWN_CHARS]
@@ -77,9 +88,9 @@ class _Tree:
         self.nodes = [self.root]
         chars = 0
         for node in self.nodes:
-            chars += len(node.value) if isinstance(node.value, str) else 0
+            chars += _text_chars(node, node.value)
             for part, value in _items(node):
-                chars += len(part) if isinstance(part, str) else 0
+                chars += _text_chars(node, part)
                 self._add(_Node(value, node.depth + 1, part, node))
             if chars > MAX_SCHEMA_BYTES:
                 node.refuse(f"its text is longer than {MAX_SCHEMA_BYTES} bytes. Use a smaller schema.")
@@ -100,7 +111,7 @@ class _Tree:
             if found is None:
                 return None
             name = token.replace("~1", "/").replace("~0", "~")
-            is_index = isinstance(found.value, list) and name.isdecimal()
+            is_index = isinstance(found.value, list) and _INDEX.fullmatch(name)
             found = found.parts.get(int(name) if is_index else name)
         return found
 
@@ -112,6 +123,14 @@ class _Tree:
         if node.parent is not None:
             node.parent.parts[node.part] = node
         self.nodes.append(node)
+
+
+def _text_chars(node: _Node, text: object) -> int:
+    if not isinstance(text, str):
+        return 0
+    if "\0" in text:
+        node.refuse("it has a character NUL, at which Ollama's process for the model ends. Leave it out.")
+    return len(text)
 
 
 def _items(node: _Node) -> Iterator[tuple[str | int, Any]]:
@@ -127,6 +146,8 @@ def _items(node: _Node) -> Iterator[tuple[str | int, Any]]:
 def _check_size(schema: object) -> None:
     try:
         size_bytes = len(json.dumps(schema, allow_nan=False))
+        # A lone surrogate can be escaped, but neither encoded nor sent.
+        json.dumps(schema, ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:
         raise InvalidSchema(f"this schema cannot be serialized as JSON: {error}") from error
     if size_bytes > MAX_SCHEMA_BYTES:
@@ -135,7 +156,7 @@ def _check_size(schema: object) -> None:
 
 def _check_references(tree: _Tree) -> None:
     """Count the references, each replaced by what it refers to; one that leads back to where it is counts once."""
-    targets = {node: [tree.target(node, reference) for reference in _references(node)] for node in tree.nodes}
+    targets = {node: [_target(tree, node, reference) for reference in _references(node)] for node in tree.nodes}
     counts: dict[_Node, int] = {}
     begun: set[_Node] = set()
     waiting = [(tree.root, False)]
@@ -144,13 +165,20 @@ def _check_references(tree: _Tree) -> None:
         found = [target for target in targets[node] if target is not None]
         if is_done:
             # What is not counted yet lies on the way here from the root: a circle.
-            counts[node] = len(targets[node]) + sum(counts.get(one, 0) for one in (*node.parts.values(), *found))
+            counts[node] = len(found) + sum(counts.get(one, 0) for one in (*node.parts.values(), *found))
             if counts[node] > MAX_EXPANSIONS:
                 node.refuse(f"its references expand to more than {MAX_EXPANSIONS} schemas. Use a simpler schema.")
         elif node not in begun:
             begun.add(node)
             waiting.append((node, True))
             waiting.extend((one, False) for one in (*node.parts.values(), *found))
+
+
+def _target(tree: _Tree, node: _Node, reference: str) -> _Node | None:
+    target = tree.target(node, reference)
+    if (target is None or not isinstance(target.value, dict | bool)) and not node.is_data:
+        node.refuse(f"it refers to {reference[:_SHOWN_CHARS]!r}, where this schema has no schema")
+    return target
 
 
 def _references(node: _Node) -> list[str]:
@@ -164,13 +192,19 @@ def _references(node: _Node) -> list[str]:
 
 
 def _check_patterns(tree: _Tree) -> None:
-    chars = 0
+    chars = ranges = 0
     for node, pattern in _patterns(tree):
         chars += len(pattern)
+        ranges += pattern.count("-") if _CASELESS.search(pattern) else 0
         if len(pattern) > MAX_PATTERN_CHARS or chars > MAX_PATTERN_CHARS_IN_ALL:
             node.refuse(
                 f"its pattern is too long: a pattern may have {MAX_PATTERN_CHARS} characters, all of them together "
                 f"{MAX_PATTERN_CHARS_IN_ALL}. Use an enum, or check the answer yourself."
+            )
+        if ranges > MAX_CASELESS_RANGES:
+            node.refuse(
+                f"its patterns that ignore case, '(?i)', have more than {MAX_CASELESS_RANGES} ranges such as a-z in "
+                "all. Use fewer, or write out both cases."
             )
         try:
             re.compile(pattern)

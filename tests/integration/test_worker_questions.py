@@ -2,6 +2,7 @@
 
 import io
 import re
+from contextlib import suppress
 from typing import Literal
 
 import numpy as np
@@ -23,6 +24,7 @@ from singletrack_tasks.errors import (
     UnknownModel,
 )
 from singletrack_tasks.requests.vlm import Ask, AskResult
+from singletrack_tasks.schema import JsonSchema
 from tests.integration.ops.waiting import wait_for
 from tests.integration.worker_tools import ENDLESS, alias_of_ours, submit_endless, wait_until_quiet
 
@@ -123,6 +125,27 @@ def test_an_answer_outside_its_schema_is_an_error_that_has_it(client: Client) ->
     assert caught.value.raw_text.strip() == '"a"'
     assert "twice" in str(caught.value)
     assert client.ask("Go on", options={"max_tokens": 1}).text
+
+
+@pytest.mark.parametrize("bound", [{"maxLength": 10**9}, {"pattern": "^((((a{1,99}){1,99}){1,99}){1,99})$"}])
+def test_a_bound_that_no_answer_reaches_does_not_hold_up_the_server(client: Client, bound: JsonSchema) -> None:
+    """Ollama would write a rule for each repetition until its memory is used up."""
+    schema = {"anyOf": [{"type": "boolean"}, {"type": "string", **bound}]}
+    with suppress(AnswerOutsideSchema):
+        client.ask("What?", schema=schema, options={"max_tokens": 20}, timeout_s=60)
+
+
+@pytest.mark.parametrize("pattern", ["^(?=a)a$", "^(?:a|b){2}$", "(?i)^a$", "^{a}$", "^[\\]]$", "^(a|)?$"])
+def test_no_pattern_ends_the_server(client: Client, pattern: str) -> None:
+    with suppress(AnswerOutsideSchema, InvalidSchema):
+        client.ask("What?", schema={"type": "string", "pattern": pattern}, options={"max_tokens": 20})
+    assert client.ask("Go on", options={"max_tokens": 1}).text
+
+
+def test_a_schema_that_the_server_cannot_use_is_its_callers_error(client: Client) -> None:
+    itself_first = {"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}, {"type": "string"}]}}, "$ref": "#/$defs/a"}
+    with pytest.raises(InvalidSchema, match="server cannot use"):
+        client.ask("What?", schema=itself_first)
 
 
 def test_a_schema_that_costs_too_much_is_an_error_and_the_worker_goes_on(client: Client) -> None:

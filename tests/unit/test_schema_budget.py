@@ -10,6 +10,7 @@ from singletrack_tasks.errors import InvalidSchema
 from singletrack_tasks.requests.vlm import Ask
 from singletrack_tasks.schema import check_schema
 from singletrack_tasks.schema_budget import (
+    MAX_CASELESS_RANGES,
     MAX_EXPANSIONS,
     MAX_PATTERN_CHARS,
     MAX_PATTERN_CHARS_IN_ALL,
@@ -61,6 +62,12 @@ WITHIN = {
     "as long a pattern": {"pattern": "a" * MAX_PATTERN_CHARS},
     "a recursive one": RECURSIVE,
     "a circle": {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"},
+    "data that looks like a reference": {
+        "examples": [{"$ref": "#/nowhere"}],
+        "properties": {"a": {"enum": [{"$ref": "#b"}]}},
+    },
+    "as many caseless ranges": {"pattern": "(?i)" + "[a-z]" * 39, "items": {"pattern": "(?i:[a-z])"}},
+    "ranges by their case": {"pattern": "[a-z]" * 40, "items": {"pattern": "[a-z]" * 40}},
     "itself": {"properties": {"next": {"$ref": "#"}}},
     "a property called pattern": {"properties": {"pattern": {"type": "string"}, "$ref": {"type": "string"}}},
 }
@@ -87,6 +94,19 @@ BEYOND: dict[str, tuple[Any, str, str]] = {
     "no pattern as a name": ({"patternProperties": {"[": {}}}, "/patternProperties/[", "can compile"),
     "a reference elsewhere": ({"not": {"$ref": "http://evil/"}}, "/not", "only references within"),
     "a dynamic one elsewhere": ({"not": {"$dynamicRef": "file:///etc"}}, "/not", "only references within"),
+    "a NUL": ({"items": {"enum": ["a\0b"]}}, "/items/enum/0", "NUL"),
+    "a NUL in a name": ({"properties": {"a\0": {}}}, "/properties", "NUL"),
+    "a reference to nowhere": ({"not": {"$ref": "#/anyOf/1"}, "anyOf": [{}]}, "/not", "has no schema"),
+    "an absurd index": ({"$ref": "#/anyOf/" + "9" * 5_000, "anyOf": [{}]}, "", "has no schema"),
+    "an odd index": ({"$ref": "#/anyOf/\u0663", "anyOf": [{}]}, "", "has no schema"),
+    "an unknown anchor": ({"$dynamicRef": "#here"}, "", "has no schema"),
+    "a reference to a text": ({"$ref": "#/title", "title": "x"}, "", "has no schema"),
+    "a reference to a list": ({"$ref": "#/anyOf", "anyOf": [{}]}, "", "has no schema"),
+    "caseless ranges": (
+        {"allOf": [{"pattern": "(?i)" + "[\1-\uffff]" * 39}] * 2},
+        "/allOf/1/pattern",
+        f"more than {MAX_CASELESS_RANGES} ranges",
+    ),
     "a name that is no string": ({"properties": {1: {}}}, "/properties", "no string"),
 }
 
@@ -106,7 +126,7 @@ def test_what_is_beyond_a_bound_is_refused_by_bound_and_place(name: str) -> None
     assert len(refused.value.message) < 1_000
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, b"x"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, b"x", "\ud800", {"\ud800": 1}])
 def test_what_is_no_json_is_refused(value: object) -> None:
     with pytest.raises(InvalidSchema, match="serialized"):
         check_schema({"const": value})

@@ -88,7 +88,8 @@ def _advice(error: BaseException) -> str:
             f"refuses writes while it has too few replicas that keep up ({text}). Bring a replica back, or lower its "
             "min-replicas-to-write."
         )
-    if "READONLY" in text:
+    # redis-py takes the word off, except where it is in the middle of a script's error.
+    if isinstance(error, redis_errors.ReadOnlyError | redis_errors.MasterDownError) or "READONLY" in text:
         return (
             f"is a replica, which only its primary writes to ({text}). Wait until the failover is over, or set "
             "SINGLETRACK_REDIS_URL to the primary."

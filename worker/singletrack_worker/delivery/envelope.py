@@ -25,6 +25,8 @@ from singletrack_worker.delivery.identity import ID_CHARS, NOBODY, MessageIdenti
 MESSAGE_MAX_BYTES = 16 * 1024 * 1024
 # Python reads about a thousand levels, fewer the deeper it stands itself: what is read here has to be readable there.
 NESTED_MAX = 250
+# Several times what the largest valid request has. Each that is wrong costs the worker a KB and some microseconds.
+VALUES_MAX = 20_000
 _SHOWN_CHARS = 200
 # How Celery's JSON names the type of an object.
 _TYPED = {"__type__", "__value__"}
@@ -146,12 +148,15 @@ def _arguments(message: _Message) -> tuple[list[Any], dict[str, Any]]:
 
 
 def _refuse_what_celery_reads_otherwise(value: Any) -> None:
-    """Raise `ValueError` for a value that is nested too deeply, or that Celery would make an object of a type of."""
-    level, levels = [value], 0
+    """Raise `ValueError` for a value too large or too deep, or one that Celery would make an object of a type of."""
+    level, levels, values = [value], 0, 0
     while level:
         levels += 1
+        values += sum(len(parts) for parts in level)
         if levels > NESTED_MAX:
             raise ValueError(f"its body is nested more than {NESTED_MAX} levels deep")
+        if values > VALUES_MAX:
+            raise ValueError(f"its body has more than {VALUES_MAX} values in all")
         if any(isinstance(part, dict) and part.keys() == _TYPED for part in level):
             # A decimal number of this kind takes a GB to become an integer.
             raise ValueError("its body has an object of a type (`__type__`); only plain JSON is accepted")

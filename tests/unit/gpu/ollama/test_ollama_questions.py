@@ -35,6 +35,12 @@ from tests.unit.gpu.vlm_conformance import BUTTON, ENDLESS, PATIENCE_S, Asking, 
 
 
 class TestAsk:
+    def test_a_server_is_not_asked_to_repeat_without_end(self, script: Script, vlm: OllamaManager) -> None:
+        script.on("/api/chat", streams(LAST))
+        put(vlm, "What?", json_schema={"type": "string", "maxLength": 10**9})
+        (asked,) = script.bodies("/api/chat")
+        assert asked["format"] == {"type": "string"}
+
     def test_the_question_is_in_ollamas_terms(self, script: Script, vlm: OllamaManager) -> None:
         script.on("/api/chat", streams(LAST))
         options = VlmOptions(temperature=0.0, seed=0, top_k=5, top_p=0.5, max_tokens=9, stop=("end",))

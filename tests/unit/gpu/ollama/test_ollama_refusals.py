@@ -68,6 +68,7 @@ def answer_from(status: int, **headers: str) -> Act:
         (500, "image input is not supported - hint: provide the mmproj", ImagesUnsupported, "`vision`"),
         (400, "invalid image input", InvalidImage, "PNG or JPEG"),
         (500, "invalid JSON schema in format", InvalidSchema, "simpler"),
+        (500, "Failed to create new sequence: unable to create sampling context", InvalidSchema, "simpler"),
         (400, {"message": "no such option", "code": 400}, OllamaRefusal, "no such option.*change the request"),
         (422, "unprocessable", OllamaRefusal, "change the request"),
         (413, "too large", OllamaRefusal, "HTTP 413"),

@@ -105,6 +105,16 @@ def test_every_trouble_has_its_advice(error: Exception, advice: str) -> None:
     assert advice in str(trouble)
 
 
+@pytest.mark.parametrize("stale", ["yes", "no"])
+def test_a_replica_is_called_one(tmp_path: Path, stale: str) -> None:
+    with EmbeddedRedis.start(tmp_path) as server, Client(server.url) as client:
+        with redis.Redis.from_url(server.url) as admin:
+            admin.config_set("replica-serve-stale-data", stale)
+            admin.replicaof("127.0.0.1", SILENT_PORT)
+        with pytest.raises(RedisUnavailable, match="set SINGLETRACK_REDIS_URL to the primary"):
+            client.submit(Ping())
+
+
 def test_a_user_who_may_not_is_not_worth_another_try() -> None:
     trouble = unavailable("redis://:hunter2@host/0", redis.exceptions.NoPermissionError("no LPUSH"))
     assert isinstance(trouble, InvalidConfiguration)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from singletrack_worker.delivery.envelope import MESSAGE_MAX_BYTES, NESTED_MAX, Unreadable, read
+from singletrack_worker.delivery.envelope import MESSAGE_MAX_BYTES, NESTED_MAX, VALUES_MAX, Unreadable, read
 from singletrack_worker.delivery.identity import NOBODY, MessageIdentity
 from tests.unit.worker.messages import body, changed, message, raw, without
 
@@ -65,6 +65,11 @@ BAD = {
     ),
     "a body nested too deep to be read elsewhere": raw(changed(GOOD, nested(NESTED_MAX), "body")),
     "a body nested too deep to be read": raw(changed(GOOD, nested(50_000), "body")),
+    "more values than any request has": raw(changed(GOOD, body([], {"request": [0] * VALUES_MAX}, FOLLOWS), "body")),
+    "more names than any request has": raw(
+        changed(GOOD, body([], {"request": {f"n{n}": 0 for n in range(VALUES_MAX)}}, FOLLOWS), "body")
+    ),
+    "more arguments than any request has": raw(changed(GOOD, body([[]] * VALUES_MAX, {}, FOLLOWS), "body")),
     "the task itself as a keyword": raw(changed(GOOD, body([], {"request": {}, "self": 1}, FOLLOWS), "body")),
     "no embedding": raw(changed(GOOD, body([], {}, None), "body")),
     "a callback": raw(changed(GOOD, body([], {}, FOLLOWS | {"callbacks": [{"task": "x"}]}), "body")),
@@ -83,6 +88,12 @@ def test_what_cannot_be_meant_is_refused_with_a_reason(kind: str) -> None:
         read(BAD[kind], TASKS)
     assert caught.value.reason
     assert len(caught.value.reason) < 1000
+
+
+def test_as_many_values_as_may_be_are_read() -> None:
+    # Beside the arguments, the keywords, and the request itself.
+    most = raw(changed(GOOD, body([], {"request": [0] * (VALUES_MAX - 3)}, FOLLOWS), "body"))
+    assert read(most, TASKS).job_id == "job-1"
 
 
 def test_a_message_that_is_too_large_is_not_even_parsed() -> None:

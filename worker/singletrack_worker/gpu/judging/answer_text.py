@@ -52,7 +52,7 @@ def _parse(text: str) -> Any:
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     _refuse_depth(value)
-    return value
+    return _encodable(value)
 
 
 def _refuse_number(text: str) -> NoReturn:
@@ -73,6 +73,12 @@ def _refuse_depth(value: Any) -> None:
         if not level:
             return
     raise ValueError("it is nested too deeply")
+
+
+def _encodable(value: Any) -> Any:
+    """Replace half a surrogate pair, which a model may write as an escape and nobody can send on, by '?'."""
+    text = json.dumps(value, ensure_ascii=False)
+    return value if text.isascii() else json.loads(text.encode("utf-8", "replace"))
 
 
 def _parts(value: Any) -> list[Any]:

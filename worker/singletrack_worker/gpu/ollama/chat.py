@@ -20,6 +20,7 @@ from singletrack_worker.gpu.cancellation import Cancellation
 from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.ollama.card import ModelCard, Room
 from singletrack_worker.gpu.ollama.connections import Hangup
+from singletrack_worker.gpu.ollama.grammar import affordable
 from singletrack_worker.gpu.ollama.http import OllamaHttp
 from singletrack_worker.gpu.ollama.privacy import Secrets
 from singletrack_worker.gpu.ollama.refusals import NUM_CTX_SETTING, too_long
@@ -83,7 +84,7 @@ class Chat:
         if options.think is not None:
             body["think"] = options.think
         if json_schema is not None:
-            body["format"] = json_schema
+            body["format"] = affordable(json_schema)
         return body
 
     def _hear(self, question: dict[str, Any], hangup: Hangup, secrets: Secrets, spoken: Spoken) -> Chunk:

@@ -39,7 +39,8 @@ _BLIND = re.compile(r"does not support (images|vision|multimodal)|image input is
 # Seen: "failed to process inputs: unable to make llava embedding from image", "... received zero length image",
 # "illegal base64 data"; newer servers: "failed to decode image", "image: unknown format".
 _IMAGE = re.compile(r"failed to process inputs|illegal base64|\bimages?\b", re.IGNORECASE)
-_SCHEMA = re.compile(r"invalid (JSON )?(schema|format)|grammar", re.IGNORECASE)
+# The last one is what 0.9 says of a grammar that it can write and not use, such as one that refers to itself first.
+_SCHEMA = re.compile(r"invalid (JSON )?(schema|format)|grammar|create sampling context", re.IGNORECASE)
 
 
 class Words(NamedTuple):
