@@ -4,12 +4,11 @@ It notes each operation in the history, its encoders are a light program without
 its wall clock can be set. All of that is put around the product from outside.
 """
 
-import functools
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +19,6 @@ from singletrack_worker.app import app
 from singletrack_worker.delivery import inbox
 from singletrack_worker.delivery.admission import Admission
 from singletrack_worker.delivery.envelope import Envelope
-from singletrack_worker.gpu.clip.manager import CLIPManager
 from singletrack_worker.gpu.turn import Turn
 from singletrack_worker.gpu.turns import Turns
 from tests.faults import places, recording, stepped_clock
@@ -81,14 +79,9 @@ def obey(prompt: str) -> None:
         time.sleep(places.SLOW_S)
 
 
-def stand_in() -> Sequence[str]:
-    """Give the command of an encoder process."""
-    return ENCODER
-
-
 if places.CLOCK in os.environ:
     stepped_clock.install()
 Turns.take = recorded_take  # type: ignore[method-assign] # the one place that every operation goes through
 Admission._ask = recorded_judge  # type: ignore[method-assign] # as above
-setattr(assembly, "CLIPManager", functools.partial(CLIPManager, command=stand_in))  # noqa: B010 - mypy takes it for a constant
+setattr(assembly, "COMMAND", ENCODER)  # noqa: B010 - mypy takes it for a constant
 recording.record_results(app, _journal, token_of)
