@@ -13,7 +13,8 @@ from tests.faults.history import UNTYPED, Accepted, Cancelled, Journal, Outcome,
 
 # How many jobs of a client may be under way.
 MOST_OPEN = 8
-WAITERS = 4
+# Enough that all who wait for a backlog that was taken away hear of it while the checker is patient.
+WAITERS = 12
 _AGAIN_S = 0.1
 
 
