@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictBool, field_validator
+from pydantic import Field, field_validator
 
 from singletrack_tasks.message import Message
 from singletrack_tasks.payload.blobs import Blob
@@ -18,7 +18,7 @@ MAX_IMAGES = 16
 # What ended an answer that the model did not end itself.
 Cut = Literal["max_tokens", "context"]
 StopText = Annotated[str, Field(max_length=1000)]
-Thinking = StrictBool | Literal["low", "medium", "high"]
+Thinking = Literal[True, False, "low", "medium", "high"]
 
 
 class VlmOptions(Message):
