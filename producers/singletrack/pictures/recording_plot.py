@@ -51,7 +51,7 @@ def plot(recording: Recording, path: Path) -> None:
     try:
         figure.savefig(path, format="png")
     except OSError as error:
-        raise InvalidRequest(f"cannot write the picture to {str(path)[:160]}: {error.strerror or error}") from error
+        raise InvalidRequest(f"{str(path)[:160]} cannot be written: {error.strerror or error}") from error
 
 
 def draw_plot(recording: Recording) -> "Figure":

@@ -5,7 +5,7 @@ from typing import Literal
 
 from singletrack_tasks.errors import ImagesUnsupported, OllamaUnreachable, SingletrackError, UnknownModel
 from singletrack_tasks.requests.vlm import Ask, AskResult
-from singletrack_tasks.text import cut_line
+from singletrack_tasks.text import quoted
 from singletrack_worker.gpu.operations.handler import Handler, Workbench
 from singletrack_worker.gpu.operations.pictures import question_files
 from singletrack_worker.gpu.operations.questions import Answered, Questions
@@ -54,7 +54,7 @@ class AskHandler(Handler[Ask, AskResult]):
         serves = self.bench.tenants.vlm.model
         if request.model is not None and not self.bench.tenants.vlm.goes_by(request.model):
             raise UnknownModel(
-                f"track {self.bench.config.track} serves the VLM {serves}, not {cut_line(request.model, 100)}. "
+                f"track {self.bench.config.track} serves the VLM {serves}, not {quoted(request.model)}. "
                 "Leave the model out, or set SINGLETRACK_VLM_MODEL on the worker.",
                 {"serves": serves},
             )
