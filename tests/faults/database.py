@@ -94,6 +94,7 @@ class Database:
         try:
             with self.connect() as old, redis.Redis.from_url(replica.url, socket_timeout=10) as new:
                 _wait(lambda: new.info("replication").get("master_link_status") == "up")
+                _wait(lambda: _has_its_data_on_disk(new))
                 old.execute_command("CLIENT", "PAUSE", _QUIET_MS, "WRITE")
                 _wait(lambda: _written(old, "master_repl_offset") == _written(new, "slave_repl_offset"))
                 self._journal.note(Paused(now_ns(), REDIS))
@@ -129,6 +130,12 @@ def _port_of(url: str) -> int:
     port = urlsplit(url).port
     assert port is not None
     return port
+
+
+def _has_its_data_on_disk(server: redis.Redis) -> bool:
+    """Whether a kill would leave what a replica was given: it writes all of that to disk beside its work."""
+    persistence: Any = server.info("persistence")
+    return not persistence["aof_rewrite_in_progress"] and not persistence["aof_rewrite_scheduled"]
 
 
 def _written(connection: redis.Redis, name: str) -> int:

@@ -47,10 +47,11 @@ def test_what_freezes_its_worker_is_put_aside_the_first_time(site: AppSite) -> N
 
 
 def test_what_keeps_the_threads_without_the_processor_ends_its_worker_but_is_tried_again(site: AppSite) -> None:
-    worker = site.worker(FREEZING_WORKER_STUCK_S="15", **{SLEPT: str(site.folder / "slept")})
+    slept = {SLEPT: str(site.folder / "slept")}
+    worker = site.worker(FREEZING_WORKER_STUCK_S="15", **slept)
     job = site.client.submit(Ping(), job_id=SLEEPS, timeout_s=LIMIT_S)
     assert worker.wait(LIMIT_S) == 1
-    site.worker()
+    site.worker(**slept)
     assert job.result().track == site.track
     (kept,) = site.left("traceback")
     assert "in freeze" in kept.read_text()
