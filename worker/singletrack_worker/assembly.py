@@ -82,17 +82,7 @@ class Worker:
         self.manager = GPUResourceManager(
             config,
             build_tenants(config, self._clock, vram),
-            Stores(
-                blobs=RedisBlobs(client, config.keys),
-                cache=RedisVectorCache(client, config.keys),
-                memory=RedisMemory(client, config.keys, writer),
-                publisher=self._publisher,
-                cancellations=RedisCancellations(client, config.keys),
-                answers=RedisAnswers(config.keys, writer),
-                telemetry=Fanout((self.recorder, telemetry)),
-                hold=self._hold,
-                troubles=troubles,
-            ),
+            self._stores(config, client, writer, Fanout((self.recorder, telemetry)), troubles),
             self._clock,
             Identity(self._info, lambda: None if tenure is None else tenure.lease),
             JudgeProcess(),
@@ -126,6 +116,21 @@ class Worker:
     def put_back(self, job_id: str) -> None:
         """Tell that a message in hand was put back since nothing ran it."""
         self._publisher.emit(TaskPutBack(at_unix_s=self._clock.time(), job_id=job_id))
+
+    def _stores(
+        self, config: GPUResourceConfig, client: redis.Redis, writer: Writer, telemetry: Telemetry, troubles: Troubles
+    ) -> Stores:
+        return Stores(
+            blobs=RedisBlobs(client, config.keys),
+            cache=RedisVectorCache(client, config.keys),
+            memory=RedisMemory(client, config.keys, writer),
+            publisher=self._publisher,
+            cancellations=RedisCancellations(client, config.keys),
+            answers=RedisAnswers(config.keys, writer),
+            telemetry=telemetry,
+            hold=self._hold,
+            troubles=troubles,
+        )
 
     def _snapshot(self) -> GPUResourceStatus:
         """Take a snapshot, and do the periodic work that is due."""

@@ -10,6 +10,7 @@ from singletrack.pictures.recording_spans import Span, spans, stretches
 from singletrack_tasks.errors import InvalidConfiguration, InvalidRequest
 from singletrack_tasks.recording import Mark, Recording, Sample
 from singletrack_tasks.status import ModelState, share_out
+from singletrack_tasks.text import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +52,7 @@ def plot(recording: Recording, path: Path) -> None:
     try:
         figure.savefig(path, format="png")
     except OSError as error:
-        raise InvalidRequest(f"{str(path)[:160]} cannot be written: {error.strerror or error}") from error
+        raise InvalidRequest(f"{shorten(str(path))} cannot be written: {error.strerror or error}") from error
 
 
 def draw_plot(recording: Recording) -> "Figure":
