@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml
 		|| { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[worker,embedded]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[worker,embedded,agent,desktop]' --group dev
 	@touch $@
 
 demo: $(STAMP) ## Play an agent's short day on a stack of its own, and print what happened

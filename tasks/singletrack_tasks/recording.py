@@ -53,7 +53,7 @@ class Sample(Message):
     job_id: str | None = None
 
 
-class Mark(Message):
+class RecordedMark(Message):
     """A step of a transition, or a failed operation, that ended between samples (times in seconds).
 
     `error` is empty on success.
@@ -78,7 +78,7 @@ class Recording(Message):
     gpu: GpuInfo | None = None
     total_mb: int | None = None
     samples: tuple[Sample, ...] = Field(default=(), max_length=SAMPLES_MAX)
-    marks: tuple[Mark, ...] = Field(default=(), max_length=MARKS_MAX)
+    marks: tuple[RecordedMark, ...] = Field(default=(), max_length=MARKS_MAX)
 
     @property
     def file_name(self) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from singletrack import Client
 from singletrack.cli.checks import run_checks
-from singletrack.cli.context import Target
+from singletrack.cli.context import TrackTarget
 from singletrack.cli.findings import Finding
 from singletrack_ops.embedded.ollama_server import EmbeddedOllama
 from singletrack_ops.local.child_process import Child
@@ -160,7 +160,7 @@ def last_check_unix_s(client: Client) -> float:
 
 def beat_by_the_doctor(stack: Stack) -> Finding:
     environ = stack.worker_env
-    target = Target(environ["SINGLETRACK_REDIS_URL"], environ["SINGLETRACK_TRACK"])
+    target = TrackTarget(environ["SINGLETRACK_REDIS_URL"], environ["SINGLETRACK_TRACK"])
     (finding,) = [found for found in run_checks(target) if found.what == "beat"]
     return finding
 

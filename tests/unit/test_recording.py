@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from singletrack_tasks.errors import InvalidRequest, UnsupportedVersion
-from singletrack_tasks.recording import SAMPLES_MAX, UNPACKED_BYTES_MAX, GpuProcess, Mark, Recording, Sample
+from singletrack_tasks.recording import SAMPLES_MAX, UNPACKED_BYTES_MAX, GpuProcess, RecordedMark, Recording, Sample
 from singletrack_tasks.status import ExecutionMode, GpuInfo, ModelState
 
 SAMPLE = Sample(
@@ -42,7 +42,7 @@ def test_what_is_packed_comes_back() -> None:
         gpu=GpuInfo(name="a GPU", uuid="GPU-1"),
         total_mb=8192,
         samples=(SAMPLE, SAMPLE.model_copy(update={"operation": None, "stage": None, "job_id": None})),
-        marks=(Mark(at_unix_s=1_700_000_000, what="load_vlm", duration_s=2.5, error="OllamaFailure: no"),),
+        marks=(RecordedMark(at_unix_s=1_700_000_000, what="load_vlm", duration_s=2.5, error="OllamaFailure: no"),),
     )
     assert Recording.unpack(full.pack()) == full
     assert Recording.unpack_text(full.pack_text()) == full

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from singletrack import Client, ExecutionMode
 from singletrack_ops.demo.diary import Diary
-from singletrack_ops.demo.samples import Element, load_scene
+from singletrack_ops.demo.samples import SampleElement, load_scene
 from singletrack_ops.errors import OpsError
 from singletrack_tasks.errors import (
     DeadlinePassed,
@@ -185,7 +185,7 @@ class Day:
         self._diary.expect(_are_unit(images.vectors) and _are_unit(texts.vectors), "all embeddings have unit length")
         self._tell_nearest(elements, images.vectors, texts.vectors)
 
-    def _tell_nearest(self, elements: Sequence[Element], images: Vector, texts: Vector) -> None:
+    def _tell_nearest(self, elements: Sequence[SampleElement], images: Vector, texts: Vector) -> None:
         nearest = (images @ texts.T).argmax(axis=1)
         right = int((nearest == np.arange(len(elements))).sum())
         examples = ", ".join(

@@ -13,7 +13,7 @@ _PLACES = (_PACKAGE / "samples", _PACKAGE.parent / "samples")
 
 
 @dataclass(frozen=True)
-class Element:
+class SampleElement:
     """An element on a screenshot; `box` is x, y, width, height in pixels from the upper left corner."""
 
     id: str
@@ -28,9 +28,9 @@ class Scene:
 
     name: str
     image: Path
-    elements: tuple[Element, ...]
+    elements: tuple[SampleElement, ...]
 
-    def crops(self, most: int) -> tuple[tuple[Element, Image.Image], ...]:
+    def crops(self, most: int) -> tuple[tuple[SampleElement, Image.Image], ...]:
         """Cut out the first `most` elements with distinct labels, in RGB."""
         distinct = {element.label: element for element in reversed(self.elements)}
         chosen = [element for element in self.elements if distinct[element.label] is element][:most]
@@ -59,7 +59,9 @@ def load_scene(name: str) -> Scene:
         data = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise OpsError(f"There is no sample scene {name!r}. The scenes are: {', '.join(scene_names())}.") from error
-    elements = tuple(Element(item["id"], item["role"], item["label"], _box(item["box"])) for item in data["elements"])
+    elements = tuple(
+        SampleElement(item["id"], item["role"], item["label"], _box(item["box"])) for item in data["elements"]
+    )
     return Scene(name, folder / data["image"], elements)
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from tornado.escape import xhtml_escape
 
 from singletrack.cli.screen.vram import STACK, Tenant, parts
-from singletrack.pictures.vram_timeline import ModeMark, Point, Timeline
+from singletrack.pictures.vram_timeline import ModeMark, Timeline, TimelinePoint
 
 _WIDTH, _HEIGHT = 1200, 214
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 10, 164
@@ -106,7 +106,7 @@ def _text(x: float, y: float, words: str, *, anchor: str = "start", css: str = "
     return f'<text class="{css}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{xhtml_escape(words)}</text>'
 
 
-def _without_repeats(points: Sequence[Point]) -> list[Point]:
+def _without_repeats(points: Sequence[TimelinePoint]) -> list[TimelinePoint]:
     """Leave out points at which nothing changed: a recording has 1,200 points."""
     if not points:
         return []

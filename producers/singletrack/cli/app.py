@@ -15,7 +15,7 @@ from singletrack.cli.commands.ping import ping
 from singletrack.cli.commands.record import record
 from singletrack.cli.commands.status import status
 from singletrack.cli.commands.up_demo import demo, up
-from singletrack.cli.context import Target
+from singletrack.cli.context import TrackTarget
 from singletrack.cli.failure import Commands
 
 app = typer.Typer(
@@ -50,7 +50,7 @@ def target(
     ] = False,
 ) -> None:
     """One GPU, two tenants: ask the VLM, embed with CLIP, change the mode, see what is on the GPU."""
-    context.obj = Target(redis_url, track)
+    context.obj = TrackTarget(redis_url, track)
 
 
 for command in (status, mode, ask, embed, events, record, ping, doctor, up, demo):

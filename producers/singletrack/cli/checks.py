@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from singletrack.cli.context import Target
+from singletrack.cli.context import TrackTarget
 from singletrack.cli.findings import Finding, installed
 from singletrack.cli.gpu_checks import check_gpu, describe_remote
 from singletrack.cli.ollama_check import check_ollama
@@ -49,7 +49,7 @@ class HostSettings(BaseSettings):
     )
 
 
-def run_checks(target: Target) -> list[Finding]:
+def run_checks(target: TrackTarget) -> list[Finding]:
     """Check Redis and the worker, and what a GPU host needs.
 
     The latter is a problem only if this machine is the GPU host: if no worker serves, or the one that serves runs here.

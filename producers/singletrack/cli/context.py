@@ -13,7 +13,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 
 
 @dataclass(frozen=True)
-class Target:
+class TrackTarget:
     """A track and its Redis server; None means the environment's."""
 
     redis_url: str | None
@@ -28,5 +28,5 @@ class Target:
 
 def client_of(context: typer.Context) -> "Client":
     """Make the client that the options before the command name."""
-    target: Target = context.obj
+    target: TrackTarget = context.obj
     return target.client()

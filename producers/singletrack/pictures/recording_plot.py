@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from singletrack.pictures.recording_spans import Span, spans, stretches
 from singletrack_tasks.errors import InvalidConfiguration, InvalidRequest
-from singletrack_tasks.recording import Mark, Recording, Sample
+from singletrack_tasks.recording import RecordedMark, Recording, Sample
 from singletrack_tasks.status import ModelState, share_out
 from singletrack_tasks.text import shorten
 
@@ -194,23 +194,23 @@ def _name_operations(axes: "Axes", samples: Sequence[Sample], window: _Window) -
             axes.text(middle, 0.78, _plain(text), ha="center", va="center", size=9, color=_INK)
 
 
-def _draw_failures(figure: "Figure", lanes: Sequence["Axes"], failures: Sequence[Mark], window: _Window) -> None:
+def _draw_failures(figure: "Figure", lanes: Sequence["Axes"], failed: Sequence[RecordedMark], window: _Window) -> None:
     """Mark failures, and number and list the newest below."""
-    for mark in failures:
+    for mark in failed:
         for axes in lanes:
             axes.axvline(_at(mark.at_unix_s), color=_RED, linewidth=1.1, linestyle=(0, (3, 2)))
-    listed = failures[-_FAILURES_LISTED:]
-    height = _LINE * min(len(failures), _FAILURES_LISTED + 1)
+    listed = failed[-_FAILURES_LISTED:]
+    height = _LINE * min(len(failed), _FAILURES_LISTED + 1)
     for row, mark in enumerate(listed):
-        number = len(failures) - len(listed) + row + 1
+        number = len(failed) - len(listed) + row + 1
         _number(lanes[0], number, mark)
         line = _short(f"{number} {window.clock(mark.at_unix_s)} {mark.what}: {mark.error}")
         figure.text(_LEFT, 0.017 + height - _LINE * (row + 1), line, size=9, color=_RED, parse_math=False)
-    if len(failures) > len(listed):
-        figure.text(_LEFT, 0.017, f"and {len(failures) - len(listed)} earlier ones", size=9, color=_RED)
+    if len(failed) > len(listed):
+        figure.text(_LEFT, 0.017, f"and {len(failed) - len(listed)} earlier ones", size=9, color=_RED)
 
 
-def _number(axes: "Axes", number: int, mark: Mark) -> None:
+def _number(axes: "Axes", number: int, mark: RecordedMark) -> None:
     axes.annotate(
         str(number),
         (_at(mark.at_unix_s), 1.0),

@@ -12,7 +12,7 @@ _Move = VlmLoaded | VlmUnloaded | ClipMigrated
 
 
 @dataclass(frozen=True)
-class Point:
+class TimelinePoint:
     """VRAM in use from `at_unix_s` on, the tenants' part of it (MiB), and whether an operation had the GPU."""
 
     at_unix_s: float
@@ -38,7 +38,7 @@ class Timeline:
     It begins at `since_unix_s`, or with the first point.
     """
 
-    points: tuple[Point, ...]
+    points: tuple[TimelinePoint, ...]
     marks: tuple[ModeMark, ...]
     end_unix_s: float
     total_mb: int
@@ -55,20 +55,20 @@ class Timeline:
         return max(self.end_unix_s - self.start_unix_s, 1e-9)
 
 
-def point_of(now: GPUResourceStatus, last: Point | None = None) -> Point:
+def point_of(now: GPUResourceStatus, last: TimelinePoint | None = None) -> TimelinePoint:
     """Read the memory in use from a status; nothing is in use without a GPU.
 
     While the VLM is loading, growth since the `last` point is counted as the VLM's.
     """
     busy = now.operation is not None
     if now.vram is None:
-        return Point(now.taken_unix_s, 0, busy=busy)
+        return TimelinePoint(now.taken_unix_s, 0, busy=busy)
     clip_mb = now.clip_on_gpu_mb
     vlm_mb = now.vlm.vram_mb or 0
     if now.vlm.state is ModelState.LOADING and last is not None:
         others_mb = last.used_mb - last.vlm_mb - last.clip_mb
         vlm_mb = max(vlm_mb, now.vram.used_mb - others_mb - clip_mb)
-    return Point(now.taken_unix_s, now.vram.used_mb, clip_mb, vlm_mb, _foreign_mb(now.drift), busy)
+    return TimelinePoint(now.taken_unix_s, now.vram.used_mb, clip_mb, vlm_mb, _foreign_mb(now.drift), busy)
 
 
 def _foreign_mb(drift: tuple[Drift, ...]) -> int:
@@ -89,7 +89,7 @@ def build_timeline(first: GPUResourceStatus, events: Iterable[AnyEvent], end_uni
     return Timeline((point, *follow(point, happened)), tuple(marks), end_unix_s, first.vram.total_mb)
 
 
-def follow(first: Point, events: Sequence[AnyEvent]) -> list[Point]:
+def follow(first: TimelinePoint, events: Sequence[AnyEvent]) -> list[TimelinePoint]:
     """Compute the points that events add after a first one."""
     points = [first]
     for event in events:
@@ -102,12 +102,12 @@ def follow_mode(first: ModeMark, events: Iterable[AnyEvent]) -> list[ModeMark]:
     return [first, *(ModeMark(event.at_unix_s, event.after) for event in events if isinstance(event, ModeChanged))]
 
 
-def before(events: Sequence[AnyEvent], now: GPUResourceStatus, at_unix_s: float) -> Point:
+def before(events: Sequence[AnyEvent], now: GPUResourceStatus, at_unix_s: float) -> TimelinePoint:
     """Compute the memory in use before these events, which led to the status of now."""
     point = point_of(now)
     vlm = next((event for event in events if isinstance(event, VlmLoaded | VlmUnloaded)), None)
     clip = next((event for event in events if isinstance(event, ClipMigrated)), None)
-    return Point(
+    return TimelinePoint(
         at_unix_s,
         next(_figures_before(events), point.used_mb),
         clip_mb=point.clip_mb if clip is None else _given_back_mb(clip),
@@ -121,13 +121,15 @@ def mode_before(events: Iterable[AnyEvent], now: GPUResourceStatus, at_unix_s: f
     return ModeMark(at_unix_s, mode)
 
 
-def recorded(samples: Iterable[Sample]) -> tuple[list[Point], list[ModeMark]]:
+def recorded(samples: Iterable[Sample]) -> tuple[list[TimelinePoint], list[ModeMark]]:
     """Convert samples of the flight recorder."""
     points, marks = [], []
     for sample in samples:
         marks.append(ModeMark(sample.at_unix_s, sample.mode))
         busy = sample.operation is not None
-        points.append(Point(sample.at_unix_s, sample.used_mb or 0, sample.clip_mb or 0, sample.vlm_mb or 0, busy=busy))
+        points.append(
+            TimelinePoint(sample.at_unix_s, sample.used_mb or 0, sample.clip_mb or 0, sample.vlm_mb or 0, busy=busy)
+        )
     return points, in_order(marks)
 
 
@@ -154,7 +156,7 @@ def _given_back_mb(event: _Move) -> int:
     return 0 if before_mb is None or after_mb is None else max(0, before_mb - after_mb)
 
 
-def _points_after(last: Point, event: AnyEvent, events: Sequence[AnyEvent]) -> tuple[Point, ...]:
+def _points_after(last: TimelinePoint, event: AnyEvent, events: Sequence[AnyEvent]) -> tuple[TimelinePoint, ...]:
     if isinstance(event, ResourceChanged):
         return () if _belongs_to_a_move(event, events) else (_at(last, event.at_unix_s, event.after_mb),)
     if not isinstance(event, _Move):
@@ -174,7 +176,7 @@ def _points_after(last: Point, event: AnyEvent, events: Sequence[AnyEvent]) -> t
     return (_at(last, _begin(event.at_unix_s, receipt), receipt.vram_before_mb), after)
 
 
-def _at(point: Point, at_unix_s: float, used_mb: int) -> Point:
+def _at(point: TimelinePoint, at_unix_s: float, used_mb: int) -> TimelinePoint:
     return replace(point, at_unix_s=max(point.at_unix_s, at_unix_s), used_mb=used_mb)
 
 

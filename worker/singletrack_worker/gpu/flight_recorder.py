@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 
 from singletrack_tasks.errors import SingletrackError
-from singletrack_tasks.recording import KEPT_S, MARKS_MAX, RATE_HZ, SAMPLES_MAX, GpuProcess, Mark, Recording, Sample
+from singletrack_tasks.recording import (
+    KEPT_S,
+    MARKS_MAX,
+    RATE_HZ,
+    SAMPLES_MAX,
+    GpuProcess,
+    RecordedMark,
+    Recording,
+    Sample,
+)
 from singletrack_tasks.result import StepReceipt
 from singletrack_tasks.text import cut_line
 from singletrack_worker.gpu.clock import Clock
@@ -64,7 +73,7 @@ class FlightRecorder:
         memory = vram.read()
         self._total_mb = None if memory is None else memory.total_mb
         self._samples: deque[Sample] = deque(maxlen=SAMPLES_MAX)
-        self._marks: deque[Mark] = deque(maxlen=MARKS_MAX)
+        self._marks: deque[RecordedMark] = deque(maxlen=MARKS_MAX)
         self._processes: tuple[GpuProcess, ...] = ()
         self._asked: deque[str] = deque(maxlen=_ASKED_MAX)
         self._failures: deque[_Failure] = deque(maxlen=_ASKED_MAX)
@@ -112,7 +121,7 @@ class FlightRecorder:
     def _mark(self, what: str, duration_s: float, error: str) -> None:
         at = round(self._clock.time(), 2)
         shown = cut_line(error, _SHOWN_CHARS)
-        self._marks.append(Mark(at_unix_s=at, what=what, duration_s=round(duration_s, 3), error=shown))
+        self._marks.append(RecordedMark(at_unix_s=at, what=what, duration_s=round(duration_s, 3), error=shown))
 
     def _fail(self, reason: str, detail: str) -> None:
         self._failures.append(_Failure(reason, cut_line(detail, _SHOWN_CHARS)))

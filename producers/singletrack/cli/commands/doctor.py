@@ -5,7 +5,7 @@ from dataclasses import asdict
 import typer
 from rich.text import Text
 
-from singletrack.cli.context import JsonOption, Target
+from singletrack.cli.context import JsonOption, TrackTarget
 from singletrack.cli.output import console, one_line, print_json
 
 _STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
@@ -15,7 +15,7 @@ def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
     """Check everything that is needed here and say what to do; exit status 1 if something is missing."""
     from singletrack.cli.checks import run_checks
 
-    target: Target = context.obj
+    target: TrackTarget = context.obj
     findings = run_checks(target)
     if as_json:
         print_json([asdict(finding) for finding in findings])

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from singletrack.cli.context import Target
+from singletrack.cli.context import TrackTarget
 from singletrack_tasks.errors import InvalidConfiguration
 
 # By name: they need the worker's packages, which an agent's installation lacks.
@@ -28,7 +28,7 @@ def up(
     simulated_gpu: Annotated[bool, typer.Option("--simulated-gpu", help="Simulate the GPU.")] = False,
 ) -> None:
     """Start what this machine lacks of Redis, Ollama, worker, beat and Flower; Ctrl-C ends it."""
-    target: Target = context.obj
+    target: TrackTarget = context.obj
     # Everything that is started reads the environment, and so do this program's own clients.
     given = {"SINGLETRACK_REDIS_URL": target.redis_url, "SINGLETRACK_TRACK": target.track}
     os.environ.update({name: value for name, value in given.items() if value is not None})

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from singletrack.pictures.vram_timeline import (
     ModeMark,
-    Point,
+    TimelinePoint,
     before,
     follow,
     follow_mode,
@@ -27,11 +27,11 @@ class WatchHistory:
     def __init__(self) -> None:
         self.events: deque[AnyEvent] = deque(maxlen=EVENTS_KEPT)
         self.total_mb = 0
-        self._points: list[Point] = []
+        self._points: list[TimelinePoint] = []
         self._marks: list[ModeMark] = []
 
     @property
-    def points(self) -> tuple[Point, ...]:
+    def points(self) -> tuple[TimelinePoint, ...]:
         """The memory over time, oldest first."""
         return tuple(self._points)
 
@@ -75,7 +75,7 @@ class WatchHistory:
     def lost(self, at_unix_s: float, why: str) -> None:
         """Leave a gap: nothing is known from now on."""
         if self._points and (self._points[-1].used_mb or self._points[-1].busy):
-            self._points.append(Point(at_unix_s, 0))
+            self._points.append(TimelinePoint(at_unix_s, 0))
         self._mark(ModeMark(at_unix_s, why))
 
     def happened(self, events: Iterable[AnyEvent]) -> None:

@@ -13,7 +13,7 @@ from singletrack.cli.screen.event_line import event_details
 from singletrack.cli.screen.frame import pair, row, rule, spread
 from singletrack.cli.screen.vram import bar, legend
 from singletrack.cli.screen.vram_chart import columns, draw, mode_style, work_lane
-from singletrack.pictures.vram_timeline import ModeMark, Point, Timeline, point_of
+from singletrack.pictures.vram_timeline import ModeMark, Timeline, TimelinePoint, point_of
 from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.status import GPUResourceStatus
 
@@ -51,7 +51,7 @@ class View:
     now_unix_s: float
     status: GPUResourceStatus | None = None
     problem: str = ""
-    points: tuple[Point, ...] = ()
+    points: tuple[TimelinePoint, ...] = ()
     marks: tuple[ModeMark, ...] = ()
     total_mb: int = 0
     events: tuple[AnyEvent, ...] = ()

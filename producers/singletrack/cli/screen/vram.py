@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from singletrack.pictures.vram_timeline import Point
+from singletrack.pictures.vram_timeline import TimelinePoint
 from singletrack_tasks.status import share_out
 
 
@@ -30,13 +30,13 @@ FREE = "·"
 STACK = (OTHER, FOREIGN, CLIP, VLM)
 
 
-def parts(point: Point) -> list[tuple[Tenant, int]]:
+def parts(point: TimelinePoint) -> list[tuple[Tenant, int]]:
     """Divide the memory in use (MiB) from the bottom up: other, foreign, CLIP, VLM; never more than is in use."""
     parts_mb = share_out(point.used_mb, point.vlm_mb, point.clip_mb, point.foreign_mb)
     return list(zip(STACK, reversed(parts_mb), strict=True))
 
 
-def tenant_at(point: Point, level_mb: float) -> Tenant | None:
+def tenant_at(point: TimelinePoint, level_mb: float) -> Tenant | None:
     """Find the tenant at this height of the stack; None where memory is free."""
     top_mb = 0
     for tenant, part_mb in parts(point):
@@ -46,7 +46,7 @@ def tenant_at(point: Point, level_mb: float) -> Tenant | None:
     return None
 
 
-def bar(point: Point, total_mb: int, width: int, *, colour: bool) -> Text:
+def bar(point: TimelinePoint, total_mb: int, width: int, *, colour: bool) -> Text:
     """Draw the memory as one bar, the tenants from the left, the VLM first, and what is free at its end."""
     line = Text()
     taken_mb = 0
@@ -58,7 +58,7 @@ def bar(point: Point, total_mb: int, width: int, *, colour: bool) -> Text:
     return line
 
 
-def legend(point: Point, total_mb: int, *, colour: bool) -> Text:
+def legend(point: TimelinePoint, total_mb: int, *, colour: bool) -> Text:
     """Name the tenants and their memory; foreign memory only if there is any."""
     line = Text()
     for tenant, part_mb in reversed(parts(point)):

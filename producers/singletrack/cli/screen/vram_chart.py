@@ -10,14 +10,14 @@ from operator import itemgetter
 from rich.text import Text
 
 from singletrack.cli.screen.vram import CLIP, OTHER, VLM, Tenant, parts, tenant_at
-from singletrack.pictures.vram_timeline import Point, Timeline
+from singletrack.pictures.vram_timeline import Timeline, TimelinePoint
 
 _MIB_PER_GIB = 1024
 _AXIS_WIDTH = 9
 _TICKS_S = (5, 10, 20, 30, 60, 120, 300, 600)
 _LEAST_TICK_COLUMNS = 8
 _PARTS = " ▁▂▃▄▅▆▇█"
-_NOTHING = Point(0.0, 0)
+_NOTHING = TimelinePoint(0.0, 0)
 
 # A mode has the colour of the tenant that it puts on the GPU.
 _MODE_COLOURS = {"AUTOPILOT": CLIP.colour, "RECORDING": VLM.colour, "IDLE": "default"}
@@ -70,15 +70,15 @@ def _column(timeline: Timeline, at_unix_s: float, count: int) -> int:
     return int((at_unix_s - timeline.start_unix_s) / timeline.seconds * count)
 
 
-def _height(point: Point) -> int:
+def _height(point: TimelinePoint) -> int:
     return point.used_mb
 
 
-def _buckets(timeline: Timeline, count: int) -> list[Sequence[Point]]:
+def _buckets(timeline: Timeline, count: int) -> list[Sequence[TimelinePoint]]:
     """What there was during each column's time: the point that held at its beginning, and those that came."""
     times = [point.at_unix_s for point in timeline.points]
     step_s = timeline.seconds / count
-    found: list[Sequence[Point]] = []
+    found: list[Sequence[TimelinePoint]] = []
     for column in range(count):
         begin_s = timeline.start_unix_s + column * step_s
         first, last = bisect_right(times, begin_s) - 1, bisect_left(times, begin_s + step_s)
@@ -86,7 +86,9 @@ def _buckets(timeline: Timeline, count: int) -> list[Sequence[Point]]:
     return found
 
 
-def _row(total_mb: int, seen: Sequence[Point], changes: dict[int, str], row: int, height: int, *, colour: bool) -> Text:
+def _row(
+    total_mb: int, seen: Sequence[TimelinePoint], changes: dict[int, str], row: int, height: int, *, colour: bool
+) -> Text:
     step_mb = total_mb / height
     labelled = row == height - 1 or row == height // 2
     top = f"{(row + 1) * step_mb / _MIB_PER_GIB:.1f} GiB ┤" if labelled else "│"
@@ -103,12 +105,12 @@ def _row(total_mb: int, seen: Sequence[Point], changes: dict[int, str], row: int
     return line
 
 
-def _shaded_cell(point: Point, low_mb: float, step_mb: float) -> tuple[str, str]:
+def _shaded_cell(point: TimelinePoint, low_mb: float, step_mb: float) -> tuple[str, str]:
     tenant = tenant_at(point, low_mb + step_mb / 2)
     return (tenant.shade, tenant.colour) if tenant else (" ", "default")
 
 
-def _smooth_cell(point: Point, low_mb: float, step_mb: float) -> tuple[str, str]:
+def _smooth_cell(point: TimelinePoint, low_mb: float, step_mb: float) -> tuple[str, str]:
     """Draw the two that have most of a cell, the one below as a part of a block, the one above as its background."""
     lower, upper = _two_largest(point, low_mb, step_mb)
     eighths = round(8 * lower[1] / max(lower[1] + upper[1], 1e-9))
@@ -119,7 +121,7 @@ def _smooth_cell(point: Point, low_mb: float, step_mb: float) -> tuple[str, str]
     return glyph, f"{lower[0].colour if lower[0] else 'default'}{above}"
 
 
-def _two_largest(point: Point, low_mb: float, step_mb: float) -> list[tuple[Tenant | None, float]]:
+def _two_largest(point: TimelinePoint, low_mb: float, step_mb: float) -> list[tuple[Tenant | None, float]]:
     """Who has most of a part of the stack, and how much, the lower one first; None for what is free."""
     found: list[tuple[Tenant | None, float]] = []
     bottom_mb = 0.0

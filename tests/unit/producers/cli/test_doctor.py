@@ -8,7 +8,7 @@ import pytest
 
 from singletrack.cli import checks
 from singletrack.cli.checks import run_checks
-from singletrack.cli.context import Target
+from singletrack.cli.context import TrackTarget
 from singletrack.cli.findings import Finding
 from singletrack_tasks.keys import ollama_tracks
 from singletrack_tasks.ollama_address import server_name
@@ -22,7 +22,7 @@ from tests.unit.producers.statuses import publish, status
 
 def finding(redis_url: str, what: str) -> Finding:
     """What the doctor found of one thing, on the track without a worker."""
-    (found,) = [found for found in run_checks(Target(redis_url, LONELY_TRACK)) if found.what == what]
+    (found,) = [found for found in run_checks(TrackTarget(redis_url, LONELY_TRACK)) if found.what == what]
     return found
 
 
@@ -45,7 +45,7 @@ def test_on_an_agents_machine_it_tells_of_the_worker_and_is_content(
 ) -> None:
     publish(lonely_backstage, status(gpu=GpuInfo(name="RTX 3060", uuid="GPU-1"), last_check_unix_s=time.time()))
     monkeypatch.setattr(checks, "installed", lambda _: None)
-    findings = run_checks(Target(redis_url, LONELY_TRACK))
+    findings = run_checks(TrackTarget(redis_url, LONELY_TRACK))
     assert {found.what for found in findings} == {"Redis", "clock", "worker", "beat", "GPU"}
     assert {found.verdict for found in findings} == {"ok"}
     assert "here has RTX 3060" in findings[-1].text
@@ -65,7 +65,7 @@ def test_it_tells_that_another_track_uses_the_ollama_server(
         assert "SINGLETRACK_OLLAMA_URL" in shared.advice
     finally:
         lonely_backstage.redis.delete(key)
-    findings = run_checks(Target(redis_url, LONELY_TRACK))
+    findings = run_checks(TrackTarget(redis_url, LONELY_TRACK))
     assert "Ollama of its own" not in {found.what for found in findings}
 
 

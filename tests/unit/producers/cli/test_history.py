@@ -1,7 +1,7 @@
 """What is kept of what was seen."""
 
 from singletrack.cli.screen.history import EVENTS_KEPT, WatchHistory
-from singletrack.pictures.vram_timeline import ModeMark, Point
+from singletrack.pictures.vram_timeline import ModeMark, TimelinePoint
 from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.recording import KEPT_S, Recording, Sample
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus, ModelState
@@ -44,8 +44,8 @@ def test_what_happened_before_the_first_look_is_reconstructed() -> None:
     now = at(0, 7500, mode=ExecutionMode.RECORDING, vlm=vlm(vram_mb=6000))
     history.reconstruct(events, now, START - 600)
     history.saw(now)
-    assert history.points[0] == Point(START - 600, 1000)
-    assert history.points[-1] == Point(START, 7500, vlm_mb=6000)
+    assert history.points[0] == TimelinePoint(START - 600, 1000)
+    assert history.points[-1] == TimelinePoint(START, 7500, vlm_mb=6000)
     assert history.marks == (ModeMark(START - 600, "IDLE"), ModeMark(START - 50, "RECORDING"))
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from singletrack.cli.screen.frame import fitted, rule
 from singletrack.cli.screen.view import View, screen
-from singletrack.pictures.vram_timeline import ModeMark, Point
+from singletrack.pictures.vram_timeline import ModeMark, TimelinePoint
 from singletrack_tasks.events import AnyEvent, WorkerStarted
 from singletrack_tasks.result import Degradation, DegradedCode
 from singletrack_tasks.status import (
@@ -23,7 +23,11 @@ from singletrack_tasks.status import (
 from tests.unit.producers.gpu_statuses import START, TOTAL_MB, clip, loaded, on_gpu, to_mode, vlm
 
 SIZES = [(80, 24), (120, 40), (160, 50)]
-POINTS = (Point(START - 200, 1000), Point(START - 100, 7000, vlm_mb=6000, busy=True), Point(START, 7000, vlm_mb=6000))
+POINTS = (
+    TimelinePoint(START - 200, 1000),
+    TimelinePoint(START - 100, 7000, vlm_mb=6000, busy=True),
+    TimelinePoint(START, 7000, vlm_mb=6000),
+)
 MARKS = (ModeMark(START - 200, "IDLE"), ModeMark(START - 100, "RECORDING"))
 EVENTS: tuple[AnyEvent, ...] = (WorkerStarted(at_unix_s=START - 200, host="host", pid=1), loaded(-100, 1000, 7000))
 BUSY = on_gpu(
@@ -95,7 +99,7 @@ def test_where_there_is_room_the_models_and_the_work_are_told_in_full(size: tupl
 
 
 def test_tenants_can_be_told_apart_without_colours() -> None:
-    point = Point(START - 200, 7000, clip_mb=2000, vlm_mb=2000, foreign_mb=2000)
+    point = TimelinePoint(START - 200, 7000, clip_mb=2000, vlm_mb=2000, foreign_mb=2000)
     chart = "".join(
         line for line in drawn(view(points=(point,)), (160, 50)) if "┤" in line or "││" in line.replace(" ", "")
     )
@@ -121,7 +125,7 @@ def test_what_needs_attention(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_without_a_gpu_there_is_no_memory_to_draw(size: tuple[int, int]) -> None:
     now = BUSY.model_copy(update={"gpu": None, "vram": None})
-    text = "\n".join(drawn(view(status=now, points=(Point(START - 200, 0),), total_mb=0), size))
+    text = "\n".join(drawn(view(status=now, points=(TimelinePoint(START - 200, 0),), total_mb=0), size))
     assert "none: everything runs on the CPU" in text
     assert "GiB" not in text
     assert "│RECORDING" in text
@@ -175,7 +179,7 @@ def test_a_snapshot_grows_old_between_two_looks() -> None:
 
 
 def test_what_was_drawn_keeps_its_shape_as_time_goes_on() -> None:
-    points = tuple(Point(START - 600 + 1.3 * number, 1000 * (number % 7)) for number in range(460))
+    points = tuple(TimelinePoint(START - 600 + 1.3 * number, 1000 * (number % 7)) for number in range(460))
 
     def rows(after_s: float) -> list[str]:
         seen = view(points=points, marks=MARKS[:1], now_unix_s=START + after_s)

@@ -17,7 +17,7 @@ from singletrack.pictures import recording_plot
 from singletrack.pictures.recording_spans import Span, spans, stretches, total_s
 from singletrack.reading import recordings
 from singletrack_tasks.errors import InvalidConfiguration, InvalidRequest, NoWorker
-from singletrack_tasks.recording import GpuProcess, Mark, Recording, Sample
+from singletrack_tasks.recording import GpuProcess, RecordedMark, Recording, Sample
 from singletrack_tasks.status import ExecutionMode, GpuInfo, ModelState
 from tests.unit.producers.cli.shell import Shell
 from tests.unit.producers.conftest import TRACK, Backstage, wait_until
@@ -61,10 +61,10 @@ def busy() -> Recording:
     loaded = {"used_mb": 7000, "vlm_mb": 6600, "vlm": ModelState.LOADED}
     answering = [sample(20 + at, stage="generate", **loaded, **asking) for at in range(20)]
     quiet = [sample(40 + at, processes=(GpuProcess(pid=7, name="[b]ollama", vram_mb=6900),)) for at in range(20)]
-    failed = Mark(
+    failed = RecordedMark(
         at_unix_s=START_UNIX_S + 41, what="unload_vlm", duration_s=0.3, error="VlmUnloadFailed: $no\nway é 一"
     )
-    moved = Mark(at_unix_s=START_UNIX_S + 20, what="load_vlm", duration_s=19.5)
+    moved = RecordedMark(at_unix_s=START_UNIX_S + 20, what="load_vlm", duration_s=19.5)
     reason = {"reason": "unload_vlm_failed", "detail": "it is still listed"}
     return recording(*loading, *answering, *quiet, marks=(moved, failed), **reason)
 
@@ -232,7 +232,8 @@ class TestPlot:
             recording(
                 sample(0),
                 marks=tuple(
-                    Mark(at_unix_s=START_UNIX_S + at, what="ask", duration_s=1e9, error="x" * 5000) for at in range(100)
+                    RecordedMark(at_unix_s=START_UNIX_S + at, what="ask", duration_s=1e9, error="x" * 5000)
+                    for at in range(100)
                 ),
             ),
         ],

@@ -1,0 +1,31 @@
+"""What can be wrong on the agent's side: each error says what to do, and is raised before anything is clicked."""
+
+from singletrack_tasks.errors import PermanentError
+
+
+class AgentError(PermanentError):
+    """Base of the errors of the agent's side."""
+
+
+class MissingExtra(AgentError, ImportError):
+    """A package of an extra that is not installed."""
+
+
+class InvalidScreenshot(AgentError, ValueError):
+    """A picture that no target can be looked for on: none, empty, black, or of another resolution."""
+
+
+class ScreenLocked(AgentError):
+    """A screen that shows a lock, or that cannot be grabbed."""
+
+
+class InvalidAnchor(AgentError, ValueError):
+    """An anchor's file that is missing, damaged, or of another version."""
+
+
+class InvalidTarget(AgentError, ValueError):
+    """A target that says nothing to look for."""
+
+
+class InvalidWorkflow(AgentError, ValueError):
+    """A workflow that cannot be run as written."""

@@ -1,0 +1,1 @@
+"""Candidates with numbers on them, and who chooses among them."""

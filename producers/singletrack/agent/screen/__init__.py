@@ -1,0 +1,1 @@
+"""Screenshots, and the ports to a screen and to its mouse and keyboard."""
