@@ -33,3 +33,7 @@ class InvalidWorkflow(AgentError, ValueError):
 
 class InvalidState(AgentError, ValueError):
     """A screen's state that cannot be made, kept, or compared with another one."""
+
+
+class InvalidMemory(AgentError, ValueError):
+    """A memory of answers with settings or a question that make no sense."""
