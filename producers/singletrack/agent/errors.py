@@ -37,3 +37,11 @@ class InvalidTarget(AgentError, ValueError):
 
 class InvalidWorkflow(AgentError, ValueError):
     """A workflow that cannot be run as written."""
+
+
+class InvalidState(AgentError, ValueError):
+    """A screen's state that cannot be made, kept, or compared with another one."""
+
+
+class InvalidMemory(AgentError, ValueError):
+    """A memory of answers with settings or a question that make no sense."""
