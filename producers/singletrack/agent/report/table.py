@@ -15,13 +15,14 @@ _STYLES = {
 
 
 def report_table(report: RunReport) -> Table:
-    """Make a table of a run, a row a step."""
+    """Make a table of a run, a row a step; how each was verified is on the page."""
     style = "green" if report.outcome in {"completed", "dry_run"} else "red"
     title = Text.assemble((fits_one_line(report.workflow), "bold"), "  ", (outcome_sentence(report), style))
     table = Table(title=title, title_justify="left")
-    for name in ("#", "step", "target", "method"):
+    for name in ("#", "step", "target"):
         table.add_column(name)
-    for name in ("score", "ms", "queue ms", "retries"):
+    table.add_column("method", no_wrap=True)
+    for name in ("score", "ms", "queued", "again"):
         table.add_column(name, justify="right")
     table.add_column("came of it")
     for step in report.steps:
@@ -42,8 +43,13 @@ def _cells(step: StepReport) -> tuple[Text, ...]:
         Text(f"{step.took_ms:.0f}" if reached else ""),
         Text(f"{step.queued_ms:.0f}" if step.queued_ms else ""),
         Text(str(step.retries) if step.retries else ""),
-        Text(fits_one_line(verdict(step)), style="yellow" if _is_doubtful(step) else style),
+        Text(fits_one_line(_short_verdict(step)), style="yellow" if _is_doubtful(step) else style),
     )
+
+
+def _short_verdict(step: StepReport) -> str:
+    is_sure = step.outcome is StepOutcome.DONE and step.verification.outcome is VerifiedAs.VERIFIED
+    return "verified" if is_sure else verdict(step)
 
 
 def _is_doubtful(step: StepReport) -> bool:
