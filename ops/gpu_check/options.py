@@ -24,7 +24,7 @@ class Options:
     gpu_index: int = 0
     simulate: bool = False
     fast: bool = False
-    budget_s: float = 900.0
+    budget_s: float = 1800.0
     seed: int = 1
     only: tuple[str, ...] = ()
     weights: str = ""
@@ -60,7 +60,7 @@ def _parser(sections: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=Path("gpu-report.json"), help="where the report goes")
     parser.add_argument("--work", type=Path, default=_WORK, help="a folder for data")
     parser.add_argument("--gpu", type=int, default=0, help="which GPU, counted as the driver counts")
-    parser.add_argument("--budget", type=float, default=900.0, help="seconds after which no section begins")
+    parser.add_argument("--budget", type=float, default=1800.0, help="seconds after which no section begins")
     parser.add_argument("--fast", action="store_true", help="fewer repetitions")
     parser.add_argument("--only", nargs="+", default=(), choices=sections, metavar="SECTION", help=" ".join(sections))
     parser.add_argument("--seed", type=int, default=1, help="of the random operations")

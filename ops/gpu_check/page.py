@@ -1,10 +1,12 @@
-"""Makes the page about real GPUs from the newest report that was kept: `python -m gpu_check.page ops/docs/gpu.md`."""
+"""Makes the page about real GPUs from the reports that were kept: `python -m gpu_check.page ops/docs/gpu.md`."""
 
 import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from gpu_check.report import NOT_RUN
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -67,33 +69,43 @@ FIGURES: Mapping[str, str] = {
 
 
 def page(folder: Path = RESULTS) -> str:
-    """Make the page from the reports in a folder."""
-    report = newest(folder)
-    return _HEAD + (_NONE if report is None else _figures(report))
+    """Make the page from the reports in a folder: those of the newest day."""
+    reports = newest(folder)
+    return _HEAD + ("\n".join(map(_figures, reports)) if reports else _NONE)
 
 
-def newest(folder: Path) -> dict[str, Any] | None:
-    """Return the newest report that was made on a real GPU, None if there is none."""
+def newest(folder: Path) -> list[dict[str, Any]]:
+    """Return the reports of the newest day on which a real GPU was checked, in their order."""
     reports = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.json"))]
     real = [report for report in reports if not report["about"]["simulated"]]
-    return max(real, key=lambda report: str(report["about"]["made"]), default=None)
+    last = max((_day(report) for report in real), default="")
+    return sorted((report for report in real if _day(report) == last), key=lambda report: str(report["about"]["made"]))
+
+
+def _day(report: Mapping[str, Any]) -> str:
+    return str(report["about"]["made"])[:10]
 
 
 def _figures(report: Mapping[str, Any]) -> str:
-    about, rows = report["about"], report["rows"]
-    failed = [f"`{row['section']}`: {row['name']}" for row in rows if row["verdict"] == "FAIL"]
-    passed = sum(row["verdict"] == "ok" for row in rows)
-    cut = "" if report["complete"] else " before the check was broken off"
+    about, figures = report["about"], report["figures"]
     only = f" (only {', '.join(about['only'])})" if about["only"] else ""
-    verdict = f"{passed} checks passed, {len(failed)} failed{': ' if failed else ''}{'; '.join(failed)}"
-    lines = [
-        f"On {about['gpu']}, driver {about['driver']}, {str(about['made'])[:10]}{only}: {verdict}{cut}.",
-        "",
-        "| what | measured |",
-        "|---|---|",
-        *(f"| {what} | {report['figures'][name]:g} |" for name, what in FIGURES.items() if name in report["figures"]),
+    rows = [f"| {what} | {figures[name]:.4g} |" for name, what in FIGURES.items() if name in figures]
+    table = ["", "| what | measured |", "|---|---|", *rows] if rows else []
+    return "\n".join(
+        [f"On {about['gpu']}, driver {about['driver']}, {_day(report)}{only}: {_verdict(report)}.", *table, ""]
+    )
+
+
+def _verdict(report: Mapping[str, Any]) -> str:
+    rows = report["rows"]
+    left_out = [row["section"] for row in rows if row["value"] == NOT_RUN]
+    failed = [
+        f"`{row['section']}`: {row['name']}" for row in rows if row["verdict"] == "FAIL" and row["value"] != NOT_RUN
     ]
-    return "\n".join(lines) + "\n"
+    passed = sum(row["verdict"] == "ok" for row in rows)
+    cut = "" if report["complete"] else f" before the check was broken off in `{rows[-1]['section']}`"
+    late = f"; no time was left for {', '.join(left_out)}" if left_out else ""
+    return f"{passed} checks passed, {len(failed)} failed{': ' if failed else ''}{'; '.join(failed)}{cut}{late}"
 
 
 if __name__ == "__main__":

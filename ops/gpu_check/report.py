@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 VERSION = 1
+# How a section ended for which no time was left.
+NOT_RUN = "not run: no time was left"
 Verdict = Literal["ok", "FAIL", "info"]
 _NOTE_CHARS = 600
 _SHOWN_CHARS = 160

@@ -13,7 +13,7 @@ from gpu_check.lab import TOTAL_MB, Lab
 from gpu_check.options import Options
 from gpu_check.plants import Plant
 from gpu_check.preflight import usable_gpu
-from gpu_check.report import Findings, Report
+from gpu_check.report import NOT_RUN, Findings, Report
 from gpu_check.sections.catalogue import SECTIONS
 from singletrack_ops.stand_in.card import SimulatedCard
 
@@ -44,8 +44,8 @@ def run(options: Options) -> bool:
 def _section(lab: Lab, report: Report, name: str, deadline_s: float) -> None:
     found, began_s = Findings(report, name), time.monotonic()
     if began_s >= deadline_s:
-        report.section_ended(name, "not run: no time was left")
-        found.expect("the section", False, "not run: no time was left")
+        report.section_ended(name, NOT_RUN)
+        found.expect("the section", False, NOT_RUN)
         return
     try:
         SECTIONS[name](lab, found)

@@ -1,1 +1,1 @@
-"""A stand-in for Ollama whose models hold real memory of the GPU, or of a simulated one, and nothing else."""
+"""A stand-in for Ollama: its models hold memory of a GPU, real or simulated, and know nothing unless they are told."""

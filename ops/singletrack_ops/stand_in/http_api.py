@@ -6,8 +6,8 @@ from http.server import BaseHTTPRequestHandler
 from itertools import islice
 from typing import Any
 
-from singletrack_ops.stand_in import answers
 from singletrack_ops.stand_in.models import LoadedModel, LoadRefused, Models
+from singletrack_ops.stand_in.replies import Answerer, Meaningless, Reply
 
 # Of the Ollama whose behaviour this follows.
 VERSION = "0.32.0"
@@ -16,10 +16,14 @@ _NS_PER_S = 1_000_000_000
 
 
 class OllamaApi(BaseHTTPRequestHandler):
-    """Answers one client's requests about `models`, which the server's own subclass has."""
+    """Answers one client's requests about `models`, which the server's own subclass has.
+
+    `answerer` thinks of the answers; without one they have no meaning.
+    """
 
     protocol_version = "HTTP/1.1"
     models: Models
+    answerer: Answerer | None = None
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -72,30 +76,34 @@ class OllamaApi(BaseHTTPRequestHandler):
         began_s = time.monotonic()
         with self.models.answering(name, keep_alive_s) as model:
             loaded_s = time.monotonic()
+            reply = (self.answerer or Meaningless(self.models.behaviour.words)).reply(body)
+            if reply.failure:
+                self._reply({"error": reply.failure}, 500)
+                return
             self._begin_stream()
             try:
-                count = self._write_answer(name, body, model)
+                count = self._write_answer(name, reply, _limit(body), model)
                 if count is None:
                     self._piece({"error": "the model's process ended: unexpected EOF"}, is_last=True)
                 else:
                     figures = _figures(count, loaded_s - began_s, time.monotonic() - loaded_s)
-                    reason = "length" if count == _limit(body) else "stop"
+                    reason = "length" if reply.is_cut or count == _limit(body) else "stop"
                     end = {"model": name, "message": {"content": ""}, "done": True, "done_reason": reason}
                     self._piece({**end, **figures}, is_last=True)
             except OSError:
                 self.close_connection = True  # nobody listens any more
 
-    def _write_answer(self, name: str, body: dict[str, Any], model: LoadedModel) -> int | None:
+    def _write_answer(self, name: str, reply: Reply, limit: int | None, model: LoadedModel) -> int | None:
         """Write the answer; returns the number of its pieces, None if the model died."""
-        limit = _limit(body)
-        texts = answers.pieces(body.get("format"), self.models.behaviour.words)
+        pace_s = self.models.behaviour.piece_s if reply.piece_s is None else reply.piece_s
         count = 0
-        for text in islice(texts, limit):
+        for text, thinking in islice(reply.pieces, limit):
             count += 1
-            time.sleep(self.models.behaviour.piece_s)
+            time.sleep(pace_s)
             if not model.memory.alive:
                 return None
-            self._piece({"model": name, "message": {"role": "assistant", "content": text}, "done": False})
+            message = {"role": "assistant", "content": text} | ({"thinking": thinking} if thinking else {})
+            self._piece({"model": name, "message": message, "done": False})
         return count
 
     def _begin_stream(self) -> None:

@@ -10,21 +10,25 @@ from singletrack_ops.local.loopback import LOOPBACK
 from singletrack_ops.stand_in.http_api import OllamaApi
 from singletrack_ops.stand_in.memory import MemorySource
 from singletrack_ops.stand_in.models import Behaviour, Models
+from singletrack_ops.stand_in.replies import Answerer
 
 
 class StandInOllama:
     """Serves models of these sizes (MiB) on a free loopback port until it is stopped.
 
-    By default nothing is held anywhere: a worker with a simulated GPU counts the memory itself.
+    By default nothing is held anywhere: a worker with a simulated GPU counts the memory itself. Answers have no meaning
+    unless an `answerer` thinks of them.
     """
 
-    def __init__(self, sizes_mb: Mapping[str, int], source: MemorySource | None = None) -> None:
+    def __init__(
+        self, sizes_mb: Mapping[str, int], source: MemorySource | None = None, answerer: Answerer | None = None
+    ) -> None:
         self.models = models = Models(sizes_mb, source or MemorySource())
 
         class Api(OllamaApi):
             pass
 
-        Api.models = models
+        Api.models, Api.answerer = models, answerer
         self._server = _Server((LOOPBACK, 0), Api)
         self._thread = threading.Thread(target=self._server.serve_forever, name="stand-in-ollama", daemon=True)
         self._thread.start()

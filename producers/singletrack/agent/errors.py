@@ -19,6 +19,14 @@ class ScreenLocked(AgentError):
     """A screen that shows a lock, or that cannot be grabbed."""
 
 
+class NoDesktop(AgentError):
+    """No screen, mouse and keyboard to work with, or no permission to use them."""
+
+
+class InputRefused(AgentError):
+    """A click or a key that could not be sure to arrive where it should, and was not sent."""
+
+
 class InvalidAnchor(AgentError, ValueError):
     """An anchor's file that is missing, damaged, or of another version."""
 

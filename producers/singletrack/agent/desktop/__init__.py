@@ -1,0 +1,1 @@
+"""Desktops to look at and to act on: the real one (extra `desktop`)."""

@@ -1,0 +1,1 @@
+"""A desktop of X11, by python-xlib."""

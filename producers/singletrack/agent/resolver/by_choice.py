@@ -1,0 +1,100 @@
+"""The target by a choice among marks, which has to agree with what was recorded."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from singletrack.agent.marks.chooser import Choice, MarkChooser
+from singletrack.agent.marks.picture import MarkedPicture
+from singletrack.agent.resolver.calibration import calibrated
+from singletrack.agent.resolver.placing import Place
+from singletrack.agent.resolver.rung import Rung
+from singletrack.agent.seen import SeenScreen
+from singletrack.agent.seen.shapes import shapes_of
+from singletrack.agent.targets.element import Element, Role
+from singletrack.agent.targets.geometry import Box, Point
+from singletrack.agent.targets.resolution import Method, TargetStatus
+from singletrack.agent.targets.target import Target
+from singletrack.agent.words.comparing import is_same_text
+
+_CROP_PX: Final = (900, 700)
+
+
+@dataclass(frozen=True, slots=True)
+class MarkQuestion:
+    """What is asked about, and what it comes to if the answer is none."""
+
+    target: Target
+    seen: SeenScreen
+    place: Place | None
+    status: TargetStatus
+    why: str
+
+
+def chosen(question: MarkQuestion, chooser: MarkChooser) -> Rung:
+    """Ask for a mark; one whose element contradicts the recorded text or role is refused."""
+    picture = MarkedPicture.of(
+        question.seen.screenshot, elements_of(question.seen), within=_part(question), near=_near(question)
+    )
+    if not picture.marks:
+        return Rung(Method.SOM_VLM, question.status, f"{question.why}; there is nothing to choose from")
+    choice = chooser.choose(picture.pixels, picture.marks, question.target)
+    if not choice.asked:
+        return Rung(Method.SOM_VLM, TargetStatus.DEGRADED, f"{question.why}; nobody could be asked: {choice.why}")
+    if choice.number is None or not 1 <= choice.number <= len(picture.elements):
+        return Rung(Method.SOM_VLM, question.status, f"{question.why}; no mark was chosen: {choice.why}")
+    return _judged(question, picture.element(choice.number), choice)
+
+
+def elements_of(seen: SeenScreen) -> list[Element]:
+    """Return what can be marked: labels, and shapes that are like icons, boxes and fields."""
+    labels = [Element(label.box, label.text, score=label.score) for label in seen.labels]
+    shapes = [Element(box, score=0.5) for box in shapes_of(seen)]
+    return labels + [shape for shape in shapes if not any(_is_mostly_in(shape.box, label.box) for label in seen.labels)]
+
+
+def _judged(question: MarkQuestion, element: Element, choice: Choice) -> Rung:
+    problem = _contradiction(question.target, element)
+    if problem:
+        return Rung(Method.SOM_VLM, question.status, f"{question.why}; mark {choice.number} was chosen, but {problem}")
+    score = calibrated(Method.SOM_VLM, 1.0)
+    why = f"mark {choice.number} was chosen, and nothing recorded speaks against it: {choice.why}"
+    return Rung(Method.SOM_VLM, TargetStatus.FOUND, why, score, element.box, element.box.center)
+
+
+def _contradiction(target: Target, element: Element) -> str:
+    text = target.text or (target.anchor.text if target.anchor is not None else "")
+    role = target.role or (target.anchor.role if target.anchor is not None else None)
+    if text and not is_same_text(text, element.text):
+        return f"it says {element.text!r}, not {text!r}"
+    if not text and role is not None and not fits_role(role, element):
+        return f"it does not look like a {role}"
+    return ""
+
+
+def fits_role(role: Role, element: Element) -> bool:
+    """Return whether an element may have a role, by its shape and text; a role that is known has to be the same."""
+    if element.role is not None:
+        return element.role is role
+    width, height = element.box.width, element.box.height
+    if role in {Role.ICON, Role.CHECKBOX, Role.RADIO}:
+        return not element.text and width <= 2.5 * height and height <= 2.5 * width
+    if role in {Role.FIELD, Role.DROPDOWN}:
+        return width >= 2 * height
+    return role is Role.IMAGE or bool(element.text) or width >= height
+
+
+def _part(question: MarkQuestion) -> Box | None:
+    near = _near(question)
+    if near is None:
+        return None
+    return Box(near.x - _CROP_PX[0] // 2, near.y - _CROP_PX[1] // 2, *_CROP_PX)
+
+
+def _near(question: MarkQuestion) -> Point | None:
+    if question.place is None:
+        return None
+    return Point(round(question.place.expected.x), round(question.place.expected.y))
+
+
+def _is_mostly_in(shape: Box, label: Box) -> bool:
+    return shape.shared_area(label) >= 0.6 * shape.area

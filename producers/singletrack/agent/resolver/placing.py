@@ -1,0 +1,117 @@
+"""Where the recorded surroundings say that an element is now, and how far it may be from there."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from singletrack.agent.resolver.layout import Layout
+from singletrack.agent.resolver.recorded_element import RecordedElement
+from singletrack.agent.resolver.voting import Expected, cast, settled
+from singletrack.agent.targets.geometry import Box
+
+Edges = NDArray[np.float64]
+_VOTES: Final = 9
+_LEAST_VOTES: Final = 2
+_LEAST_ROOM_PX: Final = 7.0
+_MOST_ROOM_PX: Final = 90.0
+# Of the way to the nearest twin; half of it is where the twin is as near.
+_OF_THE_WAY_TO_A_TWIN: Final = 0.42
+# Votes this exact, and this much of one mind, mean that the surroundings have not moved.
+_TIGHT_PX: Final = 6.0
+# Rows and columns of things that look the same are closer than this, and may have moved along by one.
+_FARTHEST_ROW_PX: Final = 160.0
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """The middle where something is expected, how far off it may be (pixels, each way), and how things have grown."""
+
+    expected: Expected
+    room_x: float
+    room_y: float
+    scale: float
+    is_vouched: bool
+
+    @property
+    def is_tight(self) -> bool:
+        """Whether near surroundings agree to a few pixels."""
+        spread = max(self.expected.spread_x, self.expected.spread_y)
+        return spread <= _TIGHT_PX and max(self.expected.error_x, self.expected.error_y) <= 2 * _TIGHT_PX
+
+    def offset_of(self, x: float, y: float) -> tuple[float, float]:
+        """Return how far a middle is from the expected one."""
+        return x - self.expected.x, y - self.expected.y
+
+    def has_room_for(self, x: float, y: float, slack: float = 1.0) -> bool:
+        """Return whether a middle is near enough."""
+        dx, dy = self.offset_of(x, y)
+        return abs(dx) <= self.room_x * slack and abs(dy) <= self.room_y * slack
+
+
+def place_of(element: RecordedElement, layout: Layout) -> Place | None:
+    """Return where an element is expected; None where too little of its surroundings is there."""
+    sought = edges_of(element.sought_box)
+    own = _inside(layout.then, edges_of(element.box)) | _inside(layout.then, sought)
+    pairs = np.flatnonzero((layout.found >= 0) & ~own)
+    if len(pairs) < _LEAST_VOTES:
+        return None
+    expected = settled(cast(layout.then[pairs], layout.now[pairs], sought, layout.scale), _VOTES)
+    room_x = _room(expected.spread_x, expected.error_x, element.sought_box.width * layout.scale)
+    room_y = _room(expected.spread_y, expected.error_y, element.sought_box.height * layout.scale)
+    return Place(expected, room_x, room_y, layout.scale, _is_vouched(element, layout, pairs, own))
+
+
+def is_nearer_than_twins(element: RecordedElement, place: Place, x: float, y: float) -> bool:
+    """Return whether a middle is well on the element's side of the way to each of its twins."""
+    off = np.array(place.offset_of(x, y))
+    middle = np.array(_middle(element.sought_box))
+    for twin in element.anchor.twin_boxes:
+        way = (np.array(_middle(twin)) - middle) * place.scale
+        length = float(way @ way)
+        if length > 0 and float(off @ way) / length > _OF_THE_WAY_TO_A_TWIN:
+            return False
+    return True
+
+
+def edges_of(box: Box) -> Edges:
+    """Return a box as left, top, right, bottom."""
+    return np.array([box.left, box.top, box.right, box.bottom], dtype=np.float64)
+
+
+def _room(spread: float, error: float, size: float) -> float:
+    return float(np.clip(2.5 * spread + 2.5 * error + 0.1 * min(size, 100), _LEAST_ROOM_PX, _MOST_ROOM_PX))
+
+
+def _middle(box: Box) -> tuple[float, float]:
+    return box.left + box.width / 2, box.top + box.height / 2
+
+
+def _inside(edges: Edges, box: Edges) -> NDArray[np.bool_]:
+    x, y = (edges[:, 0] + edges[:, 2]) / 2, (edges[:, 1] + edges[:, 3]) / 2
+    return np.asarray((box[0] <= x) & (x < box[2]) & (box[1] <= y) & (y < box[3]), dtype=np.bool_)
+
+
+def _is_vouched(element: RecordedElement, layout: Layout, pairs: NDArray[np.intp], own: NDArray[np.bool_]) -> bool:
+    """Return whether what tells an element from its twins is there: a text of its own row, or of its own column."""
+    box = edges_of(element.sought_box)
+    for twin in element.anchor.twin_boxes:
+        way = np.array(_middle(twin)) - np.array(_middle(element.sought_box))
+        if np.abs(way).max() > _FARTHEST_ROW_PX:
+            continue
+        axis = int(abs(way[1]) >= abs(way[0]))
+        mates = _mates(layout.then, box, axis) & ~own & _are_rare(layout)
+        if mates.any() and not mates[pairs].any():
+            return False
+    return True
+
+
+def _mates(then: Edges, box: Edges, axis: int) -> NDArray[np.bool_]:
+    middle = (then[:, axis] + then[:, axis + 2]) / 2
+    height = max(box[axis + 2] - box[axis], 16.0)
+    return np.asarray(np.abs(middle - (box[axis] + box[axis + 2]) / 2) <= 0.6 * height)
+
+
+def _are_rare(layout: Layout) -> NDArray[np.bool_]:
+    return np.array([layout.keys.count(key) == 1 for key in layout.keys], dtype=np.bool_)

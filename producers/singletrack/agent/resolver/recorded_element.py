@@ -1,0 +1,49 @@
+"""An anchor, ready to be looked for."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from singletrack.agent.errors import InvalidAnchor
+from singletrack.agent.targets.anchor import Anchor
+from singletrack.agent.targets.geometry import Box, Point
+from singletrack.agent.words.comparing import text_key
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedElement:
+    """What is compared of an anchor: its picture in grey, its text's key, where that was and where its twins were."""
+
+    anchor: Anchor
+    grey: NDArray[np.uint8]
+    key: str
+    text_box: Box
+    point: Point
+
+    @property
+    def box(self) -> Box:
+        """Its box when it was recorded."""
+        return self.anchor.box
+
+    @property
+    def sought_box(self) -> Box:
+        """What is looked for: the text's box where there is text, else the element's."""
+        return self.text_box if self.key else self.box
+
+
+@lru_cache(maxsize=512)
+def _grey_of(png: bytes) -> NDArray[np.uint8]:
+    picture = cv2.imdecode(np.frombuffer(png, dtype=np.uint8), cv2.IMREAD_GRAYSCALE)
+    if picture is None:
+        raise InvalidAnchor("The anchor's picture cannot be read as a PNG. Record the element again.")
+    return np.asarray(picture, dtype=np.uint8)
+
+
+def recorded_element(anchor: Anchor) -> RecordedElement:
+    """Make an anchor ready; raises `InvalidAnchor` if its picture cannot be read."""
+    point = anchor.point if anchor.point is not None else anchor.box.center
+    text_box = anchor.text_box or anchor.box
+    return RecordedElement(anchor, _grey_of(anchor.crop_png), text_key(anchor.text), text_box, point)

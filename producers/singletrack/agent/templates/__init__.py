@@ -1,0 +1,1 @@
+"""Small pictures compared with parts of a screenshot."""

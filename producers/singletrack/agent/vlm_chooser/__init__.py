@@ -1,0 +1,1 @@
+"""Lets the VLM choose among numbered marks, through a worker."""
