@@ -109,6 +109,22 @@ def test_a_text_that_is_not_as_typed_is_typed_again(pictures: Path, stop: thread
     assert (bench.desktop.typed, bench.desktop.strays) == ({"name": "Ada Lovelace"}, ())
 
 
+def test_a_field_whose_toolkit_has_another_key_for_all_is_cleared(pictures: Path, stop: threading.Event) -> None:
+    class Emacs(Hooked):
+        """Ctrl-A goes to the start of the line, as in Tk: nothing is selected."""
+
+        def press(self, *keys: str) -> None:
+            if keys != ("ctrl", "a"):
+                super().press(*keys)
+
+    old = script().states[0].fields[0].model_copy(update={"text": "Your name"})
+    bench = Bench(Emacs(script(fields=(old,)), pictures), stop)
+    report = bench.loop.run(flow(TypeStep(into=FIELD, text="Ada Lovelace")))
+    assert report.outcome is RunOutcome.COMPLETED, report.why
+    assert report.steps[0].retries == 1
+    assert bench.desktop.typed == {"name": "Ada Lovelace"}
+
+
 def test_a_text_that_goes_nowhere_stops_the_run(bench: Bench) -> None:
     """The caption is no field: the click on it gives no focus."""
     report = bench.loop.run(flow(TypeStep(into=Target(text="Name"), text="Ada Lovelace")))
