@@ -73,7 +73,6 @@ def _scripted_track(stack: Stack, console: Console) -> Iterator[Client]:
             stack.folder / "agent",
             environ=environ,
             gpu="simulated",
-            with_beat=False,
             with_flower=False,
             say=say_on(console),
         ) as own:

@@ -22,9 +22,11 @@ def place_picture(screenshot: Screenshot, box: Box, point: Point, hidden: Iterab
     for grow, colour, width in ((_LINE_PX + 2, _HALO, _LINE_PX + 4), (_LINE_PX, _MARK, _LINE_PX)):
         corners = (box.left - grow, box.top - grow, box.right + grow, box.bottom + grow)
         draw.rectangle(corners, outline=colour, width=width)
+    # On a small element no cross would leave anything to be seen.
+    arm = min(_CROSS_PX, box.width // 8, box.height // 8)
     for colour, width in ((_HALO, _LINE_PX + 3), (_MARK, _LINE_PX)):
-        draw.line((point.x - _CROSS_PX, point.y, point.x + _CROSS_PX, point.y), fill=colour, width=width)
-        draw.line((point.x, point.y - _CROSS_PX, point.x, point.y + _CROSS_PX), fill=colour, width=width)
+        draw.line((point.x - arm, point.y, point.x + arm, point.y), fill=colour, width=width)
+        draw.line((point.x, point.y - arm, point.x, point.y + arm), fill=colour, width=width)
     return _jpeg(picture.crop(_around(box, screenshot)))
 
 
