@@ -66,21 +66,26 @@ class VlmChooser:
         asked = question(marks, target, pixels.shape[1], pixels.shape[0])
         answer = self._ask(asked, pixels, answer_schema(marks), began_s)
         number, why = _read(answer.value, marks, answer.truncated)
-        model = answer.result.model
+        model, queued_ms = answer.result.model, _queued_ms(answer)
         if number is None or not self._looks_twice:
-            return Choice(number, why, model=model)
+            return Choice(number, why, model=model, queued_ms=queued_ms)
         part, mark = _close_up(pixels, next(mark for mark in marks if mark.number == number))
         asked = second_question(mark, target, part.shape[1], part.shape[0])
         second = self._ask(asked, part, SECOND_SCHEMA, began_s)
-        if second.truncated is None and second.value == {"is_target": True}:
-            return Choice(number, f"{why}, and confirmed it", model=model)
-        return Choice(None, f"{why}, and did not confirm it", model=model)
+        is_confirmed = second.truncated is None and second.value == {"is_target": True}
+        why = f"{why}, and {'confirmed it' if is_confirmed else 'did not confirm it'}"
+        queued_ms += _queued_ms(second)
+        return Choice(number if is_confirmed else None, why, model=model, queued_ms=queued_ms)
 
     def _ask(self, asked: str, pixels: Pixels, schema: dict[str, Any], began_s: float) -> Answer[Any]:
         left_s = began_s + self._timeout_s - time.monotonic()
         if left_s <= 0:
             raise DeadlinePassed(f"the VLM took all of the {self._timeout_s:g} s for its first answer")
         return self._client.ask(asked, [pixels], schema=schema, options=_OPTIONS, model=self._model, timeout_s=left_s)
+
+
+def _queued_ms(answer: Answer[Any]) -> float:
+    return 1000 * (answer.result.waited_s or 0.0)
 
 
 def _close_up(pixels: Pixels, mark: Mark) -> tuple[Pixels, Mark]:
