@@ -118,7 +118,7 @@ def _part(question: MarkQuestion) -> Box | None:
 def _near(question: MarkQuestion) -> Point | None:
     if question.place is None:
         return None
-    return Point(round(question.place.expected.x), round(question.place.expected.y))
+    return Point(round(question.place.x), round(question.place.y))
 
 
 def _is_mostly_in(shape: Box, label: Box) -> bool:
