@@ -9,7 +9,7 @@ SEED ?= 1
 ROUNDS ?= 40
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test unit faults gpu check bench clean
+.PHONY: help install demo up test unit faults gpu check bench eval clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ check: $(STAMP) ## Run the linters, the type checker, the import rules and the c
 
 bench: $(STAMP) ## Measure the figures of ops/docs/figures.md
 	$(BIN)/python -m benchmarks
+
+eval: $(STAMP) ## Render the pages to tune on, where they are not there yet, and measure how well targets are found
+	$(BIN)/python -m evaluation render --half tuning --missing
+	$(BIN)/python -m evaluation run
 
 clean: ## Remove VENV and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

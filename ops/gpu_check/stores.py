@@ -8,7 +8,7 @@ from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.payload.blobs import Blob
 from singletrack_tasks.payload.vectors import Vector
 from singletrack_tasks.result import StepReceipt
-from singletrack_tasks.status import GPUResourceStatus
+from singletrack_tasks.status import GPUResourceStatus, IntentEnd
 from singletrack_worker.gpu.stores import EndedOperation, SavedState, Stores
 
 
@@ -38,6 +38,9 @@ class KeptSteps:
         self.moves.append((receipt, error))
 
     def ended(self, operation: EndedOperation) -> None:
+        """Nothing is kept of it."""
+
+    def intent_ended(self, outcome: IntentEnd, saved_s: float) -> None:
         """Nothing is kept of it."""
 
 

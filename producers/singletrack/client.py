@@ -11,13 +11,13 @@ from singletrack.answer_stream import AnswerStream
 from singletrack.answers import Answer, Embeddings, answer_to
 from singletrack.embedder import Embedder
 from singletrack.job import Job
-from singletrack.questions import AskKeywords, Images, Question, SchemaLike, file_payloads
+from singletrack.questions import AskKeywords, Images, Question, SchemaLike
 from singletrack.reading.dead_letters import DeadLetters
 from singletrack.reading.event_reader import EventReader
 from singletrack.reading.recordings import RECORD_TIMEOUT_S, Recordings
 from singletrack.reading.snapshots import ClipModels, SnapshotReader
 from singletrack.scope import scope
-from singletrack.wire.limits import DEFAULT_TIMEOUT_S, as_filled_list, as_list, check_job_id, check_seconds
+from singletrack.wire.limits import DEFAULT_TIMEOUT_S, as_filled_list, check_seconds, check_sending
 from singletrack.wire.link import RedisLink
 from singletrack.wire.sender import Sender
 from singletrack.wire.settings import load_settings
@@ -26,10 +26,11 @@ from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.recording import Recording
 from singletrack_tasks.requests.catalogue import checked
 from singletrack_tasks.requests.embedding import MAX_INPUTS, EmbeddingResult, EmbedImages, EmbedTexts, FindClip
+from singletrack_tasks.requests.intents import AnnounceVlm, IntentResult, WithdrawVlm
 from singletrack_tasks.requests.mode import ModeResult, SetMode
 from singletrack_tasks.requests.ping import Ping, PingResult
 from singletrack_tasks.requests.request import Request
-from singletrack_tasks.requests.vlm import MAX_IMAGES, AskResult, LoadVlm, UnloadVlm, VlmResult
+from singletrack_tasks.requests.vlm import AskResult, LoadVlm, UnloadVlm, VlmResult
 from singletrack_tasks.result import OperationResult
 from singletrack_tasks.status import ExecutionMode, GPUResourceStatus
 
@@ -54,6 +55,7 @@ class Client:
     def __init__(self, redis_url: str | None = None, track: str | None = None, *, worker_grace_s: float = 10.0) -> None:
         self._settings = load_settings(redis_url, track)
         self._worker_grace_s = check_seconds("worker_grace_s", worker_grace_s)
+        self._holder = uuid.uuid4().hex
         self._link = RedisLink(self._settings)
         self._sender = Sender(self._settings)
         self._snapshots = SnapshotReader(self._link)
@@ -156,6 +158,19 @@ class Client:
         """Unload the VLM; returns when it is gone and its memory free."""
         return self._finish(self.submit(UnloadVlm(), timeout_s=timeout_s))
 
+    def announce_vlm(self, *, in_s: float = 20.0, for_s: float = 60.0) -> Job[IntentResult]:
+        """Announce that the VLM will be needed in `in_s` seconds (at most 600), for `for_s`; returns without waiting.
+
+        The worker loads it ahead where the mode allows that, and does not unload it for being idle right before. The
+        wish ends when the VLM is used or unloaded on demand, the mode changes, or its time is up. A client has one.
+        """
+        request = AnnounceVlm.build(holder=self._holder, in_s=in_s, for_s=for_s)
+        return self.submit(request, timeout_s=request.in_s + request.for_s)
+
+    def withdraw_vlm(self) -> Job[IntentResult]:
+        """Take back what `announce_vlm` announced, if it has not ended; returns without waiting."""
+        return self.submit(WithdrawVlm(holder=self._holder))
+
     def clip_device(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> str:
         """Name the device that CLIP's weights are on, `cpu` or `cuda:n`, as the encoder itself reports it."""
         return self._finish(self.submit(FindClip(), timeout_s=timeout_s)).device
@@ -216,7 +231,7 @@ class Client:
         both callers get its result, for as long as results are kept (an hour). A caller that cancels it, or waits until
         its time is up, cancels it for both.
         """
-        _check(timeout_s, job_id)
+        check_sending(timeout_s, job_id)
         return self._send(request, timeout_s, job_id or str(uuid.uuid4()))
 
     def dead_letters(self) -> list[tuple[str, DeadLetter]]:
@@ -244,14 +259,8 @@ class Client:
         return self._dead.drop_all()
 
     def _put(self, question: Question, *, job_id: str | None = None, stream: bool = False) -> Job[AskResult]:
-        _check(question.timeout_s, job_id)
-        ask = question.request(stream=stream)
-        images = as_list(question.images, "images", MAX_IMAGES)
-        if images:
-            payloads = file_payloads(images)
-            with self._link.reaching():
-                blobs = tuple(self._link.blobs.put(payloads, "file", question.timeout_s))
-            ask = ask.model_copy(update={"images": blobs})
+        check_sending(question.timeout_s, job_id)
+        ask = question.stored(self._link, stream=stream)
         return self.submit(ask, timeout_s=question.timeout_s, job_id=job_id)
 
     def _send(self, request: Request[R], timeout_s: float, job_id: str) -> Job[R]:
@@ -286,9 +295,3 @@ class Client:
             # The caller has no `Job` to cancel.
             job.cancel()
             raise
-
-
-def _check(timeout_s: float, job_id: str | None) -> None:
-    check_seconds("timeout_s", timeout_s)
-    if job_id is not None:
-        check_job_id(job_id)

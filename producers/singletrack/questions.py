@@ -7,11 +7,12 @@ from typing import Any, TypedDict
 from pydantic import BaseModel
 from pydantic.errors import PydanticInvalidForJsonSchema
 
-from singletrack.wire.limits import DEFAULT_TIMEOUT_S
+from singletrack.wire.limits import DEFAULT_TIMEOUT_S, as_list
+from singletrack.wire.link import RedisLink
 from singletrack_tasks.errors import ImageTooLarge, InvalidSchema
 from singletrack_tasks.payload.image_limits import check_request_pixels
 from singletrack_tasks.payload.images import ImageLike, count_pixels, to_file_bytes
-from singletrack_tasks.requests.vlm import Ask, VlmOptions
+from singletrack_tasks.requests.vlm import MAX_IMAGES, Ask, VlmOptions
 from singletrack_tasks.schema import JsonSchema, check_schema
 
 MAX_TOTAL_BYTES = 256 * 1024 * 1024
@@ -53,6 +54,17 @@ class Question:
             model=self.model,
             stream=stream,
         )
+
+    def stored(self, link: RedisLink, *, stream: bool = False) -> Ask:
+        """Build the request, and store its images; raises `InvalidSchema`, `InvalidImage` or `InvalidRequest`."""
+        ask = self.request(stream=stream)
+        images = as_list(self.images, "images", MAX_IMAGES)
+        if not images:
+            return ask
+        payloads = file_payloads(images)
+        with link.reaching():
+            blobs = tuple(link.blobs.put(payloads, "file", self.timeout_s))
+        return ask.model_copy(update={"images": blobs})
 
 
 def file_payloads(images: Sequence[ImageLike], *, decoded_once: bool = False) -> list[bytes]:

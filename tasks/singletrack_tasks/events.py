@@ -7,7 +7,7 @@ from pydantic import Field, TypeAdapter
 from singletrack_tasks.dead_letter import DeadCode
 from singletrack_tasks.message import Message
 from singletrack_tasks.result import Degradation, StepReceipt
-from singletrack_tasks.status import Drift, ExecutionMode
+from singletrack_tasks.status import Drift, ExecutionMode, IntentEnd
 
 
 class Event(Message):
@@ -58,6 +58,14 @@ class VlmUnloaded(Event):
     kind: Literal["vlm_unloaded"] = "vlm_unloaded"
     model: str
     receipt: StepReceipt
+
+
+class VlmIntentEnded(Event):
+    """An announced need of the VLM ended; `saved_s` seconds of loading were not waited for."""
+
+    kind: Literal["vlm_intent_ended"] = "vlm_intent_ended"
+    outcome: IntentEnd
+    saved_s: float = Field(default=0.0, ge=0)
 
 
 class ClipMigrated(Event):
@@ -129,6 +137,7 @@ AnyEvent = Annotated[
     | IdleUnload
     | VlmLoaded
     | VlmUnloaded
+    | VlmIntentEnded
     | ClipMigrated
     | Degraded
     | Recovered

@@ -80,6 +80,25 @@ class VlmStatus(Message):
     idle_timeout_s: float = 0
 
 
+# How an announced need of the VLM ended. Used: after a load, or a sparing, for it; and there anyway; and not there.
+# Not used: after a load or a sparing; and after none. Called off: by its caller; by a change of mode, or an unload.
+IntentEnd = Literal["served", "kept", "needless", "missed", "vain", "expired", "withdrawn", "dropped"]
+
+
+class VlmIntents(Message):
+    """The announced needs of the VLM: how many wait, when the next one begins and the last one ends (Unix time, s).
+
+    `ended` counts by `IntentEnd` those that ended since the worker started, `saved_s` the seconds of loading that
+    nobody waited for.
+    """
+
+    waiting: int = Field(default=0, ge=0)
+    needed_unix_s: float | None = None
+    until_unix_s: float | None = None
+    ended: dict[IntentEnd, int] = Field(default_factory=dict)
+    saved_s: float = Field(default=0.0, ge=0)
+
+
 class ResizeMode(StrEnum):
     """How an image of any shape becomes the square that CLIP sees."""
 
@@ -220,6 +239,7 @@ class GPUResourceStatus(Message):
     durations_s: dict[str, float] = Field(default_factory=dict)
     last_error: LastError | None = None
     last_check_unix_s: float | None = None
+    intents: VlmIntents = VlmIntents()
     queue: QueueStatus | None = None
     dead_letters: int | None = None
     age_s: float | None = None

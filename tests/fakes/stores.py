@@ -8,7 +8,7 @@ from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.payload.blobs import Blob
 from singletrack_tasks.payload.vectors import Vector
 from singletrack_tasks.result import StepReceipt
-from singletrack_tasks.status import GPUResourceStatus
+from singletrack_tasks.status import GPUResourceStatus, IntentEnd
 from singletrack_worker.gpu.kept_thread import Troubles
 from singletrack_worker.gpu.stores import EndedOperation, SavedState, Stores
 from tests.fakes.hold import FakeHold
@@ -117,6 +117,11 @@ class RecordingTelemetry:
     def __init__(self) -> None:
         self.moves: list[tuple[StepReceipt, SingletrackError | None]] = []
         self.operations: list[EndedOperation] = []
+        self.intents: list[tuple[IntentEnd, float]] = []
+
+    def intent_ended(self, outcome: IntentEnd, saved_s: float) -> None:
+        """Keep how an announced need ended."""
+        self.intents.append((outcome, saved_s))
 
     def moved(self, receipt: StepReceipt, error: SingletrackError | None) -> None:
         """Keep a step."""

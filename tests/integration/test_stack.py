@@ -24,7 +24,7 @@ from tests.integration.ops.waiting import runs, wait_for
 READY = "Ctrl-C ends everything"
 START_S = 120.0
 END_S = 60.0
-DEMO_S = 280.0
+DEMO_S = 400.0
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are sent as POSIX has them")
 
@@ -265,6 +265,10 @@ def test_the_demo_runs_from_nothing_to_its_end(run: Run) -> None:
     assert "FAILED" not in program.output
     assert re.search(r"the GPU page at http://127\.0\.0\.1:\d+/gpu shows [1-9]\d* mode changes", program.output)
     assert re.search(r"the metrics at http://127\.0\.0\.1:\d+/metrics count [1-9]\d* operations", program.output)
+    assert re.search(r"clicks found +│ +8 of 8 +│ +8 of 8", program.output)
+    page = program.folder / "report" / "report.html"
+    assert str(page) in program.output
+    assert page.is_file()
     assert "\x1b" not in program.output
     assert max(map(len, program.output.splitlines())) <= 100
     assert users_of(program.folder) == []

@@ -133,7 +133,7 @@ def p08_idle_vlm_is_unloaded(world: World, done: Done) -> None:
         idle_s = unloads[0].start_s - surely_s
         assert idle_s >= timeout_s, f"unloaded {idle_s:g} s after it was used"
     if timeout_s > 0 and _is_untroubled_tick(world, done) and not world.use.unnoticed:
-        idle_s = done.started_s - world.use.perhaps_s
+        idle_s = done.started_s - max(world.use.perhaps_s, world.use.announced_s)
         assert not done.after.vlm_listed or idle_s < timeout_s, f"idle for {idle_s:g} s, and still loaded"
 
 

@@ -7,6 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from singletrack_tasks.payload.blobs import Blob
 from singletrack_tasks.requests.embedding import EmbedImages, EmbedTexts, FindClip
+from singletrack_tasks.requests.intents import AnnounceVlm, WithdrawVlm
 from singletrack_tasks.requests.mode import SetMode
 from singletrack_tasks.requests.ping import Ping
 from singletrack_tasks.requests.request import Request
@@ -44,6 +45,13 @@ REQUESTS: st.SearchStrategy[Request[Any]] = st.one_of(
     st.builds(Ask, prompt=st.just("what is this?"), json_schema=st.sampled_from([None, SCHEMA])),
     st.builds(LoadVlm),
     st.builds(UnloadVlm),
+    st.builds(
+        AnnounceVlm,
+        holder=st.sampled_from(["agent", "bench"]),
+        in_s=st.sampled_from([0.0, 20.0, 100.0]),
+        for_s=st.sampled_from([15.0, 300.0]),
+    ),
+    st.builds(WithdrawVlm, holder=st.just("agent")),
     st.builds(EmbedTexts, texts=st.permutations(TEXTS).map(tuple)),
     st.builds(EmbedImages, images=st.permutations(PIXELS).map(tuple), fingerprint=st.just("fake-p1")),
     st.builds(FindClip),

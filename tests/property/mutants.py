@@ -72,6 +72,11 @@ def never_finds_the_vlm_idle(manager: GPUResourceManager) -> None:
     put(manager._track.use, "_idle_timeout_s", 0)
 
 
+def never_ends_a_need(manager: GPUResourceManager) -> None:
+    put(manager._track.intents, "expire", lambda: None)
+    put(manager._track.intents, "_begun", lambda *_: True)
+
+
 def refuses_questions_to_a_vlm_that_is_not_loaded(manager: GPUResourceManager) -> None:
     def altered(_: object) -> None:
         if manager._tenants.vlm.listing() is None:

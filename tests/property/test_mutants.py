@@ -26,6 +26,7 @@ CASES: tuple[tuple[Check, Alter], ...] = (
     (checks.p07_embeddings_are_consistent, mutants.embeds_something_else_on_the_gpu),
     (checks.p08_idle_vlm_is_unloaded, mutants.does_not_notice_uses),
     (checks.p08_idle_vlm_is_unloaded, mutants.never_finds_the_vlm_idle),
+    (checks.p08_idle_vlm_is_unloaded, mutants.never_ends_a_need),
     (checks.p09_questions_are_answered, mutants.refuses_questions_to_a_vlm_that_is_not_loaded),
     (checks.p10_loaded_means_listed, mutants.loads_in_name_only),
     (checks.p11_unloaded_means_gone, mutants.unloads_in_name_only),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from singletrack_tasks.errors import SingletrackError
+from singletrack_tasks.requests.intents import AnnounceVlm
 from singletrack_tasks.requests.mode import SetMode
 from singletrack_tasks.requests.request import JobRef, Request
 from singletrack_tasks.requests.upkeep import Tick
@@ -111,10 +112,12 @@ class Use:
 
     `surely_s` is the last moment at which somebody certainly wanted it, `perhaps_s` the last at which the manager
     may have thought so. `owed` is true from a change to AUTOPILOT that could not unload it until it is wanted.
+    `announced_s` is the end of the last need that was announced and may still count.
     """
 
     surely_s: float | None = None
     perhaps_s: float = 0.0
+    announced_s: float = 0.0
     unnoticed: bool = False
     owed: bool = False
 
@@ -208,7 +211,7 @@ class World:
             # The next worker knows the last use by the wall clock alone: nobody can say how long ago that is.
             self.use.surely_s, self.use.perhaps_s = None, self.clock.monotonic() + 3600
         self.wall_was_stepped = False
-        self.use.unnoticed = True
+        self.use.unnoticed, self.use.announced_s = True, 0.0
         self._start_worker()
 
     def load_by_somebody(self) -> None:
@@ -314,6 +317,7 @@ class World:
             use.owed, use.surely_s = done.after.vlm_listed, None
         if isinstance(request, UnloadVlm) and done.ok:
             use.surely_s = None
+        self._note_need(done)
         seen = [deed for deed in done.deeds if deed.what == "listing" and not deed.error]
         if use.unnoticed and seen:
             use.unnoticed, use.perhaps_s = False, max(use.perhaps_s, seen[-1].start_s)
@@ -322,6 +326,13 @@ class World:
             use.unnoticed = True
         if not done.undisturbed:
             self.failed_s = done.ended_s
+
+    def _note_need(self, done: Done) -> None:
+        use, request = self.use, done.request
+        if isinstance(request, AnnounceVlm) and done.ok:
+            use.announced_s, use.owed = max(use.announced_s, done.ended_s + request.in_s + request.for_s), False
+        if isinstance(request, UnloadVlm) or done.mode is not done.mode_before:
+            use.announced_s = 0.0
 
 
 def _records(request: Request[Any]) -> bool:

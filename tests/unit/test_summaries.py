@@ -15,6 +15,7 @@ from singletrack_tasks.errors import AnswerOutsideSchema, InvalidRequest, NotEno
 from singletrack_tasks.payload.vectors import Vectors
 from singletrack_tasks.requests.catalogue import REQUESTS, outline
 from singletrack_tasks.requests.embedding import EmbeddingResult, FindClipResult
+from singletrack_tasks.requests.intents import IntentResult
 from singletrack_tasks.requests.mode import ModeResult
 from singletrack_tasks.requests.ping import Ping, PingResult
 from singletrack_tasks.requests.request import JobRef, Request
@@ -56,6 +57,8 @@ RESULTS: list[tuple[OperationResult, str]] = [
         "32 x 512 on cuda:0 in 200 ms",
     ),
     (VlmResult(state=ModelState.LOADED, model="m", duration_s=3), "VLM loaded in 3.0 s"),
+    (IntentResult(noted=True, waiting=1, loaded=False), "1 waiting, VLM not loaded in 0 ms"),
+    (IntentResult(noted=False, waiting=16, loaded=True), "not noted, 16 waiting, VLM loaded in 0 ms"),
     (TickResult(idle_unloaded=True), "idle VLM unloaded in 0 ms"),
     (TickResult(), "checked in 0 ms"),
     (FindClipResult(device="cpu"), "CLIP on cpu in 0 ms"),

@@ -12,6 +12,7 @@ from singletrack import Client
 from singletrack.cli.failure import end_interrupted_line
 from singletrack.cli.interrupts import ended_by_signals
 from singletrack.pictures.vram_timeline import build_timeline
+from singletrack_ops.demo.agent_act import play_agent_act
 from singletrack_ops.demo.cross_checks import cross_check
 from singletrack_ops.demo.day import Day
 from singletrack_ops.demo.diary import Diary
@@ -31,16 +32,16 @@ def run_demo(*, folder: Path | None = None, keep: bool = False, flower_port: int
 
     It is 2 for unusable settings, and 130 if Ctrl-C ends it early.
 
-    Data and logs go to `folder`, else to a temporary one that is kept only if something went wrong. With `keep` the
-    stack stays up after the report until Ctrl-C. Without a real GPU one is simulated; with neither an Ollama nor the
-    sandbox the day is played degraded.
+    Data and logs go to `folder`, else to a temporary one that is kept only if something went wrong; the report of the
+    last act stays. With `keep` the stack stays up after the report until Ctrl-C. Without a real GPU one is simulated;
+    with neither an Ollama nor the sandbox the day is played degraded.
     """
     console = make_console()
     home = folder or Path(tempfile.mkdtemp(prefix="singletrack-demo-"))
     status = 1
     with ended_by_signals():
         try:
-            status = _run(home, console, keep=keep, flower_port=flower_port)
+            status = _run(home, folder, console, keep=keep, flower_port=flower_port)
         except KeyboardInterrupt:
             end_interrupted_line()
             console.print(Text("Stopped early.", style="yellow"))
@@ -55,7 +56,7 @@ def run_demo(*, folder: Path | None = None, keep: bool = False, flower_port: int
     return status
 
 
-def _run(home: Path, console: Console, *, keep: bool, flower_port: int | None) -> int:
+def _run(home: Path, folder: Path | None, console: Console, *, keep: bool, flower_port: int | None) -> int:
     began_s = time.monotonic()
     console.print(Text.assemble(("Singletrack", "bold"), "  one GPU, two tenants: an agent's short day"))
     with start_own_stack(home, flower_port, say_on(console)) as stack:
@@ -66,6 +67,7 @@ def _run(home: Path, console: Console, *, keep: bool, flower_port: int | None) -
         console.print()
         console.print(Text("FLOWER AND METRICS", style="bold"))
         cross_check(stack, diary)
+        play_agent_act(stack, diary, console, folder)
         stack.check()
         status = _conclude(diary, console, time.monotonic() - began_s)
         if keep:

@@ -39,6 +39,14 @@ class InvalidWorkflow(AgentError, ValueError):
     """A workflow that cannot be run as written."""
 
 
+class InvalidDesktop(AgentError, ValueError):
+    """A scripted desktop's script, or its pictures, that cannot be played."""
+
+
+class ReportNotWritten(AgentError):
+    """A report that could not be written to its folder."""
+
+
 class InvalidState(AgentError, ValueError):
     """A screen's state that cannot be made, kept, or compared with another one."""
 

@@ -24,6 +24,7 @@ from singletrack_tasks.dead_letter import DeadLetter
 from singletrack_tasks.errors import InvalidConfiguration, RedisUnavailable
 from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.recording import Recording
+from singletrack_tasks.requests.intents import IntentResult
 from singletrack_tasks.requests.mode import ModeResult
 from singletrack_tasks.requests.ping import PingResult
 from singletrack_tasks.requests.request import Request
@@ -154,6 +155,14 @@ class AsyncClient:
     async def ensure_vlm_unloaded(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> VlmResult:
         """Unload the VLM; returns when it is gone and its memory free."""
         return await self._run(partial(self._client.ensure_vlm_unloaded, timeout_s=timeout_s))
+
+    async def announce_vlm(self, *, in_s: float = 20.0, for_s: float = 60.0) -> AsyncJob[IntentResult]:
+        """Announce that the VLM will be needed, and return without waiting."""
+        return AsyncJob(await self._run(partial(self._client.announce_vlm, in_s=in_s, for_s=for_s)), self._run)
+
+    async def withdraw_vlm(self) -> AsyncJob[IntentResult]:
+        """Take back what was announced, and return without waiting."""
+        return AsyncJob(await self._run(self._client.withdraw_vlm), self._run)
 
     async def clip_device(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> str:
         """Name the device that CLIP's weights are on."""

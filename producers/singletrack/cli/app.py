@@ -15,6 +15,7 @@ from singletrack.cli.commands.ping import ping
 from singletrack.cli.commands.record import record
 from singletrack.cli.commands.status import status
 from singletrack.cli.commands.up_demo import demo, up
+from singletrack.cli.commands.workflow import workflow
 from singletrack.cli.context import TrackTarget
 from singletrack.cli.failure import Commands
 
@@ -56,3 +57,4 @@ def target(
 for command in (status, mode, ask, embed, events, record, ping, doctor, up, demo):
     app.command()(command)
 app.add_typer(dead, name="dead")
+app.add_typer(workflow, name="workflow")

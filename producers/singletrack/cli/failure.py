@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
+from singletrack.agent.errors import InvalidDesktop, InvalidWorkflow, MissingExtra
 from singletrack.cli.output import one_line
 from singletrack_tasks.errors import InvalidConfiguration, InvalidRequest, SingletrackError
 
@@ -15,6 +16,7 @@ EXIT_TRANSIENT = 75
 EXIT_CAPACITY = 69
 EXIT_BAD_INPUT = 2
 EXIT_PERMANENT = 1
+_BAD_INPUT = (InvalidRequest, InvalidConfiguration, InvalidWorkflow, InvalidDesktop, MissingExtra)
 
 
 class Commands(TyperGroup):
@@ -38,7 +40,7 @@ def exit_status(error: SingletrackError) -> int:
         return EXIT_TRANSIENT
     if error.kind == "capacity":
         return EXIT_CAPACITY
-    return EXIT_BAD_INPUT if isinstance(error, InvalidRequest | InvalidConfiguration) else EXIT_PERMANENT
+    return EXIT_BAD_INPUT if isinstance(error, _BAD_INPUT) else EXIT_PERMANENT
 
 
 def end_interrupted_line() -> None:

@@ -39,6 +39,13 @@ def check_job_id(job_id: str) -> str:
     return job_id
 
 
+def check_sending(timeout_s: float, job_id: str | None) -> None:
+    """Check what a job is sent with; raises `InvalidRequest` for a wrong time-out, or a wrong id where one is given."""
+    check_seconds("timeout_s", timeout_s)
+    if job_id is not None:
+        check_job_id(job_id)
+
+
 def as_list(things: Iterable[T], what: str, most: int) -> list[T]:
     """Return up to `most` things as a list; raises `InvalidRequest` for a single thing, and for more than `most`."""
     if isinstance(things, _SINGLE) or not isinstance(things, Iterable):

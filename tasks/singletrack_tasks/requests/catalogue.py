@@ -4,6 +4,7 @@ from typing import Any
 
 from singletrack_tasks.errors import InvalidRequest
 from singletrack_tasks.requests.embedding import EmbedImages, EmbedTexts, FindClip
+from singletrack_tasks.requests.intents import AnnounceVlm, WithdrawVlm
 from singletrack_tasks.requests.mode import SetMode
 from singletrack_tasks.requests.ping import Ping
 from singletrack_tasks.requests.request import Request
@@ -16,6 +17,8 @@ REQUESTS: tuple[type[Request[Any]], ...] = (
     Ask,
     LoadVlm,
     UnloadVlm,
+    AnnounceVlm,
+    WithdrawVlm,
     EmbedImages,
     EmbedTexts,
     FindClip,

@@ -1,6 +1,6 @@
 """A real worker whose Ollama answers from the truth about the sample screens, or wrong as a test says."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +28,16 @@ class ScriptedVlm:
 
 @contextmanager
 def scripted_vlm(
-    folder: Path, redis_url: str, track: str, tiny_clip: Path, **settings: object
+    folder: Path,
+    redis_url: str,
+    track: str,
+    tiny_clip: Path,
+    *,
+    names: Mapping[str, str] | None = None,
+    **settings: object,
 ) -> Iterator[ScriptedVlm]:
-    """Start the server and the worker; `settings` are the worker's."""
-    answers = Unreliable(Sighted(Truth.read(SAMPLES)))
+    """Start the server, which knows elements by `names` too, and the worker; `settings` are the worker's."""
+    answers = Unreliable(Sighted(Truth.read(SAMPLES), names))
     with StandInOllama({MODEL: _VLM_MB}, answerer=answers) as server:
         environ = worker_environ(
             redis_url,

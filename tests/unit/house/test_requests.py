@@ -12,6 +12,7 @@ from singletrack_tasks.message import Message
 from singletrack_tasks.payload.blobs import Blob
 from singletrack_tasks.requests.catalogue import REQUESTS
 from singletrack_tasks.requests.embedding import EmbeddingResult, FindClipResult
+from singletrack_tasks.requests.intents import IntentResult
 from singletrack_tasks.requests.mode import ModeResult
 from singletrack_tasks.requests.ping import PingResult
 from singletrack_tasks.requests.request import Request
@@ -30,6 +31,8 @@ ON_THE_WIRE: dict[str, tuple[str, type[OperationResult]]] = {
     "gpu.vlm.ask": ("ask", AskResult),
     "gpu.vlm.load": ("load_vlm", VlmResult),
     "gpu.vlm.unload": ("unload_vlm", VlmResult),
+    "gpu.vlm.announce": ("announce_vlm", IntentResult),
+    "gpu.vlm.withdraw": ("withdraw_vlm", IntentResult),
     "gpu.embed.images": ("embed_images", EmbeddingResult),
     "gpu.embed.texts": ("embed_texts", EmbeddingResult),
     "gpu.clip.device": ("find_clip", FindClipResult),

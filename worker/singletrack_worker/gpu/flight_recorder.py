@@ -18,6 +18,7 @@ from singletrack_tasks.recording import (
     Sample,
 )
 from singletrack_tasks.result import StepReceipt
+from singletrack_tasks.status import IntentEnd
 from singletrack_tasks.text import cut_line
 from singletrack_worker.gpu.clock import Clock
 from singletrack_worker.gpu.kept_thread import KeptThread, Troubles
@@ -117,6 +118,9 @@ class FlightRecorder:
         if operation.out_of_memory or operation.outcome == "failed":
             error = OUT_OF_MEMORY if operation.out_of_memory else operation.error
             self._mark(operation.kind, operation.duration_s, error or "failed")
+
+    def intent_ended(self, outcome: IntentEnd, saved_s: float) -> None:
+        """An announced need of the VLM moves nothing by its end."""
 
     def _mark(self, what: str, duration_s: float, error: str) -> None:
         at = round(self._clock.time(), 2)

@@ -82,6 +82,7 @@ class Snapshots:
             durations_s=self._track.journal.durations_s,
             last_error=self._track.journal.last_error,
             last_check_unix_s=self._track.checks.last_unix_s,
+            intents=self._track.intents.status,
         )
 
     def sample(self, processes: tuple[GpuProcess, ...]) -> Sample:

@@ -9,7 +9,7 @@ from singletrack_tasks.events import AnyEvent
 from singletrack_tasks.payload.blobs import Blob
 from singletrack_tasks.payload.vectors import Vector
 from singletrack_tasks.result import StepReceipt
-from singletrack_tasks.status import ExecutionMode, GPUResourceStatus
+from singletrack_tasks.status import ExecutionMode, GPUResourceStatus, IntentEnd
 from singletrack_worker.gpu.hold import Hold, Undisputed
 from singletrack_worker.gpu.kept_thread import Troubles
 
@@ -84,6 +84,9 @@ class Telemetry(Protocol):
 
     def ended(self, operation: EndedOperation) -> None:
         """Count an operation that ended."""
+
+    def intent_ended(self, outcome: IntentEnd, saved_s: float) -> None:
+        """Count an announced need of the VLM that ended, and the seconds of loading that nobody waited for."""
 
 
 class Cancellations(Protocol):

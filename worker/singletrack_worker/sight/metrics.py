@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from singletrack_tasks.errors import SingletrackError
 from singletrack_tasks.requests.catalogue import REQUESTS
 from singletrack_tasks.result import DegradedCode, StepReceipt
-from singletrack_tasks.status import Drift, ExecutionMode, GPUResourceStatus, ModelState, share_out
+from singletrack_tasks.status import Drift, ExecutionMode, GPUResourceStatus, IntentEnd, ModelState, share_out
 from singletrack_tasks.steps import STEPS
 from singletrack_worker.gpu.known.journal import outcome_of
 from singletrack_worker.gpu.stores import EndedOperation, Ending
@@ -29,6 +29,7 @@ PREFIX = "singletrack"
 OPERATIONS = (*(request.KIND for request in REQUESTS), *OWN_KINDS)
 OUTCOMES: tuple[Ending, ...] = get_args(Ending)
 NEED_VLM = tuple(request.KIND for request in REQUESTS if request.NEEDS_VLM)
+INTENT_ENDS: tuple[IntentEnd, ...] = get_args(IntentEnd)
 DRIFTS: tuple[str, ...] = get_args(Drift.model_fields["what"].annotation)
 # From a no-op to a model loading from a slow disk.
 SECONDS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
@@ -67,11 +68,20 @@ class Metrics:
         self._retries = self._counter("retries", "Retries of loads and questions.", "what")
         self._tokens = self._counter("answer_tokens", "Tokens in the VLM's answers.")
         self._put_back = self._counter("messages_put_back", "Messages in hand that nothing ran: they were put back.")
+        self._intents = self._counter("intents", "Announced needs of the VLM, by how they ended.", "outcome")
+        self._intents_saved = self._counter(
+            "intents_saved_seconds", "Time that loads of the VLM took which were made, or spared, for announced needs."
+        )
         self._begin_at_zero()
 
     def put_back(self) -> None:
         """Count a message that was put back since nothing ran it."""
         self._put_back.labels(self._track).inc()
+
+    def intent_ended(self, outcome: IntentEnd, saved_s: float) -> None:
+        """Count an announced need of the VLM."""
+        self._intents.labels(self._track, outcome).inc()
+        self._intents_saved.labels(self._track).inc(saved_s)
 
     def moved(self, receipt: StepReceipt, error: SingletrackError | None) -> None:
         """Count a step of a transition."""
@@ -111,6 +121,9 @@ class Metrics:
         track = self._track
         self._tokens.labels(track)
         self._put_back.labels(track)
+        self._intents_saved.labels(track)
+        for end in INTENT_ENDS:
+            self._intents.labels(track, end)
         for kind in OPERATIONS:
             for by_kind in (self._durations, self._waits, self._transitions):
                 by_kind.labels(track, kind)

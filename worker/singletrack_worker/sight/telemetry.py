@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from singletrack_tasks.errors import SingletrackError
 from singletrack_tasks.result import StepReceipt
+from singletrack_tasks.status import IntentEnd
 from singletrack_worker.gpu.stores import EndedOperation, Telemetry
 
 _log = logging.getLogger(__name__)
@@ -23,6 +24,10 @@ class Fanout:
     def ended(self, operation: EndedOperation) -> None:
         """Tell of the end of an operation."""
         self._each(lambda listener: listener.ended(operation))
+
+    def intent_ended(self, outcome: IntentEnd, saved_s: float) -> None:
+        """Tell of the end of an announced need of the VLM."""
+        self._each(lambda listener: listener.intent_ended(outcome, saved_s))
 
     def _each(self, tell: Callable[[Telemetry], None]) -> None:
         for listener in self._listeners:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+import numpy as np
+
 from singletrack.agent.targets.element import Element, Mark
 from singletrack.agent.targets.geometry import Box, Point
 
@@ -50,21 +52,27 @@ def in_reading_order(elements: Iterable[Element]) -> tuple[Element, ...]:
 
 
 def _apart(ranked: Sequence[Element]) -> list[Element]:
-    kept: list[Element] = []
-    for element in ranked:
-        if not any(_is_same_place(element, other) for other in kept):
-            kept.append(element)
-    return kept
-
-
-def _is_same_place(one: Element, other: Element) -> bool:
-    shared = one.box.shared_area(other.box)
-    if not shared:
-        return False
-    small, large = sorted((one.box.area, other.box.area))
-    if shared / (small + large - shared) >= _SAME_OVERLAP:
-        return True
-    return shared >= _INSIDE * small and (large <= _SAME_AREAS * small or (one.text == other.text != ""))
+    """Leave out whatever is at the place of something before it."""
+    left, top, right, bottom = (
+        np.array([(it.box.left, it.box.top, it.box.right, it.box.bottom) for it in ranked], dtype=np.int64)
+        .reshape(-1, 4)
+        .T
+    )
+    texts = np.array([it.text for it in ranked], dtype=object)
+    areas = (right - left) * (bottom - top)
+    is_kept = np.ones(len(ranked), dtype=bool)
+    for index, element in enumerate(ranked):
+        if not is_kept[index]:
+            continue
+        box = element.box
+        across = np.minimum(right, box.right) - np.maximum(left, box.left)
+        down = np.minimum(bottom, box.bottom) - np.maximum(top, box.top)
+        shared = np.maximum(across, 0) * np.maximum(down, 0)
+        small, large = np.minimum(areas, box.area), np.maximum(areas, box.area)
+        is_alike = (large <= _SAME_AREAS * small) | ((texts == element.text) & (element.text != ""))
+        is_same = (shared >= _SAME_OVERLAP * (small + large - shared)) | ((shared >= _INSIDE * small) & is_alike)
+        is_kept[index + 1 :] &= ~is_same[index + 1 :]
+    return [element for element, kept in zip(ranked, is_kept, strict=True) if kept]
 
 
 def _shortest(elements: Sequence[Element]) -> int:

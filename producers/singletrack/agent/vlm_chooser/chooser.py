@@ -52,7 +52,8 @@ class VlmChooser:
             why = f"{type(error).__name__}: {error.message}"
             return Choice(None, why, asked=isinstance(error, _MODEL_AT_WORK), took_ms=_ms_since(began_s))
         number, why = _read(answer.value, marks, answer.truncated)
-        return Choice(number, why, model=answer.result.model, took_ms=_ms_since(began_s))
+        queued_ms = 1000 * (answer.result.waited_s or 0.0)
+        return Choice(number, why, model=answer.result.model, took_ms=_ms_since(began_s), queued_ms=queued_ms)
 
 
 def _read(value: Any, marks: Sequence[Mark], cut: str | None) -> tuple[int | None, str]:

@@ -32,7 +32,11 @@ def vlm_lines(now: GPUResourceStatus, at_unix_s: float) -> list[str]:
     if vlm.vram_mb is not None and vlm.size_mb is not None and vlm.vram_mb < vlm.size_mb:
         size += f", {megabytes(vlm.size_mb - vlm.vram_mb)} on the CPU"
     learned = _learned(vlm.footprint_mb, "loads", now.durations_s.get("load_vlm"))
-    return _filled(f"{one_line(vlm.model)}: {vlm.state}{size}", ", ".join(vlm_rest(now, at_unix_s)), learned)
+    return _filled(
+        f"{one_line(vlm.model)}: {vlm.state}{size}",
+        ", ".join((*vlm_rest(now, at_unix_s), *_needed(now, at_unix_s))),
+        learned,
+    )
 
 
 def vlm_rest(now: GPUResourceStatus, at_unix_s: float) -> list[str]:
@@ -48,6 +52,14 @@ def vlm_rest(now: GPUResourceStatus, at_unix_s: float) -> list[str]:
     left_s = vlm.idle_timeout_s - idle_s
     end = f"unloads in {duration(left_s)}" if left_s > 0 else "unloads at the next check"
     return [f"idle for {duration(idle_s)}", end if vlm.idle_timeout_s else "stays when idle"]
+
+
+def _needed(now: GPUResourceStatus, at_unix_s: float) -> list[str]:
+    """Say when the next announced need of the VLM begins."""
+    if now.intents.needed_unix_s is None:
+        return []
+    left_s = now.intents.needed_unix_s - at_unix_s
+    return [f"announced to be needed in {duration(left_s)}" if left_s > 0 else "announced to be needed now"]
 
 
 def clip_lines(now: GPUResourceStatus) -> list[str]:

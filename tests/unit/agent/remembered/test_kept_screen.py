@@ -46,6 +46,14 @@ def test_pale_digits_are_seen() -> None:
     assert not kept.is_same(with_text(pixels, "13", "#f8f8f8"))
 
 
+def test_a_row_that_is_barely_tinted_is_seen() -> None:
+    pixels = invoice().pixels.copy()
+    pixels[1200:1260, 200:1400] = 255
+    kept = KeptScreen.of(Screenshot(pixels.copy()))
+    pixels[1200:1260, 200:1400] = 251
+    assert not kept.is_same(pixels)
+
+
 @pytest.mark.parametrize("place", [(0, 0), (799, 1234), (1599, 2559)])
 def test_one_pixel_counts_wherever_it_is(place: tuple[int, int]) -> None:
     pixels = invoice().pixels.copy()

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 
 from singletrack.agent.errors import InvalidMemory
 from singletrack.agent.remembered.question import ScreenQuestion
@@ -45,6 +45,12 @@ def test_whatever_may_change_the_answer_changes_the_key() -> None:
         ScreenQuestion("What?", ignored=(Box(0, 0, 40, 40),)),
     ]
     assert len({question.key for question in questions}) == len(questions)
+
+
+def test_two_classes_of_one_schema_make_two_questions() -> None:
+    namesake = create_model("Total", total=(float, ...), __module__="elsewhere")
+    assert namesake.model_json_schema() == Total.model_json_schema()
+    assert ScreenQuestion("What?", namesake).key != ScreenQuestion("What?", Total).key
 
 
 def test_what_no_client_accepts_has_no_key() -> None:

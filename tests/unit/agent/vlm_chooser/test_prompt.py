@@ -10,7 +10,7 @@ from singletrack.agent.targets.anchor import Anchor, Landmark
 from singletrack.agent.targets.element import Element, Role
 from singletrack.agent.targets.geometry import Box
 from singletrack.agent.targets.target import Target
-from singletrack.agent.vlm_chooser.chooser import VlmChooser
+from singletrack.agent.vlm_chooser.chooser import VlmChooser, _read
 from singletrack.agent.vlm_chooser.prompt import answer_schema, question
 from singletrack_tasks.schema import check_schema
 from tests.addresses import SILENT_REDIS
@@ -100,3 +100,25 @@ class TestWithoutAnybodyToAsk:
             choice = VlmChooser(client).choose(PIXELS, numbered(marks(count)), Target(text="Row 1"))
         assert (choice.number, choice.asked) == (None, False)
         assert "mark" in choice.why
+
+
+class TestReading:
+    @pytest.mark.parametrize(
+        ("value", "cut", "number", "why"),
+        [
+            ({"mark": 2}, None, 2, "chose mark 2"),
+            ({"mark": 2.0}, None, 2, "chose mark 2"),
+            ({"mark": 2}, "max_tokens", None, "cut by max_tokens"),
+            ({"mark": None}, None, None, "none of the marks"),
+            ({"mark": 9}, None, None, "no mark: '9'"),
+            ({"mark": True}, None, None, "no mark"),
+            ({}, None, None, "none of the marks"),
+            ("2", None, None, "none of the marks"),
+        ],
+    )
+    def test_only_a_whole_answer_with_a_drawn_number_is_a_choice(
+        self, value: object, cut: str | None, number: int | None, why: str
+    ) -> None:
+        read, said = _read(value, numbered(marks(3)), cut)
+        assert read == number
+        assert why in said

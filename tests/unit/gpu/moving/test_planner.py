@@ -54,11 +54,33 @@ FAILED = replace(CLIP_THERE, vlm=ModelState.FAILED)
 UNRELEASED = replace(EMPTY, unreleased=True)
 
 
+def due(observed: Observed) -> Observed:
+    return replace(observed, vlm_due=True, vlm_expected=True)
+
+
 def wanted(observed: Observed) -> Observed:
     return replace(observed, vlm_wanted=True)
 
 
 TABLE: dict[str, tuple[ExecutionMode, Demand, Observed, tuple[StepName, ...]]] = {
+    "a wish in autopilot, both fit": (AUTOPILOT, UPKEEP, due(CLIP_THERE), (LOAD,)),
+    "a wish in autopilot, both do not fit": (AUTOPILOT, UPKEEP, due(TIGHT_CLIP), ()),
+    "a wish in autopilot, never seen VLM": (AUTOPILOT, UPKEEP, due(UNKNOWN_SIZE), ()),
+    "a wish in autopilot, CLIP comes first": (AUTOPILOT, UPKEEP, due(EMPTY), (PROMOTE, LOAD)),
+    "a wish in autopilot, no GPU": (AUTOPILOT, UPKEEP, due(NO_GPU), ()),
+    "a wish in autopilot, VLM there": (AUTOPILOT, UPKEEP, due(replace(BOTH_THERE, vlm_wanted=False)), ()),
+    "a wish in recording": (RECORDING, UPKEEP, due(EMPTY), (LOAD,)),
+    "a wish in recording, CLIP there": (RECORDING, UPKEEP, due(CLIP_THERE), (DEMOTE, LOAD)),
+    "a wish in recording, not yet due": (RECORDING, UPKEEP, replace(EMPTY, vlm_expected=True), ()),
+    "a wish in recording, too large": (RECORDING, UPKEEP, due(replace(EMPTY, vlm_needs_mb=9000)), ()),
+    "a wish in recording, server away": (RECORDING, UPKEEP, due(replace(EMPTY, vlm=ModelState.UNAVAILABLE)), ()),
+    "a wish in idle, both fit": (IDLE, UPKEEP, due(CLIP_THERE), (LOAD,)),
+    "a wish in idle, both do not fit": (IDLE, UPKEEP, due(TIGHT_CLIP), (DEMOTE, LOAD)),
+    "a wish in idle, no GPU": (IDLE, UPKEEP, due(NO_GPU), (LOAD,)),
+    "a wish in idle, not yet due": (IDLE, UPKEEP, replace(CLIP_THERE, vlm_expected=True), ()),
+    "a wish keeps an idle VLM": (RECORDING, UPKEEP, replace(IDLE_VLM_THERE, vlm_expected=True), ()),
+    "a wish keeps an idle VLM in idle": (IDLE, UPKEEP, replace(IDLE_VLM_THERE, vlm_expected=True), ()),
+    "a wish moves nothing for another demand": (IDLE, MODE, due(CLIP_THERE), ()),
     "autopilot, nobody there": (AUTOPILOT, MODE, EMPTY, (PROMOTE,)),
     "autopilot, CLIP there": (AUTOPILOT, MODE, CLIP_THERE, ()),
     "autopilot, VLM there": (AUTOPILOT, MODE, VLM_THERE, (UNLOAD, PROMOTE)),

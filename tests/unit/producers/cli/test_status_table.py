@@ -16,6 +16,7 @@ from singletrack_tasks.status import (
     ModelState,
     OperationInFlight,
     QueueStatus,
+    VlmIntents,
 )
 from tests.unit.producers.gpu_statuses import START, clip, on_gpu, vlm
 
@@ -93,6 +94,15 @@ def test_an_answer_that_is_being_written_has_a_rate() -> None:
 )
 def test_when_the_vlm_goes(state: ModelState, timeout_s: float, idle_s: float, told: str) -> None:
     assert told in shown(on_gpu(vlm=vlm(state, last_used_unix_s=START - idle_s, idle_timeout_s=timeout_s)))
+
+
+@pytest.mark.parametrize(
+    ("in_s", "told"), [(12, "announced to be needed in 12.0 s"), (-1, "announced to be needed now")]
+)
+def test_an_announced_need_is_told(in_s: float, told: str) -> None:
+    intents = VlmIntents(waiting=1, needed_unix_s=START + in_s, until_unix_s=START + 60)
+    assert told in shown(on_gpu(intents=intents))
+    assert "announced" not in shown(on_gpu())
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,11 @@ class Checks:
         came_s = self._came_s
         return None if came_s is None else self._clock.unix(came_s)
 
+    @property
+    def every_s(self) -> float:
+        """How often one is expected (seconds)."""
+        return self._every_s
+
     def came(self, every_s: float | None) -> None:
         """Note that one came, which is sent every so many seconds, None if it is not sent regularly."""
         self._waited_s = 0.0

@@ -2,7 +2,7 @@
 
 from singletrack_tasks.errors import DeadlinePassed, JobCancelled, SingletrackError
 from singletrack_tasks.result import StepReceipt
-from singletrack_tasks.status import LastError
+from singletrack_tasks.status import IntentEnd, LastError
 from singletrack_tasks.steps import STEPS
 from singletrack_tasks.text import cut_line
 from singletrack_worker.gpu.clock import Clock
@@ -33,6 +33,10 @@ class Journal:
         if error is None:
             self._learn(receipt.step, receipt.duration_s)
         self._telemetry.moved(receipt, error)
+
+    def intent_ended(self, outcome: IntentEnd, saved_s: float) -> None:
+        """Record how an announced need of the VLM ended."""
+        self._telemetry.intent_ended(outcome, saved_s)
 
     def ended(self, operation: EndedOperation, error: BaseException | None) -> None:
         """Record an operation, and the error if it failed."""

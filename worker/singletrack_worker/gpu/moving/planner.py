@@ -3,6 +3,7 @@
 The rules: AUTOPILOT wants the VLM unloaded and CLIP on the GPU if it fits. RECORDING wants CLIP off the
 GPU, then the VLM loaded. IDLE moves nothing. A VLM that is needed outside RECORDING is loaded as a visitor: beside
 CLIP if both fit by the figures, else CLIP is moved to the CPU first. It is unloaded once it has been idle long enough.
+A VLM whose need was announced is loaded ahead by upkeep, in AUTOPILOT only if CLIP keeps its place by the figures.
 """
 
 from enum import Enum
@@ -69,16 +70,27 @@ def _bring_vlm(mode: ExecutionMode, observed: Observed) -> Plan:
 
 
 def _upkeep(mode: ExecutionMode, observed: Observed) -> Plan:
-    if observed.vlm is ModelState.LOADED and not observed.vlm_wanted:
+    if observed.vlm is ModelState.LOADED and not (observed.vlm_wanted or observed.vlm_expected):
         unload = _unload(observed)
         if mode is ExecutionMode.AUTOPILOT:
             return (*unload, *_promote(observed, _free_without_vlm(observed)))
         return unload
     if mode is ExecutionMode.AUTOPILOT:
-        return _promote(observed, _free(observed))
+        return (*_promote(observed, _free(observed)), *_load_ahead(mode, observed))
     if mode is ExecutionMode.RECORDING:
-        return (*_demote(observed), *(_load(observed) if observed.vlm_wanted else ()))
-    return ()
+        load = _load(observed) if observed.vlm_wanted else _load_ahead(mode, observed)
+        return (*_demote(observed), *(step for step in load if step == "load_vlm"))
+    return _load_ahead(mode, observed)
+
+
+def _load_ahead(mode: ExecutionMode, observed: Observed) -> Plan:
+    """Load what was announced, where nothing speaks against it: a wish is no reason for an error."""
+    if not observed.vlm_due or observed.vlm not in (ModelState.UNLOADED, ModelState.FAILED) or _is_too_large(observed):
+        return ()
+    if mode is not ExecutionMode.AUTOPILOT:
+        return _bring_vlm(mode, observed)
+    clip_mb = 0 if observed.clip_on_gpu else observed.clip_needs_mb
+    return _load(observed) if _fits_beside_clip(observed, clip_mb) else ()
 
 
 def _unload(observed: Observed) -> Plan:
@@ -101,24 +113,32 @@ def _promote(observed: Observed, free_mb: int) -> Plan:
     return ("promote_clip",) if wanted and observed.clip_needs_mb <= free_mb else ()
 
 
-def _fits_beside_clip(observed: Observed) -> bool:
+def _fits_beside_clip(observed: Observed, reserved_mb: int = 0) -> bool:
     """Whether a visitor would be all on the GPU: the server splits a model that only just fits."""
-    return observed.vlm_needs_mb is not None and observed.vlm_needs_mb + observed.vlm_headroom_mb <= _free(observed)
+    free_mb = _free(observed) - reserved_mb
+    return observed.vlm_needs_mb is not None and observed.vlm_needs_mb + observed.vlm_headroom_mb <= free_mb
 
 
 def _refuse_if_too_large(observed: Observed) -> None:
-    if observed.vram is None or observed.vlm_needs_mb is None or observed.vlm is ModelState.UNAVAILABLE:
-        # The holdings of an unreachable server are unknown: it may have this very model loaded.
-        return
-    freeable_mb = observed.clip_needs_mb if observed.clip_on_gpu else 0
-    if observed.vlm_needs_mb > observed.vram.free_mb + freeable_mb:
+    if observed.vram is not None and observed.vlm_needs_mb is not None and _is_too_large(observed):
         raise NotEnoughVram.of(
             "The VLM",
             needed_mb=observed.vlm_needs_mb,
             free_mb=observed.vram.free_mb,
-            freeable_mb=freeable_mb,
+            freeable_mb=_freeable_mb(observed),
             total_mb=observed.vram.total_mb,
         )
+
+
+def _is_too_large(observed: Observed) -> bool:
+    if observed.vram is None or observed.vlm_needs_mb is None or observed.vlm is ModelState.UNAVAILABLE:
+        # The holdings of an unreachable server are unknown: it may have this very model loaded.
+        return False
+    return observed.vlm_needs_mb > observed.vram.free_mb + _freeable_mb(observed)
+
+
+def _freeable_mb(observed: Observed) -> int:
+    return observed.clip_needs_mb if observed.clip_on_gpu else 0
 
 
 def _free(observed: Observed) -> int:

@@ -154,7 +154,7 @@ class Transitions:
 
     def _clear_stale_reasons(self, mode: ExecutionMode, observed: Observed) -> None:
         """Clear the reasons of a failed load once the VLM is not wanted, of a failed promotion outside AUTOPILOT."""
-        if not observed.vlm_wanted:
+        if not (observed.vlm_wanted or observed.vlm_due):
             self._track.reasons.clear(DegradedCode.VLM_LOAD_FAILED, DegradedCode.VLM_MODEL_MISSING)
         if mode is not ExecutionMode.AUTOPILOT:
             self._track.reasons.clear(DegradedCode.CLIP_MIGRATION_FAILED)

@@ -44,6 +44,8 @@ class Observer:
             clip_needs_mb=self.clip_needs_mb,
             vlm_headroom_mb=self._track.footprints.vlm_headroom_mb,
             unreleased=self._track.release.overdue,
+            vlm_expected=self._track.intents.expected,
+            vlm_due=self._track.intents.due,
         )
 
     @property

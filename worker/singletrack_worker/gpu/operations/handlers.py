@@ -5,6 +5,7 @@ from typing import Any
 
 from singletrack_tasks.requests.catalogue import REQUESTS
 from singletrack_tasks.requests.embedding import EmbedImages, EmbedTexts, FindClip
+from singletrack_tasks.requests.intents import AnnounceVlm, WithdrawVlm
 from singletrack_tasks.requests.mode import SetMode
 from singletrack_tasks.requests.ping import Ping
 from singletrack_tasks.requests.request import Request
@@ -13,6 +14,7 @@ from singletrack_tasks.requests.vlm import Ask, LoadVlm, UnloadVlm
 from singletrack_worker.gpu.operations.ask import AskHandler
 from singletrack_worker.gpu.operations.embed import EmbedImagesHandler, EmbedTextsHandler, FindClipHandler
 from singletrack_worker.gpu.operations.handler import Handler, Workbench
+from singletrack_worker.gpu.operations.intents import AnnounceVlmHandler, WithdrawVlmHandler
 from singletrack_worker.gpu.operations.mode import SetModeHandler
 from singletrack_worker.gpu.operations.ping import PingHandler
 from singletrack_worker.gpu.operations.upkeep import TickHandler
@@ -23,6 +25,8 @@ HANDLERS: Mapping[type[Request[Any]], type[Handler[Any, Any]]] = {
     Ask: AskHandler,
     LoadVlm: LoadVlmHandler,
     UnloadVlm: UnloadVlmHandler,
+    AnnounceVlm: AnnounceVlmHandler,
+    WithdrawVlm: WithdrawVlmHandler,
     EmbedImages: EmbedImagesHandler,
     EmbedTexts: EmbedTextsHandler,
     FindClip: FindClipHandler,

@@ -45,6 +45,9 @@ class SetModeHandler(Handler[SetMode, ModeResult]):
     def _enter(self, mode: ExecutionMode) -> None:
         """Save the mode as the contract before anything moves: if the worker dies halfway, the next one continues."""
         track = self.bench.track
+        if track.saved.mode is not mode:
+            # What was announced was meant for the mode that ends.
+            track.intents.drop()
         track.saved.mode = mode
         if mode is ExecutionMode.RECORDING:
             track.use.touch()

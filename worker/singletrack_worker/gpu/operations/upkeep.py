@@ -3,9 +3,23 @@
 from singletrack_tasks.events import IdleUnload
 from singletrack_tasks.requests.upkeep import Tick, TickResult
 from singletrack_tasks.result import StepReceipt
+from singletrack_tasks.status import ModelState
 from singletrack_worker.gpu.moving.planner import Demand
-from singletrack_worker.gpu.operations.handler import Handler
+from singletrack_worker.gpu.operations.handler import Handler, Workbench
 from singletrack_worker.gpu.turn import Turn
+
+
+def put_in_order(bench: Workbench, turn: Turn) -> None:
+    """Repair deviations from the mode's contract, and do what was announced."""
+    track = bench.track
+    track.intents.expire()
+    was_wanted = track.use.wanted
+    turn.moves = bench.transitions.run(track.saved.mode, Demand.UPKEEP, turn)
+    load = next((move.receipt for move in turn.moves if move.receipt.step == "load_vlm"), None)
+    if load is not None and load.ok and not was_wanted:
+        track.intents.loaded(load.duration_s)
+    elif load is None and track.life.state is ModelState.LOADED and not track.use.wanted and track.intents.expected:
+        track.intents.spared(track.journal.durations_s.get("load_vlm", 0.0))
 
 
 class TickHandler(Handler[Tick, TickResult]):
@@ -26,11 +40,11 @@ class TickHandler(Handler[Tick, TickResult]):
 
     def run(self, request: Tick, turn: Turn) -> TickResult:
         """Check, and repair."""
-        track, transitions = self.bench.track, self.bench.transitions
+        track = self.bench.track
         self.bench.clip_start.check()
-        transitions.note_fallback(turn)
+        self.bench.transitions.note_fallback(turn)
         was_used, idle_s = track.use.known, track.use.idle_s
-        turn.moves = transitions.run(track.saved.mode, Demand.UPKEEP, turn)
+        put_in_order(self.bench, turn)
         unload = next((move.receipt for move in turn.moves if move.receipt.step == "unload_vlm"), None)
         unloaded = unload is not None and unload.ok
         if unloaded:

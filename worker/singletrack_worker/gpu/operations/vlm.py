@@ -33,6 +33,7 @@ class UnloadVlmHandler(Handler[UnloadVlm, VlmResult]):
     def run(self, request: UnloadVlm, turn: Turn) -> VlmResult:
         """Unload it; raises the error if that fails."""
         track = self.bench.track
+        track.intents.drop()
         turn.moves = self.bench.transitions.run(track.saved.mode, Demand.NO_VLM, turn)
         turn.raise_first_error()
         track.use.forget()

@@ -28,6 +28,8 @@ class VlmOnDemand:
         self.refuse_what_is_not_loaded()
         turn.refuse_if_stale()
         track.use.touch()
+        loaded_now = any(move.receipt.step == "load_vlm" for move in turn.moves)
+        track.intents.used(loaded_now=loaded_now, waited_s=turn.waited_s)
         track.save()
 
     def refuse_what_is_not_loaded(self) -> None:

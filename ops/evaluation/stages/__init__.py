@@ -1,0 +1,1 @@
+"""Where pages are shown: a browser, and programs of other toolkits."""

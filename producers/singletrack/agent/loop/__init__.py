@@ -1,0 +1,1 @@
+"""`ExecutionLoop`: runs workflows, and records them."""

@@ -1,0 +1,1 @@
+"""What came of a run: JSON, a table, a page."""

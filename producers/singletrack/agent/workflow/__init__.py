@@ -1,0 +1,1 @@
+"""Workflows: what they are made of, and how they are read and written."""
