@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from singletrack.agent.seen import SeenScreen
-from singletrack.agent.seen.shapes import frames_at, glyph_at
+from singletrack.agent.seen.shapes import frames_at, glyph_at, glyph_in
 from singletrack.agent.targets.element import Role
 from singletrack.agent.targets.geometry import Box, Point
 from singletrack.agent.words.label import Label
@@ -14,14 +14,22 @@ _GLYPH_PAD_PX: Final = 5
 _GLYPH_REACH_PX: Final = 14
 _FRAME_PAD_PX: Final = 4
 _SMALL_PX: Final = 100
+_SMALLEST_BUTTON_PX: Final = 18
+_WIDEST_BUTTON_PX: Final = 300
+_HIGHEST_FIELD_PX: Final = 600
+_RIM_PX: Final = 2
 # A frame of this size around a glyph is a button: the glyph tells more than the frame.
-_BUTTON_PX: Final = 36
+_BUTTON_PX: Final = 22
 _CHECKBOX_PX: Final = 44
 _OF_ITS_BOX: Final = 0.7
 # A frame belongs to its text up to this many times the text's height.
 _FRAME_OF_TEXT: Final = 4.5
 _ROW_REACH_PX: Final = 420
 _BLANK_PX: Final = 48
+_READ_AROUND_PX: Final = 10
+_SURE_READING: Final = 0.8
+# A shorter reading that a second look does not confirm is an icon.
+_SURE_LETTERS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,7 @@ class ElementAt:
 def element_at(seen: SeenScreen, point: Point) -> ElementAt:
     """Find the element that a person means who clicks a point of the screen."""
     frames = frames_at(seen, point)
-    label = next((one for one in seen.labels if _padded(one.box, _SLACK_PX).contains(point)), None)
+    label = _label_at(seen, point)
     if label is not None:
         return _of_text(seen, label, frames)
     framed = _of_frame(seen, point, frames)
@@ -52,10 +60,31 @@ def element_at(seen: SeenScreen, point: Point) -> ElementAt:
     return ElementAt(_inside(Box(point.x - half, point.y - half, _BLANK_PX, _BLANK_PX), seen), None, None)
 
 
+def _label_at(seen: SeenScreen, point: Point) -> Label | None:
+    """Return the label at a point, read again from near where that is surer; None for a sign that is not read twice."""
+    label = next((one for one in seen.labels if _padded(one.box, _SLACK_PX).contains(point)), None)
+    if label is None:
+        return None
+    around = _padded(label.box, _READ_AROUND_PX)
+    again = [
+        one
+        for one in seen.read_closely(around)
+        if _padded(one.box, _SLACK_PX).contains(point) and one.score >= _SURE_READING and _is_whole(one, around)
+    ]
+    if again:
+        return again[0]
+    return label if label.score >= _SURE_READING and len(label.key) >= _SURE_LETTERS else None
+
+
+def _is_whole(label: Label, part: Box) -> bool:
+    """Return whether a label is not cut off by the part's sides."""
+    return label.box.left > part.left + 2 and label.box.right < part.right - 2
+
+
 def _of_text(seen: SeenScreen, label: Label, frames: list[Box]) -> ElementAt:
     for frame in frames:
         fits = _holds(frame, label.box) and frame.height <= _FRAME_OF_TEXT * label.box.height
-        if fits and len(_labels_in(seen, frame)) == 1:
+        if fits and len(_labels_in(seen, frame)) <= 1:
             return ElementAt(frame, label, _role_of_frame(frame, label))
     return ElementAt(_inside(_padded(label.box, _SLACK_PX), seen), label, None)
 
@@ -67,23 +96,36 @@ def _of_frame(seen: SeenScreen, point: Point, frames: list[Box]) -> ElementAt | 
             return None
         if labels:
             return ElementAt(frame, labels[0], _role_of_frame(frame, labels[0]))
+        unread = _text_in(seen, frame)
+        if unread is not None:
+            return ElementAt(frame, unread, _role_of_frame(frame, unread))
         if max(frame.width, frame.height) <= _SMALL_PX:
             return _small(seen, point, frame)
-        if frame.height <= _SMALL_PX:
+        if frame.height <= _HIGHEST_FIELD_PX:
             return ElementAt(_inside(_padded(frame, _FRAME_PAD_PX), seen), None, Role.FIELD)
     return None
 
 
+def _text_in(seen: SeenScreen, frame: Box) -> Label | None:
+    """Return the text of a button that the whole screen's reading missed."""
+    if not _SMALLEST_BUTTON_PX <= frame.height <= _SMALL_PX or frame.width > _WIDEST_BUTTON_PX:
+        return None
+    inside = _padded(frame, -_RIM_PX)
+    found = [one for one in seen.read_closely(inside) if one.score >= _SURE_READING and _is_whole(one, inside)]
+    return found[0] if len(found) == 1 and len(found[0].key) > 1 else None
+
+
 def _small(seen: SeenScreen, point: Point, frame: Box) -> ElementAt:
+    inner = glyph_in(seen, frame)
+    if inner is not None and frame.height >= _BUTTON_PX:
+        return ElementAt(_inside(_padded(inner, _GLYPH_PAD_PX), seen), None, Role.ICON)
     glyph = glyph_at(seen, point, _GLYPH_REACH_PX)
     if glyph is None or max(glyph.width, glyph.height) > _SMALL_PX:
         return ElementAt(_inside(_padded(frame, _FRAME_PAD_PX), seen), None, Role.ICON)
     is_square = abs(glyph.width - glyph.height) <= 4 and glyph.width <= _CHECKBOX_PX
     if is_square and _holds(glyph, frame) and min(frame.width, frame.height) >= _OF_ITS_BOX * glyph.width:
         return ElementAt(_inside(_padded(glyph, _FRAME_PAD_PX), seen), None, Role.CHECKBOX)
-    is_larger = _holds(glyph, frame)
-    is_button = frame.height >= _BUTTON_PX and _holds(frame, _padded(glyph, 3))
-    chosen = _padded(glyph, _GLYPH_PAD_PX) if is_larger or is_button else _padded(frame, _FRAME_PAD_PX)
+    chosen = _padded(glyph, _GLYPH_PAD_PX) if _holds(glyph, frame) else _padded(frame, _FRAME_PAD_PX)
     return ElementAt(_inside(chosen, seen), None, Role.ICON)
 
 

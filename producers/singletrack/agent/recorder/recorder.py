@@ -32,7 +32,7 @@ class Recorder:
                 f"The point {point.x}, {point.y} is not on the screenshot of {screenshot.width} x {screenshot.height}."
             )
         trials = self._trials_on(screenshot)
-        anchor = anchor_at(trials.seen, point, role)
+        anchor = trials.with_readings(anchor_at(trials.seen, point, role))
         problems, is_enough = trials.problems_of(anchor, description)
         return Recorded(anchor, problems, is_enough)
 

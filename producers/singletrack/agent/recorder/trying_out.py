@@ -1,8 +1,10 @@
 """Whether an anchor finds its element again, and only its element."""
 
 from functools import cached_property
+from typing import Final
 
 from singletrack.agent.recorder.altered import ALTERATIONS, at_scale, painted_over
+from singletrack.agent.recorder.readings import readings_on_copies
 from singletrack.agent.resolver import Resolver
 from singletrack.agent.screen.screenshot import Screenshot
 from singletrack.agent.seen import SeenScreen
@@ -11,6 +13,8 @@ from singletrack.agent.targets.geometry import Box, Point
 from singletrack.agent.targets.resolution import Resolution
 from singletrack.agent.targets.target import Target
 from singletrack.agent.words.reader import TextReader
+
+_MOST_READINGS: Final = 20
 
 
 class Trials:
@@ -27,6 +31,13 @@ class Trials:
             name: (SeenScreen.of(Screenshot(alter(pixels)), self._reader), scale)
             for name, (alter, scale) in ALTERATIONS.items()
         }
+
+    def with_readings(self, anchor: Anchor) -> Anchor:
+        """Return an anchor that knows as well what its text is read as on the copies."""
+        if not anchor.text or anchor.text_box is None:
+            return anchor
+        more = readings_on_copies(anchor.text, anchor.text_box, list(self._copies.values()))
+        return anchor.model_copy(update={"readings": tuple(sorted({*anchor.readings, *more}))[:_MOST_READINGS]})
 
     def problems_of(self, anchor: Anchor, description: str) -> tuple[tuple[str, ...], bool]:
         """Return in words what is wrong with an anchor, and whether it may be used all the same."""
@@ -54,7 +65,7 @@ class Trials:
         gone = _together(anchor.box, anchor.text_box)
         pixels = painted_over(self.seen.screenshot.pixels, gone)
         labels = tuple(label for label in self.seen.labels if not gone.contains(label.box.center))
-        found = self._resolver.resolve(target, SeenScreen(Screenshot(pixels), labels))
+        found = self._resolver.resolve(target, SeenScreen(Screenshot(pixels), labels, self._reader))
         return [f"With it painted over, something else was taken for it: {found.why}."] if found.is_found else []
 
 

@@ -84,7 +84,9 @@ def _without_text(
     target: Target,
     chooser: MarkChooser | None,
 ) -> Iterator[Rung]:
-    if place is None:
+    if element.anchor.role is None:
+        yield Rung(Method.ANCHOR_TEMPLATE, None, "nothing was recognised there when it was recorded")
+    elif place is None:
         yield Rung(Method.ANCHOR_TEMPLATE, None, "too little of its surroundings is here to tell its place")
     else:
         look = look_for(element, place, seen)

@@ -5,6 +5,7 @@ from typing import Final
 
 from singletrack.agent.marks.chooser import Choice, MarkChooser
 from singletrack.agent.marks.picture import MarkedPicture
+from singletrack.agent.marks.sheets import sheets_of
 from singletrack.agent.resolver.calibration import calibrated
 from singletrack.agent.resolver.placing import Place
 from singletrack.agent.resolver.rung import Rung
@@ -17,6 +18,8 @@ from singletrack.agent.targets.target import Target
 from singletrack.agent.words.comparing import is_same_text
 
 _CROP_PX: Final = (900, 700)
+# Questions to the VLM about one target, each for some seconds.
+_MOST_PICTURES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,34 @@ class MarkQuestion:
 
 
 def chosen(question: MarkQuestion, chooser: MarkChooser) -> Rung:
-    """Ask for a mark; one whose element contradicts the recorded text or role is refused."""
-    picture = MarkedPicture.of(
-        question.seen.screenshot, elements_of(question.seen), within=_part(question), near=_near(question)
-    )
-    if not picture.marks:
-        return Rung(Method.SOM_VLM, question.status, f"{question.why}; there is nothing to choose from")
+    """Ask for a mark; one whose element contradicts the recorded text or role is refused.
+
+    A screen with too many elements for one picture is asked about in parts, and no more than one may have the target.
+    """
+    pictures = _pictures(question)
+    if not any(picture.marks for picture in pictures):
+        return Rung(Method.SOM_VLM, question.status, f"{question.why}; there is nothing to choose from, or too much")
+    rungs: list[Rung] = []
+    for picture in pictures:
+        rungs.append(_chosen_on(picture, question, chooser))
+        if rungs[-1].status is TargetStatus.DEGRADED:
+            return rungs[-1]
+    found = [rung for rung in rungs if rung.status is TargetStatus.FOUND]
+    if len(found) > 1:
+        return Rung(Method.SOM_VLM, TargetStatus.AMBIGUOUS, f"{question.why}; {len(found)} marks were chosen")
+    refused = [rung for rung in rungs if "but it" in rung.why]
+    return [*found, *refused, *rungs][0]
+
+
+def _pictures(question: MarkQuestion) -> tuple[MarkedPicture, ...]:
+    screenshot, elements = question.seen.screenshot, elements_of(question.seen)
+    if _near(question) is not None:
+        return (MarkedPicture.of(screenshot, elements, within=_part(question), near=_near(question)),)
+    fitting = (element for element in elements if not _contradiction(question.target, element))
+    return sheets_of(screenshot, elements, _MOST_PICTURES) or sheets_of(screenshot, fitting, _MOST_PICTURES)
+
+
+def _chosen_on(picture: MarkedPicture, question: MarkQuestion, chooser: MarkChooser) -> Rung:
     choice = chooser.choose(picture.pixels, picture.marks, question.target)
     if not choice.asked:
         return Rung(Method.SOM_VLM, TargetStatus.DEGRADED, f"{question.why}; nobody could be asked: {choice.why}")
@@ -93,7 +118,7 @@ def _part(question: MarkQuestion) -> Box | None:
 def _near(question: MarkQuestion) -> Point | None:
     if question.place is None:
         return None
-    return Point(round(question.place.expected.x), round(question.place.expected.y))
+    return Point(round(question.place.x), round(question.place.y))
 
 
 def _is_mostly_in(shape: Box, label: Box) -> bool:

@@ -18,7 +18,7 @@ def by_words(target: Target, seen: SeenScreen, chooser: MarkChooser | None) -> I
     if not text_key(target.text):
         yield _asked(target, seen, chooser, TargetStatus.DEGRADED, "only a VLM can find what is described in words")
         return
-    labels = same_labels(text_key(target.text), seen)
+    labels = same_labels((text_key(target.text),), seen)
     if len(labels) == 1:
         label = labels[0]
         score = calibrated(Method.SOM_TEXT_MATCH, 0.8 * label.score)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz import fuzz, process
 
-from singletrack.agent.resolver.voting import Votes, cast, settled
+from singletrack.agent.resolver.voting import cast, settled, without_own
 from singletrack.agent.seen import SeenScreen
 from singletrack.agent.targets.anchor import ScreenText
 from singletrack.agent.words.comparing import are_same_keys, text_key
@@ -115,13 +115,11 @@ def _without_strays(then: Edges, now: Edges, found: NDArray[np.intp], scale: flo
     pairs = np.flatnonzero(found >= 0)
     if len(pairs) < 5:
         return found
+    before, after = then[pairs], now[found[pairs]]
+    place = settled(without_own(cast(before, after, before, scale)), _VOTES_PER_TEXT)
+    away = np.maximum(*np.abs(_middles(after) - np.stack([place.x, place.y], axis=1)).T)
     kept = found.copy()
-    for one in pairs:
-        others = pairs[pairs != one]
-        place = settled(cast(then[others], now[found[others]], then[one], scale), _VOTES_PER_TEXT)
-        middle = _middle(now[found[one]])
-        if np.abs(middle - (place.x, place.y)).max() > _FARTHEST_PX * 3 + 3 * max(place.spread_x, place.spread_y):
-            kept[one] = -1
+    kept[pairs[away > 3 * (_FARTHEST_PX + np.maximum(place.spread_x, place.spread_y))]] = -1
     return kept
 
 
@@ -132,29 +130,25 @@ def _add_repeated(keys: tuple[str, ...], then: Edges, seen: SeenScreen, found: N
         return
     before, after = then[pairs], seen.edges[found[pairs]]
     taken = set(found[pairs].tolist())
+    repeated = [place for place in np.flatnonzero(found < 0).tolist() if keys[place] in seen.keys]
+    if not repeated:
+        return
+    expected = settled(cast(before, after, then[repeated], scale), _VOTES_PER_TEXT)
+    # A text is told from its copies by its row or column: half a row is the most.
+    room = 2 * np.stack([expected.spread_x, expected.spread_y], axis=1) + _LEAST_TOLERANCE_PX
+    middles = np.stack([expected.x, expected.y], axis=1)
     offers: list[tuple[float, int, int]] = []
-    for place in np.flatnonzero(found < 0):
-        copies = [copy for copy in seen.keys.get(keys[place], ()) if copy not in taken]
-        if copies:
-            votes = cast(before, after, then[place], scale)
-            offers.extend(_offers(votes, int(place), copies, seen.edges))
+    for row, place in enumerate(repeated):
+        copies = np.array([copy for copy in seen.keys[keys[place]] if copy not in taken], dtype=np.intp)
+        away = np.abs(_middles(seen.edges[copies]) - middles[row])
+        fits = (away <= np.minimum(room[row], _FARTHEST_PX)).all(axis=1)
+        costs = (away / room[row]).max(axis=1, initial=0.0)
+        offers += [(float(costs[one]), place, int(copies[one])) for one in np.flatnonzero(fits)]
     for _, own, copy in sorted(offers):
         if found[own] < 0 and copy not in taken:
             found[own] = copy
             taken.add(copy)
 
 
-def _offers(votes: Votes, place: int, copies: list[int], edges: Edges) -> list[tuple[float, int, int]]:
-    expected = settled(votes, _VOTES_PER_TEXT)
-    offers = []
-    for copy in copies:
-        away = np.abs(_middle(edges[copy]) - (expected.x, expected.y))
-        # A text is told from its copies by its row or column: half a row is the most.
-        room = np.array([expected.spread_x, expected.spread_y]) * 2 + _LEAST_TOLERANCE_PX
-        if (away <= np.minimum(room, _FARTHEST_PX)).all():
-            offers.append((float((away / room).max()), place, copy))
-    return offers
-
-
-def _middle(edges: Edges) -> NDArray[np.float64]:
-    return (edges[:2] + edges[2:]) / 2
+def _middles(edges: Edges) -> NDArray[np.float64]:
+    return (edges[:, :2] + edges[:, 2:]) / 2

@@ -15,13 +15,18 @@ from singletrack.agent.words.comparing import text_key
 
 @dataclass(frozen=True, eq=False)
 class RecordedElement:
-    """What is compared of an anchor: its picture in grey, its text's key, where that was and where its twins were."""
+    """What is compared of an anchor: its picture in grey, the keys of its text's readings, and where that was."""
 
     anchor: Anchor
     grey: NDArray[np.uint8]
-    key: str
+    keys: tuple[str, ...]
     text_box: Box
     point: Point
+
+    @property
+    def key(self) -> str:
+        """Its text's key; empty without text."""
+        return self.keys[0]
 
     @property
     def box(self) -> Box:
@@ -45,5 +50,6 @@ def _grey_of(png: bytes) -> NDArray[np.uint8]:
 def recorded_element(anchor: Anchor) -> RecordedElement:
     """Make an anchor ready; raises `InvalidAnchor` if its picture cannot be read."""
     point = anchor.point if anchor.point is not None else anchor.box.center
+    keys = (text_key(anchor.text), *(text_key(one) for one in anchor.readings))
     text_box = anchor.text_box or anchor.box
-    return RecordedElement(anchor, _grey_of(anchor.crop_png), text_key(anchor.text), text_box, point)
+    return RecordedElement(anchor, _grey_of(anchor.crop_png), keys, text_box, point)

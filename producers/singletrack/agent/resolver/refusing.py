@@ -87,6 +87,6 @@ def _is_blank(evidence: Evidence) -> bool:
         return False
     box = evidence.element.sought_box
     width, height = round(box.width * place.scale), round(box.height * place.scale)
-    there = Box(round(place.expected.x - width / 2), round(place.expected.y - height / 2), width, height)
+    there = Box(round(place.x - width / 2), round(place.y - height / 2), width, height)
     grey = evidence.seen.grey[max(there.top, 0) : max(there.bottom, 0), max(there.left, 0) : max(there.right, 0)]
     return grey.size == 0 or is_flat(grey)

@@ -13,12 +13,14 @@ from singletrack.agent.targets.geometry import Box, Point
 # Of 255: what a frame or a glyph differs from its ground by.
 _EDGE: Final = 14
 _SMALLEST_PX: Final = 8
-_LARGEST_FRAME: Final = (1400, 160)
+_LARGEST_FRAME: Final = (2000, 600)
 _LARGEST_GLYPH_PX: Final = 140
 _FRAME_FULLNESS: Final = 0.86
 # Parts of a glyph lie no farther apart.
 _GLYPH_GAP_PX: Final = 7
-_WINDOW: Final = (1500, 360)
+# A frame and the shade of its edge.
+_RIM_PX: Final = 3
+_WINDOW: Final = (2200, 1240)
 
 
 def frames_at(seen: SeenScreen, point: Point) -> list[Box]:
@@ -37,6 +39,19 @@ def glyph_at(seen: SeenScreen, point: Point, reach_px: int) -> Box | None:
     boxes = (box.moved(window.left, window.top) for box in _glyphs(strong))
     near = sorted((_distance(box, point), box.area, box.left, box.top, box) for box in boxes)
     return near[0][-1] if near and near[0][0] <= reach_px else None
+
+
+def glyph_in(seen: SeenScreen, frame: Box) -> Box | None:
+    """Return the box of what is drawn inside of a frame and apart from it; None without."""
+    inside = Box(frame.left + _RIM_PX, frame.top + _RIM_PX, frame.width - 2 * _RIM_PX, frame.height - 2 * _RIM_PX)
+    if min(inside.width, inside.height) < _SMALLEST_PX:
+        return None
+    left, top, width, height = cv2.boundingRect(_edges(seen.screenshot.crop(inside)))
+    glyph = Box(left, top, width, height)
+    is_apart = left > 0 and top > 0 and glyph.right < inside.width and glyph.bottom < inside.height
+    if not is_apart or max(width, height) < _SMALLEST_PX:
+        return None
+    return glyph.moved(inside.left, inside.top)
 
 
 def shapes_of(seen: SeenScreen) -> tuple[Box, ...]:

@@ -36,9 +36,10 @@ class Anchor(BaseModel):
     """An element as it was recorded.
 
     `crop_png` holds its pixels and lies in a PNG file beside the JSON. `point` is where a person clicked, None for the
-    middle. `text_box` is where its text is, which may lie beside its box. `twins` is how many other elements of that
-    screen bore the same label, or looked the same where it has none; `twin_boxes` are the nearest of them. `texts` are
-    the screen's, for telling the right screen from a wrong one, and where things are on it.
+    middle. `text_box` is where its text is, which may lie beside its box, and `readings` are what else it was read as.
+    `twins` is how many other elements of that screen bore the same label, or looked the same where it has none;
+    `twin_boxes` are the nearest of these, and of what may be read alike. `texts` are the screen's, for telling the
+    right screen from a wrong one, and where things are on it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +50,7 @@ class Anchor(BaseModel):
     point: Point | None = None
     text: str = Field(default="", max_length=_LONGEST_TEXT)
     text_box: Box | None = None
+    readings: tuple[str, ...] = Field(default=(), max_length=_MOST_NEAR)
     role: Role | None = None
     landmarks: tuple[Landmark, ...] = Field(default=(), max_length=_MOST_NEAR)
     twins: int = Field(default=0, ge=0)

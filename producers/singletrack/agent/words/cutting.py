@@ -5,10 +5,10 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from singletrack.agent.screen.screenshot import Pixels
 from singletrack.agent.targets.geometry import Box
+from singletrack.agent.words.aligning import Span, align
 from singletrack.agent.words.cleaning import clean, is_sign, split_signs
 from singletrack.agent.words.comparing import is_telling
 from singletrack.agent.words.inking import ink_of, spans_of, tightened
@@ -21,6 +21,7 @@ _LIKELY_GAP: Final = 0.5
 _LEAST_SPACE: Final = 0.25
 _MORE_THAN_A_SPACE: Final = 2.2
 _JOINED_GAP: Final = 0.42
+_MOST_WORDS: Final = 24
 _LEAST_SCORE: Final = 0.5
 # A lone sign is more often an icon than a text.
 _LEAST_SCORE_OF_ONE: Final = 0.9
@@ -46,10 +47,9 @@ def _cut(line: TextLine, pixels: Pixels) -> list[Label]:
         return []
     ink = ink_of(pixels[box.top : box.bottom, box.left : box.right])
     height = len(np.flatnonzero(ink.any(axis=1)))
-    spans = _merged(spans_of(np.asarray(ink.any(axis=0))), 0.2 * height)
-    groups = _assigned(words, spans, height)
+    units = _merged(spans_of(np.asarray(ink.any(axis=0))), _LEAST_SPACE * height)
     labels = []
-    for text, left, right in groups:
+    for text, left, right in _pieces(words, units, height):
         tight = tightened(box, ink, left, right)
         if tight is not None:
             labels.append(Label(text, tight, line.score))
@@ -62,8 +62,8 @@ def _inside(box: Box, pixels: Pixels) -> Box:
     return Box(left, top, max(right - left, 0), max(bottom - top, 0))
 
 
-def _merged(spans: list[tuple[int, int]], least_gap: float) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
+def _merged(spans: list[Span], least_gap: float) -> list[Span]:
+    merged: list[Span] = []
     for start, end in spans:
         if merged and start - merged[-1][1] < least_gap:
             merged[-1] = (merged[-1][0], end)
@@ -72,43 +72,54 @@ def _merged(spans: list[tuple[int, int]], least_gap: float) -> list[tuple[int, i
     return merged
 
 
-def _assigned(words: list[str], spans: list[tuple[int, int]], height: int) -> list[tuple[str, int, int]]:
-    """Return the text and the columns of each label: the spans between wide gaps, and the words that fall there."""
-    if not spans:
+def _pieces(words: list[str], units: list[Span], height: int) -> list[tuple[str, int, int]]:
+    """Return the text and the columns of each label: words between which there is neither a wide gap nor an icon."""
+    if not units:
         return []
-    ends = _word_ends(words)
-    inked = np.cumsum([end - start for start, end in spans])
-    cuts: list[tuple[int, int]] = []
-    for place in _wide_gaps(spans, height, words):
-        share = inked[place - 1] / inked[-1]
-        word = int(np.argmin(np.abs(ends - share))) + 1
-        if word < len(words) and word > (cuts[-1][0] if cuts else 0):
+    if len(units) == 1 or len(words) > _MOST_WORDS:
+        return [(" ".join(words), units[0][0], units[-1][1])]
+    taken = align(words, units, height)
+    if taken is None:
+        return _by_share(words, units, height)
+    usual = _usual_space(units, height)
+    pieces = [(words[0], units[taken[0][0]][0], units[taken[0][1]][1])]
+    for word, (before, after) in zip(words[1:], pairwise(taken), strict=True):
+        left, right = units[after[0]][0], units[after[1]][1]
+        gap = left - units[before[1]][1]
+        beside_an_icon = len(pieces) == 1 and is_sign(pieces[0][0])
+        if after[0] > before[1] + 1 or _is_wide(gap, usual, height, beside_an_icon=beside_an_icon):
+            pieces.append((word, left, right))
+        else:
+            pieces[-1] = (f"{pieces[-1][0]} {word}", pieces[-1][1], right)
+    return pieces
+
+
+def _by_share(words: list[str], units: list[Span], height: int) -> list[tuple[str, int, int]]:
+    """Cut at wide gaps where words ran together, each word going where most of its letters fall."""
+    usual = _usual_space(units, height)
+    inked = np.cumsum([end - start for start, end in units])
+    lengths = np.cumsum([len(word) for word in words])
+    cuts = [(0, 0)]
+    for place in range(1, len(units)):
+        gap = units[place][0] - units[place - 1][1]
+        word = int(np.argmin(np.abs(lengths / lengths[-1] - inked[place - 1] / inked[-1]))) + 1
+        if _is_wide(gap, usual, height, beside_an_icon=False) and cuts[-1][0] < word < len(words):
             cuts.append((word, place))
-    firsts = [(0, 0), *cuts]
-    lasts = [*cuts, (len(words), len(spans))]
+    cuts.append((len(words), len(units)))
     return [
-        (" ".join(words[first[0] : last[0]]), spans[first[1]][0], spans[last[1] - 1][1])
-        for first, last in zip(firsts, lasts, strict=True)
+        (" ".join(words[first[0] : last[0]]), units[first[1]][0], units[last[1] - 1][1])
+        for first, last in pairwise(cuts)
     ]
 
 
-def _word_ends(words: list[str]) -> NDArray[np.float64]:
-    lengths = np.cumsum([len(word) for word in words])
-    return np.asarray(lengths / lengths[-1], dtype=np.float64)
+def _usual_space(units: list[Span], height: int) -> float:
+    gaps = [after[0] - before[1] for before, after in pairwise(units)]
+    return float(np.median(gaps)) if len(gaps) > 1 else float(height)
 
 
-def _wide_gaps(spans: list[tuple[int, int]], height: int, words: list[str]) -> list[int]:
-    """Return before which spans a new label begins."""
-    gaps = [after[0] - before[1] for before, after in pairwise(spans)]
-    spaces = [gap for gap in gaps if gap >= _LEAST_SPACE * height]
-    usual = float(np.median(spaces)) if len(spaces) > 1 else 0.0
-    wide = []
-    for place, gap in enumerate(gaps, start=1):
-        beside_an_icon = place == 1 and is_sign(words[0])
-        stands_out = 0 < _MORE_THAN_A_SPACE * usual < gap
-        if gap >= _SURE_GAP * height or (gap >= _LIKELY_GAP * height and (beside_an_icon or stands_out)):
-            wide.append(place)
-    return wide
+def _is_wide(gap: int, usual: float, height: int, *, beside_an_icon: bool) -> bool:
+    likely = gap >= _LIKELY_GAP * height and (beside_an_icon or gap > _MORE_THAN_A_SPACE * usual)
+    return likely or gap >= _SURE_GAP * height
 
 
 def _join(pieces: list[Label]) -> list[Label]:

@@ -47,7 +47,7 @@ def test_a_target_that_is_painted_over_is_not_found(page: str, name: str) -> Non
     seen, box = seen_page(page), box_of(page, name)
     pixels = painted_over(seen.screenshot.pixels, box)
     labels = tuple(label for label in seen.labels if not box.contains(label.box.center))
-    found = Resolver().resolve(target_of(page, name), SeenScreen(Screenshot(pixels), labels))
+    found = Resolver().resolve(target_of(page, name), SeenScreen(Screenshot(pixels), labels, reader()))
     assert found.status in {TargetStatus.ABSENT, TargetStatus.AMBIGUOUS}
     assert found.point is None
 
