@@ -16,9 +16,9 @@ from singletrack.agent.desktop.real import RealDesktop, open_desktop
 from singletrack.agent.errors import InputRefused, InvalidScreenshot, NoDesktop, ScreenLocked
 from singletrack.agent.screen.person import PersonAct, PersonClicked, PersonPressed, PersonTyped
 from singletrack.agent.screen.ports import MouseButton
-from singletrack.agent.targets.geometry import ORIGIN, Point
+from singletrack.agent.targets.geometry import ORIGIN, Box, Point
 from tests.integration.agent.windows import AppWindow, form_window
-from tests.integration.agent.x_server import LIMIT_S, XServer, x_server
+from tests.integration.agent.x_server import LIMIT_S, XServer, split_in_two, x_server
 from tests.integration.ops.waiting import wait_for
 
 # Characters of no layout, of one with Shift, with accents that keyboards make of two keys, of other scripts.
@@ -185,6 +185,27 @@ def test_what_a_person_does_is_told(at_x11: XServer, form: AppWindow) -> None:
 def test_a_monitor_that_is_not_there(at_x11: XServer) -> None:
     with pytest.raises(InvalidScreenshot, match="no monitor 7: 1 to 1"):
         RealDisplay(7)
+
+
+def test_one_of_two_monitors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with x_server(tmp_path, width=1600, height=900) as server:
+        for name, value in server.variables.items():
+            monkeypatch.setenv(name, value)
+        split_in_two(server, 800, 900)
+        with form_window(server, tmp_path / "form") as form, open_desktop(2) as opened:
+            form.order("move 820 100")
+            shot = opened.display.grab()
+            assert opened.display.monitors == (Box(0, 0, 800, 900), Box(800, 0, 800, 900))
+            assert (shot.width, shot.height, shot.origin) == (800, 900, Point(800, 0))
+            field = form.box("City")
+            here = field.center.moved(-shot.origin.x, -shot.origin.y)
+            assert float(shot.crop(field.moved(-800, 0)).mean()) > 200, "the field is seen where it is"
+            opened.hands.click(shot.on_desktop(here))
+            form.wait(lambda record: [one["on"] for one in record["clicks"]] == ["City"], "the field is clicked")
+            opened.hands.click(Point(1600 - 1, 0))
+            assert not opened.stop.is_set()
+            person(server, "mousemove", "801", "1")
+            wait_for(opened.stop.is_set, "the corners of each monitor stop", LIMIT_S)
 
 
 def test_a_blank_screen_is_no_screenshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Windows of real applications to look at and to click into, each with a record of what it received."""
 
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -131,6 +132,8 @@ def _page_server(record: Path) -> Iterator[str]:
 
 @contextmanager
 def _program(server: XServer, folder: Path, program: str, *words: object) -> "Iterator[subprocess.Popen[str]]":
+    if importlib.util.find_spec("_tkinter") is None:
+        pytest.skip("this Python has no Tk: apt-get install python3-tk")
     with _running(server, folder, [sys.executable, str(_HERE / program), *map(str, words)]) as process:
         yield process
 

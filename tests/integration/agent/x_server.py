@@ -41,9 +41,9 @@ def x_server(
     folder: Path, *, width: int, height: int, managed: bool = True, options: tuple[str, ...] = ()
 ) -> Iterator[XServer]:
     """Start Xvfb, and openbox if it is to be managed; skips where one of them is missing."""
-    for program in ("Xvfb", "openbox") if managed else ("Xvfb",):
+    for program in ("Xvfb", "openbox", "xdotool"):
         if shutil.which(program) is None:
-            pytest.skip(f"there is no {program}: apt-get install xvfb openbox")
+            pytest.skip(f"there is no {program}: apt-get install xvfb openbox xdotool")
     folder.mkdir(parents=True, exist_ok=True)
     authority = folder / "xauthority"
     authority.write_bytes(_permission())
@@ -116,3 +116,40 @@ def stopped(process: "subprocess.Popen[bytes] | subprocess.Popen[str]") -> Itera
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def split_in_two(server: XServer, width: int, height: int) -> None:
+    """Have the screen be two monitors side by side, each of this size."""
+    from Xlib.display import Display
+    from Xlib.protocol import rq
+
+    class SetMonitor(rq.Request):  # type: ignore[misc]  # python-xlib has no annotations, and its own cannot be sent
+        _request = rq.Struct(
+            rq.Card8("opcode"),
+            rq.Opcode(43),
+            rq.RequestLength(),
+            rq.Window("window"),
+            rq.Card32("name"),
+            rq.Bool("primary"),
+            rq.Bool("automatic"),
+            rq.LengthOf("outputs", 2),
+            rq.Int16("x"),
+            rq.Int16("y"),
+            rq.Card16("width"),
+            rq.Card16("height"),
+            rq.Card32("width_mm"),
+            rq.Card32("height_mm"),
+            rq.List("outputs", rq.Card32Obj),
+        )
+
+    display = Display(server.name)
+    root = display.screen().root
+    sizes = {"width": width, "height": height, "width_mm": 300, "height_mm": 200}
+    opcode = display.display.get_extension_major("RANDR")
+    outputs = list(root.xrandr_get_screen_resources().outputs)
+    for number, mine in enumerate((outputs, [])):
+        names = {"name": display.intern_atom(f"HALF-{number}"), "primary": 0, "automatic": 0, "outputs": mine}
+        place = {"x": number * width, "y": 0}
+        SetMonitor(display=display.display, opcode=opcode, window=root, **names, **place, **sizes)
+    display.sync()
+    display.close()
