@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from singletrack.agent.marks.chooser import Choice, MarkChooser
+from singletrack.agent.detector.detector import UIDetector
+from singletrack.agent.marks.chooser import MarkChooser
 from singletrack.agent.marks.picture import MarkedPicture
 from singletrack.agent.resolver.calibration import calibrated
 from singletrack.agent.resolver.placing import Place
@@ -31,44 +32,43 @@ class MarkQuestion:
 
 
 def chosen(question: MarkQuestion, chooser: MarkChooser) -> Rung:
-    """Ask for a mark; one whose element contradicts the recorded text or role is refused."""
-    picture = MarkedPicture.of(
-        question.seen.screenshot, elements_of(question.seen), within=_part(question), near=_near(question)
-    )
+    """Ask for a mark among the elements that the recorded text and role allow: no answer can contradict these."""
+    allowed = [one for one in elements_of(question.seen) if _may_be(question.target, one)]
+    picture = MarkedPicture.of(question.seen.screenshot, allowed, within=_part(question), near=_near(question))
     if not picture.marks:
-        return Rung(Method.SOM_VLM, question.status, f"{question.why}; there is nothing to choose from")
+        return Rung(Method.SOM_VLM, question.status, f"{question.why}; nothing there could be it")
     choice = chooser.choose(picture.pixels, picture.marks, question.target)
     if not choice.asked:
         return Rung(Method.SOM_VLM, TargetStatus.DEGRADED, f"{question.why}; nobody could be asked: {choice.why}")
     if choice.number is None or not 1 <= choice.number <= len(picture.elements):
         return Rung(Method.SOM_VLM, question.status, f"{question.why}; no mark was chosen: {choice.why}")
-    return _judged(question, picture.element(choice.number), choice)
+    box = picture.element(choice.number).box
+    why = f"mark {choice.number} was chosen, and nothing recorded speaks against it: {choice.why}"
+    return Rung(Method.SOM_VLM, TargetStatus.FOUND, why, calibrated(Method.SOM_VLM, 1.0), box, box.center)
 
 
 def elements_of(seen: SeenScreen) -> list[Element]:
-    """Return what can be marked: labels, and shapes that are like icons, boxes and fields."""
-    labels = [Element(label.box, label.text, score=label.score) for label in seen.labels]
-    shapes = [Element(box, score=0.5) for box in shapes_of(seen)]
-    return labels + [shape for shape in shapes if not any(_is_mostly_in(shape.box, label.box) for label in seen.labels)]
+    """Return what can be marked: labels, and what the detector sees; without a reader frames and glyphs."""
+    if "elements" not in seen.findings:
+        labels = [Element(label.box, label.text, score=label.score) for label in seen.labels]
+        seen.findings["elements"] = [*labels, *_drawn(seen)]
+    elements: list[Element] = seen.findings["elements"]
+    return elements
 
 
-def _judged(question: MarkQuestion, element: Element, choice: Choice) -> Rung:
-    problem = _contradiction(question.target, element)
-    if problem:
-        return Rung(Method.SOM_VLM, question.status, f"{question.why}; mark {choice.number} was chosen, but {problem}")
-    score = calibrated(Method.SOM_VLM, 1.0)
-    why = f"mark {choice.number} was chosen, and nothing recorded speaks against it: {choice.why}"
-    return Rung(Method.SOM_VLM, TargetStatus.FOUND, why, score, element.box, element.box.center)
+def _drawn(seen: SeenScreen) -> list[Element]:
+    if seen.reader is not None:
+        return list(UIDetector(seen.reader).detect_on(seen).elements)
+    shapes = [box for box in shapes_of(seen) if not any(_is_mostly_in(box, label.box) for label in seen.labels)]
+    return [Element(box, score=0.5) for box in shapes]
 
 
-def _contradiction(target: Target, element: Element) -> str:
+def _may_be(target: Target, element: Element) -> bool:
     text = target.text or (target.anchor.text if target.anchor is not None else "")
     role = target.role or (target.anchor.role if target.anchor is not None else None)
-    if text and not is_same_text(text, element.text):
-        return f"it says {element.text!r}, not {text!r}"
-    if not text and role is not None and not fits_role(role, element):
-        return f"it does not look like a {role}"
-    return ""
+    if text:
+        return is_same_text(text, element.text)
+    return role is None or fits_role(role, element)
 
 
 def fits_role(role: Role, element: Element) -> bool:
