@@ -1,4 +1,4 @@
-"""`python -m evaluation render` and `python -m evaluation run`."""
+"""`python -m evaluation render`, `list`, `run` and `plot`."""
 
 import argparse
 import sys
@@ -31,6 +31,13 @@ def main() -> int:
     running.add_argument("--no-wrong-screens", action="store_true")
     running.add_argument("--processes", type=int, default=2)
     running.set_defaults(do=_run)
+    listing = commands.add_parser("list", help="tell what was rendered")
+    listing.add_argument("--set", type=Path, default=_FOLDER, dest="root", help="the folder, .evaluation by default")
+    listing.set_defaults(do=_list)
+    plotting = commands.add_parser("plot", help="draw whether a score of 0.9 means 0.9")
+    plotting.add_argument("results", type=Path, help="the folder of a run's results")
+    plotting.add_argument("--out", type=Path, default=Path("ops/docs/reliability.svg"))
+    plotting.set_defaults(do=_plot)
     options = parser.parse_args()
     return int(options.do(options))
 
@@ -49,6 +56,23 @@ def _render(options: argparse.Namespace) -> int:
             began = time.monotonic()
             line = render_page(page, options.root)
             print(f"{page.half:8} {page.name:16} {line} ({time.monotonic() - began:.0f} s)", flush=True)
+    return 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    from evaluation.album import albums
+    from evaluation.made import made
+
+    for half in Half:
+        print(f"{half}\n{made([album.truth for album in albums(options.root, half)])}\n")
+    return 0
+
+
+def _plot(options: argparse.Namespace) -> int:
+    from evaluation.running import plot
+
+    options.out.write_text(plot(options.results), encoding="utf-8")
+    print(f"{options.out} was written")
     return 0
 
 

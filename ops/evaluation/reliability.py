@@ -10,6 +10,8 @@ from evaluation.judge import Trial, Verdict
 _EDGES: Final = (0.0, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 1.0)
 _COLOURS: Final = ("#2563eb", "#c2410c", "#15803d")
 _SIDE, _LEFT, _TOP = 360, 70, 50
+# Where both axes begin: what is clicked scores more.
+_FROM = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +87,9 @@ def _is_below(score: float, high: float) -> bool:
 def _frame(title: str) -> list[str]:
     bottom, right = _TOP + _SIDE, _LEFT + _SIDE
     parts = [f'<text x="{_LEFT}" y="26" font-size="14" font-weight="bold">{title}</text>']
-    for tenth in range(0, 11, 2):
+    for tenth in range(round(_FROM * 10), 11):
         share = tenth / 10
-        x, y = _LEFT + share * _SIDE, bottom - share * _SIDE
+        x, y = _place(share, share)
         parts.append(f'<path d="M{_LEFT} {y}H{right}M{x} {_TOP}V{bottom}" stroke="#e5e5e5"/>')
         parts.append(f'<text x="{x}" y="{bottom + 18}" text-anchor="middle">{share:.1f}</text>')
         parts.append(f'<text x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{share:.1f}</text>')
@@ -99,8 +101,14 @@ def _frame(title: str) -> list[str]:
     return parts
 
 
+def _place(score: float, share: float) -> tuple[float, float]:
+    """Return where a score and a share are drawn; what is below the axes lies on them."""
+    right, up = (_SIDE * (max(value, _FROM) - _FROM) / (1 - _FROM) for value in (score, share))
+    return _LEFT + right, _TOP + _SIDE - up
+
+
 def _disc(one: Bin, colour: str) -> str:
-    x, y = _LEFT + one.mean_score * _SIDE, _TOP + _SIDE - one.right_share * _SIDE
+    x, y = _place(one.mean_score, one.right_share)
     radius = min(3 + one.count**0.5 / 4, 16)
     hint = f"<title>{one.method}: {one.count} found, score {one.mean_score:.2f}, right {one.right_share:.3f}</title>"
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="{colour}" fill-opacity="0.6">{hint}</circle>'

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from evaluation import false_clicks, reliability
 from evaluation.album import Album, albums
-from evaluation.judge import Trial
+from evaluation.judge import Kind, Trial, Verdict
 from evaluation.readings import KeptReader
 from evaluation.tables import report
 from evaluation.truth import Half
@@ -50,12 +50,21 @@ def write(plan: Plan, results: Sequence[PageResult]) -> Path:
     (folder / "report.txt").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     (folder / "trials.json").write_text(json.dumps([asdict(one) for one in trials]), encoding="utf-8")
     (folder / "calibration.json").write_text(json.dumps(reliability.data(trials)), encoding="utf-8")
-    (folder / "reliability.svg").write_text(reliability.plot(bins, _plot_title(plan, trials)), encoding="utf-8")
+    (folder / "reliability.svg").write_text(plot(folder), encoding="utf-8")
     problems = {result.page: result.problems for result in results}
     (folder / "recorder.json").write_text(json.dumps(problems, indent=1), encoding="utf-8")
     pages = {album.truth.page: album for album in albums(plan.root, plan.half)}
     false_clicks.draw(trials, pages, folder / "false")
     return folder
+
+
+def plot(folder: Path) -> str:
+    """Return the reliability of a run, from the folder of its results, as an SVG."""
+    told = json.loads((folder / "trials.json").read_text(encoding="utf-8"))
+    trials = [Trial(**{**one, "kind": Kind(one["kind"]), "verdict": Verdict(one["verdict"])}) for one in told]
+    found = sum(trial.verdict is not Verdict.REFUSED for trial in trials)
+    half = "held-out" if folder.name.endswith(Half.HELD_OUT) else "tuning"
+    return reliability.plot(reliability.bins_of(trials), f"{found:,} found targets of the {half} pages")
 
 
 def trials_of(results: Sequence[PageResult]) -> list[Trial]:
@@ -68,10 +77,6 @@ def _try_page(plan: Plan, name: str) -> PageResult:
     others: list[Album] = [album for other, album in pages.items() if other != name]
     reader = KeptReader(default_reader(), plan.root / "readings")
     return PageTrial(pages[name], others, reader, Resolver()).run(plan.wanted)
-
-
-def _plot_title(plan: Plan, trials: Sequence[Trial]) -> str:
-    return f"Scores of {sum(bool(one.method) for one in trials)} found targets, {plan.half.replace('_', ' ')} pages"
 
 
 def _titled(title: str, text: str) -> str:

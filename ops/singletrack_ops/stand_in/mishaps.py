@@ -86,6 +86,9 @@ def _another(text: str, properties: Mapping[str, Any]) -> str:
     """The answer with other allowed values, so far as the schema lists any."""
     answer = json.loads(text)
     for name, schema in properties.items():
+        if schema.get("type") == "boolean":
+            answer[name] = not answer.get(name)
+            continue
         others = [it for it in schema.get("enum", ()) if it is not None and it != answer.get(name)]
         answer[name] = others[0] if others else answer.get(name)
     return json.dumps(answer)

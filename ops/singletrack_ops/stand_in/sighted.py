@@ -25,9 +25,10 @@ class Shown(NamedTuple):
 
 
 class Sighted:
-    """Looks which scene a picture shows, and which mark lies on the element that is asked for; else it says null.
+    """Looks which scene a picture shows, and which mark lies on the element that is asked for.
 
-    `names` are further names of elements, as `scene/id`. Questions that show no marks get answers without a meaning.
+    Where none does it says null, or no. `names` are further names of elements, as `scene/id`. Questions that show no
+    marks get answers without a meaning.
     """
 
     def __init__(self, truth: Truth, names: Mapping[str, str] | None = None) -> None:
@@ -43,8 +44,11 @@ class Sighted:
         if not marks or not pictures or not wanted:
             return Meaningless(_WORDS).reply(question)
         seen = self._truth.look(decode_picture(pictures[0]))
+        mark = None if seen is None else self._mark(prompt, marks, seen)
         if "mark" in wanted:
-            answer: dict[str, Any] = {"mark": None if seen is None else self._mark(prompt, marks, seen)}
+            answer: dict[str, Any] = {"mark": mark}
+        elif "is_target" in wanted:
+            answer = {"is_target": mark is not None}
         else:
             answer = {name: None if seen is None else _role_at(name, marks, seen) for name in wanted}
         return Reply(spoken(json.dumps(answer)))

@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING, Any
 from singletrack.agent import errors
 
 if TYPE_CHECKING:
+    from singletrack.agent.desktop.scripted import ScriptedDesktop
     from singletrack.agent.fusion.engine import FusionEngine
+    from singletrack.agent.loop.assembly import standard_loop, standard_recorder
+    from singletrack.agent.loop.execution_loop import ExecutionLoop
+    from singletrack.agent.loop.parts import Desk, Eyes, Pace, Surroundings
+    from singletrack.agent.loop.worker_use import OnDemandChooser, WorkerUse
     from singletrack.agent.marks.chooser import MarkChooser
     from singletrack.agent.recorder import Recorded, Recorder
+    from singletrack.agent.report.model import RunOutcome, RunReport, StepReport
+    from singletrack.agent.report.saving import save_report
     from singletrack.agent.resolver import Resolver
     from singletrack.agent.resolver.ranking import ClipRanker
     from singletrack.agent.screen.screenshot import Screenshot
@@ -26,62 +33,125 @@ if TYPE_CHECKING:
     from singletrack.agent.vlm_chooser.chooser import VlmChooser
     from singletrack.agent.words.engines import default_reader
     from singletrack.agent.words.reader import TextReader
+    from singletrack.agent.workflow.loading import load_workflow
+    from singletrack.agent.workflow.model import Workflow
+    from singletrack.agent.workflow.steps import (
+        AskStep,
+        CheckStep,
+        ClickStep,
+        PressStep,
+        ScrollStep,
+        StepExpectation,
+        TypeStep,
+        WaitStep,
+    )
+    from singletrack.agent.workflow.writing import save_workflow
 
 __all__ = [
     "Anchor",
+    "AskStep",
     "Attempt",
     "Box",
+    "CheckStep",
+    "ClickStep",
     "ClipRanker",
+    "Desk",
     "Element",
+    "ExecutionLoop",
+    "Eyes",
     "FusionEngine",
     "Landmark",
     "Mark",
     "MarkChooser",
     "Method",
+    "OnDemandChooser",
+    "Pace",
     "Point",
+    "PressStep",
     "Recorded",
     "Recorder",
     "Resolution",
     "Resolver",
     "Role",
+    "RunOutcome",
+    "RunReport",
     "Screenshot",
+    "ScriptedDesktop",
+    "ScrollStep",
     "SeenScreen",
+    "StepExpectation",
+    "StepReport",
+    "Surroundings",
     "Target",
     "TargetStatus",
     "TextReader",
+    "TypeStep",
     "VlmChooser",
+    "WaitStep",
+    "WorkerUse",
+    "Workflow",
     "default_reader",
     "errors",
     "load_anchor",
+    "load_workflow",
     "save_anchor",
+    "save_report",
+    "save_workflow",
+    "standard_loop",
+    "standard_recorder",
 ]
 
 _HOMES = {
     "Anchor": "targets.anchor",
+    "AskStep": "workflow.steps",
     "Attempt": "targets.resolution",
     "Box": "targets.geometry",
+    "CheckStep": "workflow.steps",
+    "ClickStep": "workflow.steps",
     "ClipRanker": "resolver.ranking",
+    "Desk": "loop.parts",
     "Element": "targets.element",
+    "ExecutionLoop": "loop.execution_loop",
+    "Eyes": "loop.parts",
     "FusionEngine": "fusion.engine",
     "Landmark": "targets.anchor",
     "Mark": "targets.element",
     "MarkChooser": "marks.chooser",
     "Method": "targets.resolution",
+    "OnDemandChooser": "loop.worker_use",
+    "Pace": "loop.parts",
     "Point": "targets.geometry",
+    "PressStep": "workflow.steps",
     "Recorded": "recorder",
     "Recorder": "recorder",
     "Resolution": "targets.resolution",
     "Resolver": "resolver",
     "Role": "targets.element",
+    "RunOutcome": "report.model",
+    "RunReport": "report.model",
     "Screenshot": "screen.screenshot",
+    "ScriptedDesktop": "desktop.scripted",
+    "ScrollStep": "workflow.steps",
     "SeenScreen": "seen",
+    "StepExpectation": "workflow.steps",
+    "StepReport": "report.model",
+    "Surroundings": "loop.parts",
     "Target": "targets.target",
     "TargetStatus": "targets.resolution",
     "TextReader": "words.reader",
+    "TypeStep": "workflow.steps",
     "VlmChooser": "vlm_chooser.chooser",
+    "WaitStep": "workflow.steps",
+    "WorkerUse": "loop.worker_use",
+    "Workflow": "workflow.model",
     "default_reader": "words.engines",
     "load_anchor": "targets.anchor_file",
+    "load_workflow": "workflow.loading",
     "save_anchor": "targets.anchor_file",
+    "save_report": "report.saving",
+    "save_workflow": "workflow.writing",
+    "standard_loop": "loop.assembly",
+    "standard_recorder": "loop.assembly",
 }
 # What the extra `agent` brings.
 _PACKAGES = {"cv2", "faster_paddle", "rapidfuzz", "yaml"}

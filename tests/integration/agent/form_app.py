@@ -8,6 +8,7 @@ import json
 import sys
 import threading
 import tkinter as tk
+from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from tkinter import font
@@ -95,20 +96,29 @@ class FormApp:
     def _step(self) -> None:
         try:
             order, *words = self._orders.get_nowait().split()
-            getattr(self, f"_do_{order}")(*words)
-            self._list("orders").append(order)
+            self._await(order, getattr(self, f"_do_{order}")(*words))
         except Empty:
             pass
         self._write()
         self._root.after(_EVERY_MS, self._step)
 
-    def _do_move(self, x: str, y: str) -> None:
+    def _await(self, order: str, is_done: Callable[[], bool]) -> None:
+        """Record an order once it has had its effect: the window manager takes its time."""
+        if is_done():
+            self._list("orders").append(order)
+        else:
+            self._root.after(_EVERY_MS, self._await, order, is_done)
+
+    def _do_move(self, x: str, y: str) -> Callable[[], bool]:
+        before = self._root.winfo_rootx(), self._root.winfo_rooty()
         self._root.geometry(f"+{x}+{y}")
+        return lambda: (self._root.winfo_rootx(), self._root.winfo_rooty()) != before
 
-    def _do_disable(self) -> None:
+    def _do_disable(self) -> Callable[[], bool]:
         self._widgets["Save"].configure(state="disabled")  # type: ignore[call-arg]  # a button, kept as any widget
+        return lambda: True
 
-    def _do_dialog(self) -> None:
+    def _do_dialog(self) -> Callable[[], bool]:
         """Cover the buttons with a question."""
         dialog = tk.Toplevel(self._root)
         dialog.title("Question")
@@ -120,6 +130,7 @@ class FormApp:
         dialog.geometry(f"+{save.winfo_rootx() - self._px(160)}+{save.winfo_rooty() - self._px(120)}")
         dialog.transient(self._root)
         dialog.lift()
+        return lambda: bool(button.winfo_viewable()) and dialog.focus_displayof() is not None
 
     def _is_settled(self) -> bool:
         """Whether the window manager has left the window where it is for a while."""

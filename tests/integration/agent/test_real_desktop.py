@@ -17,7 +17,7 @@ from singletrack.agent.errors import InputRefused, InvalidScreenshot, NoDesktop,
 from singletrack.agent.screen.person import PersonAct, PersonClicked, PersonPressed, PersonTyped
 from singletrack.agent.screen.ports import MouseButton
 from singletrack.agent.targets.geometry import ORIGIN, Point
-from tests.integration.agent.windows import FormWindow, form_window
+from tests.integration.agent.windows import AppWindow, form_window
 from tests.integration.agent.x_server import LIMIT_S, XServer, x_server
 from tests.integration.ops.waiting import wait_for
 
@@ -31,7 +31,7 @@ TEXTS = {
 
 
 @pytest.fixture(params=[1.0, 1.5], ids=["100 %", "150 %"])
-def form(request: pytest.FixtureRequest, at_x11: XServer, folder: Path) -> Iterator[FormWindow]:
+def form(request: pytest.FixtureRequest, at_x11: XServer, folder: Path) -> Iterator[AppWindow]:
     with form_window(at_x11, folder, scale=request.param) as window:
         yield window
 
@@ -41,7 +41,7 @@ def person(x11: XServer, *words: str) -> None:
     subprocess.run(["xdotool", *words], env=x11.environ, check=True, timeout=LIMIT_S)
 
 
-def test_a_form_receives_what_was_typed_where_it_was_clicked(desktop: RealDesktop, form: FormWindow) -> None:
+def test_a_form_receives_what_was_typed_where_it_was_clicked(desktop: RealDesktop, form: AppWindow) -> None:
     for name, text in TEXTS.items():
         desktop.hands.click(form.box(name).center)
         desktop.hands.type_text(text)
@@ -52,14 +52,14 @@ def test_a_form_receives_what_was_typed_where_it_was_clicked(desktop: RealDeskto
     form.wait(lambda record: record["submitted"] == [TEXTS], "the form is saved")
 
 
-def test_more_characters_than_the_keyboard_has_unused_keys(desktop: RealDesktop, form: FormWindow) -> None:
+def test_more_characters_than_the_keyboard_has_unused_keys(desktop: RealDesktop, form: AppWindow) -> None:
     alphabet = "абвгдежзийклмнопрстуфхцчшщъыьэюя" + "αβγδεζηθικλμνξοπρστυφχψω"
     desktop.hands.click(form.box("Street").center)
     desktop.hands.type_text(alphabet)
     form.wait(lambda record: record["fields"]["Street"] == alphabet, f"all: {form.record['fields']['Street']}")
 
 
-def test_keys_pressed_together_and_a_double_click(desktop: RealDesktop, form: FormWindow) -> None:
+def test_keys_pressed_together_and_a_double_click(desktop: RealDesktop, form: AppWindow) -> None:
     desktop.hands.click(form.box("City").center)
     desktop.hands.type_text("one two")
     desktop.hands.press("home")
@@ -73,7 +73,7 @@ def test_keys_pressed_together_and_a_double_click(desktop: RealDesktop, form: Fo
     form.wait(lambda record: record["clicks"][-1]["button"] == 3, "a right click arrives")
 
 
-def test_a_screenshot_shows_the_window_that_is_active(desktop: RealDesktop, form: FormWindow) -> None:
+def test_a_screenshot_shows_the_window_that_is_active(desktop: RealDesktop, form: AppWindow) -> None:
     shot = desktop.display.grab()
     assert (shot.width, shot.height, shot.origin, shot.scale) == (2560, 1600, ORIGIN, 1.0)
     assert shot.title == "New customer"
@@ -84,7 +84,7 @@ def test_a_screenshot_shows_the_window_that_is_active(desktop: RealDesktop, form
     wait_for(lambda: bool((desktop.display.grab().crop(form.box("City")) != field).any()), "the text is seen", LIMIT_S)
 
 
-def test_what_cannot_be_typed_is_refused_before_the_first_character(desktop: RealDesktop, form: FormWindow) -> None:
+def test_what_cannot_be_typed_is_refused_before_the_first_character(desktop: RealDesktop, form: AppWindow) -> None:
     desktop.hands.click(form.box("City").center)
     for text in ("a\x07b", "a\ud83d", "a\x1b[A"):
         with pytest.raises(InputRefused, match=r"Character 2 of the text is U\+"):
@@ -97,7 +97,7 @@ def test_what_cannot_be_typed_is_refused_before_the_first_character(desktop: Rea
 
 
 def test_a_held_key_and_caps_lock_are_not_typed_through(
-    desktop: RealDesktop, form: FormWindow, at_x11: XServer, monkeypatch: pytest.MonkeyPatch
+    desktop: RealDesktop, form: AppWindow, at_x11: XServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("singletrack.agent.desktop.x11.keyboard._RELEASED_WITHIN_S", 0.2)
     desktop.hands.click(form.box("City").center)
@@ -114,7 +114,7 @@ def test_a_held_key_and_caps_lock_are_not_typed_through(
 
 
 def test_a_place_outside_the_screen_is_not_clicked(
-    desktop: RealDesktop, form: FormWindow, monkeypatch: pytest.MonkeyPatch
+    desktop: RealDesktop, form: AppWindow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("singletrack.agent.desktop.hands._ARRIVES_WITHIN_S", 0.2)
     for place in (Point(2560, 10), Point(-1, 10)):
@@ -123,7 +123,7 @@ def test_a_place_outside_the_screen_is_not_clicked(
     assert form.record["clicks"] == []
 
 
-def test_only_a_persons_escape_stops(desktop: RealDesktop, form: FormWindow, at_x11: XServer) -> None:
+def test_only_a_persons_escape_stops(desktop: RealDesktop, form: AppWindow, at_x11: XServer) -> None:
     for _ in range(5):
         desktop.hands.press("esc")
     desktop.hands.type_text("x")
@@ -151,7 +151,7 @@ def test_a_stop_that_cannot_listen_any_more_is_set(at_x11: XServer) -> None:
     assert opened.stop.is_set()
 
 
-def test_what_a_person_does_is_told(at_x11: XServer, form: FormWindow) -> None:
+def test_what_a_person_does_is_told(at_x11: XServer, form: AppWindow) -> None:
     acts: list[PersonAct] = []
     with RealDisplay() as display, PersonWatcher(display, is_secret=lambda click: click.point.y > 600) as watcher:
         empty = display.grab().crop(form.box("First name"))

@@ -20,12 +20,14 @@ from singletrack.agent.targets.resolution import Method
 from singletrack.agent.targets.target import Target
 from singletrack.agent.workflow.loading import load_workflow
 from singletrack.agent.workflow.model import Workflow
-from singletrack.agent.workflow.steps import AnyStep, AskStep, TypeStep
+from singletrack.agent.workflow.steps import AnyStep, AskStep, TypeStep, WaitStep
 from singletrack_ops.stand_in.mishaps import Mishap
 from singletrack_tasks.errors import NoWorker, RedisUnavailable
+from singletrack_tasks.events import VlmIntentEnded
 from singletrack_tasks.status import ExecutionMode
 from tests.addresses import SILENT_REDIS
 from tests.integration.agent.scripted_vlm import MODEL, SAMPLES, ScriptedVlm, scripted_vlm
+from tests.integration.worker_tools import events_since, last_event_id
 
 FOLDER = SAMPLES / "workflow"
 TYPED = {
@@ -240,6 +242,17 @@ def test_an_answer_is_typed(client: Client, stop: threading.Event) -> None:
     assert report.outcome is RunOutcome.COMPLETED, report.why
     assert desktop.typed == {"reference": 'it is {"mark": null}'}
     assert report.steps[0].models == (MODEL,)
+
+
+def test_a_question_is_announced_before_it_is_put(client: Client, stop: threading.Event) -> None:
+    since = last_event_id(client)
+    desktop = desktop_in("invoice")
+    wait = WaitStep(target=Target(text="Submit invoice"))
+    report = loop_at(desktop, stop, client).run(flow(wait, AskStep(question="What is it?", into="it")))
+    assert report.outcome is RunOutcome.COMPLETED, report.why
+    ended = [event.outcome for event in events_since(client, since) if isinstance(event, VlmIntentEnded)]
+    assert len(ended) == 1
+    assert "withdrawn" not in ended[0]
 
 
 def test_without_redis_nothing_is_touched(reference: Workflow, stop: threading.Event) -> None:

@@ -8,6 +8,7 @@ import pytest
 from evaluation.album import Album
 from evaluation.catalogue import PAGES, Page
 from evaluation.looks import BASE, CHANGES, Look
+from evaluation.made import made
 from evaluation.render import render_page
 from evaluation.stages.stage import Missing, Stage
 from evaluation.truth import Half, Removal
@@ -25,6 +26,14 @@ def test_all_variants_are_there_or_left_out_with_a_reason(album: Album) -> None:
     # The base is at 100 %.
     assert variants | set(album.truth.left_out) == set(CHANGES) - {"scale_100"}
     assert album.truth.left_out == {"font": "looks the same as the base in this toolkit"}
+
+
+def test_the_table_tells_what_was_made(album: Album) -> None:
+    row = next(line for line in made([album.truth]).splitlines() if line.startswith("drawn"))
+    assert row.split()[:5] == ["drawn", "640x400", "100", "8", "11"]
+    assert "".join(row.split()[5:]) == "xxxxxx-=xxxxx"
+    assert "11 removals, 6 of them with a twin left" in made([album.truth])
+    assert "drawn has no font: looks the same as the base in this toolkit" in made([album.truth])
 
 
 def test_pictures_are_as_large_as_their_truth_says_and_boxes_lie_in_them(album: Album) -> None:

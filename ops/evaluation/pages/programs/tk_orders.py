@@ -249,9 +249,8 @@ class Orders(Page):
             if self.orders.get(number) != wanted:
                 self.orders.delete(number)
                 self.orders.insert(number, wanted)
-        self.orders.selection_clear(0, "end")
-        if f"listed-{SELECTED}" not in ids:
-            self.orders.selection_set(SELECTED)
+        # A line that was put back is not selected.
+        self.orders.selection_set(SELECTED)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from singletrack.agent.targets.geometry import Point
 
 # Applications light up what is under the pointer: a click comes after they have noticed that it is there.
 _SETTLE_S: Final = 0.05
+# Clicks that come faster than a person's are lost by some window managers.
+_BETWEEN_CLICKS_S: Final = 0.05
 _ARRIVES_WITHIN_S: Final = 2.0
 _POLL_S: Final = 0.01
 
@@ -60,8 +62,10 @@ class RealHands:
         with desktop_extra():
             from pynput.mouse import Button
         self._move(point)
-        self._mouse.click(Button[button.value], count)
-        self._system.wait_for_click()
+        for _ in range(count):
+            self._mouse.click(Button[button.value], 1)
+            self._system.wait_for_click()
+            time.sleep(_BETWEEN_CLICKS_S)
 
     def type_text(self, text: str) -> None:
         """Type a text into whatever has the focus; raises `InputRefused` before the first character."""

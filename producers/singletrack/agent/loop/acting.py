@@ -21,9 +21,8 @@ from singletrack.agent.workflow.steps import ClickStep, PressStep, ScrollStep, T
 _READ_WITHIN_S = 5.0
 
 
-def select_all_keys() -> tuple[str, str]:
-    """The keys that select all of a field here."""
-    return ("cmd" if sys.platform == "darwin" else "ctrl", "a")
+# What selects all of a field: the usual way, and one for toolkits in which that is another key.
+_SELECTIONS = ((("cmd" if sys.platform == "darwin" else "ctrl", "a"),), (("end",), ("shift", "home")))
 
 
 class Actor:
@@ -126,13 +125,17 @@ class Actor:
         if is_secret:
             self._values.hide(hidden_box(step.into, found.resolution, focused))
         if step.clear:
-            check_stop(self._desk.stop)
-            self._desk.hands.press(*select_all_keys())
+            self._select_all(_SELECTIONS[is_retry])
         before = self._looker.grab()
         self._desk.hands.type_text(self._values.fill(step.template))
         if not step.read_back:
             return Verification(how="not read back, as the step says")
         return self._something_typed(before, box) if is_secret else self._read_back(step, box)
+
+    def _select_all(self, presses: tuple[tuple[str, ...], ...]) -> None:
+        for keys in presses:
+            check_stop(self._desk.stop)
+            self._desk.hands.press(*keys)
 
     def _focused(self, target: Target, found: Found, *, is_retry: bool) -> Screenshot:
         """Look at the field that was clicked: what is typed must go there. Raises `Unsure`."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from singletrack.agent.loop.foresight import Foresight
 from singletrack.agent.loop.looking import Looker
 from singletrack.agent.loop.parts import Desk, Eyes, Pace, Surroundings
 from singletrack.agent.loop.playing import Stage, StepPlayer, unreached
@@ -95,16 +96,20 @@ class ExecutionLoop:
     def _play(self, workflow: Workflow, values: Values, *, dry_run: bool) -> "_Played":
         looker = Looker(self._desk, self._eyes, self._pace)
         player = StepPlayer(Stage(self._desk, self._eyes, looker, self._worker, values))
+        foresight = Foresight(workflow, self._worker)
         reports: list[StepReport] = []
         goes_on = True
         for number, step in enumerate(workflow.steps, 1):
             if not goes_on:
                 reports.append(unreached(number, step))
                 continue
+            if not dry_run:
+                foresight.look_ahead(number - 1, [report.took_ms for report in reports])
             report = player.plan(number, step) if dry_run else player.play(number, step)
             self._surroundings.on_step(report)
             reports.append(report)
             goes_on = not player.stopped_by_person and (dry_run or report.outcome is StepOutcome.DONE)
+        foresight.end(sum(report.outcome is not StepOutcome.NOT_REACHED for report in reports))
         return _Played(tuple(reports), _outcome(reports, player, dry_run=dry_run))
 
 

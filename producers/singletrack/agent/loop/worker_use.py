@@ -1,6 +1,6 @@
 """What a run has of the worker: modes, the VLM when it is needed, and what that cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -114,6 +114,22 @@ class WorkerUse:
             raise VlmMissing(f"The VLM is missing: {error.message}") from error
         self._loads += 1
         self._spent.add(result)
+
+    def announce_vlm(self, in_s: float) -> None:
+        """Say that the VLM will be needed in so many seconds: a wish, which costs nobody anything if it fails."""
+        self._wish(lambda client: client.announce_vlm(in_s=in_s))
+
+    def withdraw_vlm(self) -> None:
+        """Take the wish back."""
+        self._wish(lambda client: client.withdraw_vlm())
+
+    def _wish(self, make: Callable[[Client], object]) -> None:
+        if self._client is None or self._away:
+            return
+        try:
+            make(self._client)
+        except SingletrackError as error:
+            self._spent.degraded.append(f"the VLM's need was not announced: {error.message}")
 
     def ask(
         self, question: str, pixels: Pixels, schema: Mapping[str, Any] | None, *, timeout_s: float, stop: StopSignal

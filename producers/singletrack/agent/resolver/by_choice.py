@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from singletrack.agent.detector.detector import UIDetector
-from singletrack.agent.marks.chooser import MarkChooser
+from singletrack.agent.marks.chooser import Choice, MarkChooser
 from singletrack.agent.marks.picture import MarkedPicture
+from singletrack.agent.marks.sheets import sheets_of
 from singletrack.agent.resolver.calibration import calibrated
 from singletrack.agent.resolver.placing import Place
 from singletrack.agent.resolver.rung import Rung
@@ -18,6 +19,8 @@ from singletrack.agent.targets.target import Target
 from singletrack.agent.words.comparing import is_same_text
 
 _CROP_PX: Final = (900, 700)
+# Questions to the VLM about one target, each for some seconds.
+_MOST_PICTURES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +35,40 @@ class MarkQuestion:
 
 
 def chosen(question: MarkQuestion, chooser: MarkChooser) -> Rung:
-    """Ask for a mark among the elements that the recorded text and role allow: no answer can contradict these."""
-    allowed = [one for one in elements_of(question.seen) if _may_be(question.target, one)]
-    picture = MarkedPicture.of(question.seen.screenshot, allowed, within=_part(question), near=_near(question))
-    if not picture.marks:
-        return Rung(Method.SOM_VLM, question.status, f"{question.why}; nothing there could be it")
+    """Ask for a mark; one whose element contradicts the recorded text or role is refused.
+
+    A screen with too many elements for one picture is asked about in parts, and no more than one may have the target.
+    """
+    pictures = _pictures(question)
+    if not any(picture.marks for picture in pictures):
+        return Rung(Method.SOM_VLM, question.status, f"{question.why}; there is nothing to choose from, or too much")
+    rungs: list[Rung] = []
+    for picture in pictures:
+        rungs.append(_chosen_on(picture, question, chooser))
+        if rungs[-1].status is TargetStatus.DEGRADED:
+            return rungs[-1]
+    found = [rung for rung in rungs if rung.status is TargetStatus.FOUND]
+    if len(found) > 1:
+        return Rung(Method.SOM_VLM, TargetStatus.AMBIGUOUS, f"{question.why}; {len(found)} marks were chosen")
+    refused = [rung for rung in rungs if "but it" in rung.why]
+    return [*found, *refused, *rungs][0]
+
+
+def _pictures(question: MarkQuestion) -> tuple[MarkedPicture, ...]:
+    screenshot, elements = question.seen.screenshot, elements_of(question.seen)
+    if _near(question) is not None:
+        return (MarkedPicture.of(screenshot, elements, within=_part(question), near=_near(question)),)
+    fitting = (element for element in elements if not _contradiction(question.target, element))
+    return sheets_of(screenshot, elements, _MOST_PICTURES) or sheets_of(screenshot, fitting, _MOST_PICTURES)
+
+
+def _chosen_on(picture: MarkedPicture, question: MarkQuestion, chooser: MarkChooser) -> Rung:
     choice = chooser.choose(picture.pixels, picture.marks, question.target)
     if not choice.asked:
         return Rung(Method.SOM_VLM, TargetStatus.DEGRADED, f"{question.why}; nobody could be asked: {choice.why}")
     if choice.number is None or not 1 <= choice.number <= len(picture.elements):
         return Rung(Method.SOM_VLM, question.status, f"{question.why}; no mark was chosen: {choice.why}")
-    box = picture.element(choice.number).box
-    why = f"mark {choice.number} was chosen, and nothing recorded speaks against it: {choice.why}"
-    return Rung(Method.SOM_VLM, TargetStatus.FOUND, why, calibrated(Method.SOM_VLM, 1.0), box, box.center)
+    return _judged(question, picture.element(choice.number), choice)
 
 
 def elements_of(seen: SeenScreen) -> list[Element]:
@@ -63,12 +87,23 @@ def _drawn(seen: SeenScreen) -> list[Element]:
     return [Element(box, score=0.5) for box in shapes]
 
 
-def _may_be(target: Target, element: Element) -> bool:
+def _judged(question: MarkQuestion, element: Element, choice: Choice) -> Rung:
+    problem = _contradiction(question.target, element)
+    if problem:
+        return Rung(Method.SOM_VLM, question.status, f"{question.why}; mark {choice.number} was chosen, but {problem}")
+    score = calibrated(Method.SOM_VLM, 1.0)
+    why = f"mark {choice.number} was chosen, and nothing recorded speaks against it: {choice.why}"
+    return Rung(Method.SOM_VLM, TargetStatus.FOUND, why, score, element.box, element.box.center)
+
+
+def _contradiction(target: Target, element: Element) -> str:
     text = target.text or (target.anchor.text if target.anchor is not None else "")
     role = target.role or (target.anchor.role if target.anchor is not None else None)
-    if text:
-        return is_same_text(text, element.text)
-    return role is None or fits_role(role, element)
+    if text and not is_same_text(text, element.text):
+        return f"it says {element.text!r}, not {text!r}"
+    if not text and role is not None and not fits_role(role, element):
+        return f"it does not look like a {role}"
+    return ""
 
 
 def fits_role(role: Role, element: Element) -> bool:

@@ -1,4 +1,4 @@
-"""The question: which mark is the target, answered with its number or with null."""
+"""The questions: which mark is the target, answered with its number or null; and whether it is, with yes or no."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -40,6 +40,34 @@ def answer_schema(marks: Sequence[Mark]) -> dict[str, Any]:
         "required": ["mark"],
         "additionalProperties": False,
     }
+
+
+def second_question(mark: Mark, target: Target, width: int, height: int) -> str:
+    """Ask whether a marked element is the target, on a picture of that size (pixels)."""
+    return "\n".join(
+        [
+            f"The picture is a small part of a computer screen. The element with the number {mark.number} in a plate",
+            "beside its frame was taken for the target. Others may be marked, too: they do not matter. Is it the",
+            "target? Look at what it shows. If you are not sure, the answer is false: a wrong click does harm.",
+            HOSTILE_NOTE,
+            "",
+            "The target:",
+            *_described(target),
+            "",
+            f"The element, with its centre in the picture's {width} x {height} pixels (its text may be misread):",
+            describe_marks([mark]),
+            "",
+            'Answer with JSON alone: {"is_target": true}, or {"is_target": false}.',
+        ]
+    )
+
+
+SECOND_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {"is_target": {"type": "boolean"}},
+    "required": ["is_target"],
+    "additionalProperties": False,
+}
 
 
 def _described(target: Target) -> Iterator[str]:

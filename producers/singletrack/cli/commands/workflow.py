@@ -188,13 +188,13 @@ def _plan_table(plan: "Workflow") -> Table:
 
 
 def _warnings(plan: "Workflow") -> Iterator[str]:
+    from singletrack.agent.loop.foresight import needs_vlm
     from singletrack.agent.workflow.steps import ClickStep, PressStep, ScrollStep, target_of
 
     for number, step in enumerate(plan.steps, 1):
         if isinstance(step, ClickStep | PressStep | ScrollStep) and step.expect is None:
             yield f"step {number} expects nothing: nobody sees whether it had its effect. Give it expect."
-        target = target_of(step)
-        if target is not None and target.anchor is None and not target.text:
+        if needs_vlm(step) and target_of(step) is not None:
             yield f"step {number} is found by its description alone: that takes the VLM."
     for name in sorted(plan.secrets - {name for name in plan.secrets if os.environ.get(name)}):
         yield f"the environment has no {name}, which the workflow types: set it before a run."

@@ -102,6 +102,14 @@ class DrawnForm:
         self.text(x + 36, y, text)
         return box
 
+    def line(self, left: int, y: int, right: int) -> None:
+        """Draw a line from side to side."""
+        self._draw.line([(left, y), (right, y)], fill=self._theme.rim, width=2)
+
+    def bar(self, box: Box) -> None:
+        """Fill a box with the accent's colour."""
+        self._draw.rectangle(_corners(box), fill=self._theme.accent)
+
     def icon(self, x: int, y: int) -> Box:
         """Draw a magnifying glass."""
         self._draw.ellipse((x, y, x + 18, y + 18), outline=self._theme.ink, width=3)

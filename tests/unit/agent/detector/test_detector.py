@@ -91,6 +91,22 @@ class TestRolesByVision:
         for cell in cells:
             assert roles_at(form, cell) & {Role.LIST_ITEM, Role.TEXT}, cell
 
+    def test_frames_in_a_row_are_tabs_if_they_stand_on_a_line(self) -> None:
+        form = DrawnForm()
+        tabs = [form.button(Box(100 + 132 * place, 100, 130, 40), f"Sheet {place}") for place in range(4)]
+        buttons = [form.button(Box(100 + 132 * place, 400, 130, 40), f"Verb {place}") for place in range(4)]
+        form.line(60, 140, 900)
+        assert [roles_at(form, box) for box in tabs] == [{Role.TAB}] * 4
+        assert [roles_at(form, box) for box in buttons] == [{Role.BUTTON}] * 4
+
+    def test_texts_in_a_row_are_tabs_if_one_is_underlined(self) -> None:
+        form = DrawnForm()
+        form.text(40, 20, "Some form of our own")
+        tabs = [form.text(100 + 150 * place, 300, f"Sheet {place}") for place in range(4)]
+        assert {Role.TAB} not in [roles_at(form, box) for box in tabs]
+        form.bar(Box(tabs[1].left - 10, tabs[1].bottom + 12, tabs[1].width + 20, 5))
+        assert [roles_at(form, box) for box in tabs] == [{Role.TAB}] * 4
+
     def test_what_is_inside_a_panel_is_found_and_the_panel_is_not(self, form: DrawnForm) -> None:
         panel = form.frame(Box(60, 80, 800, 500), filled=False)
         button = form.button(Box(400, 300, 140, 44), "Apply")
@@ -129,6 +145,11 @@ class TestOnTheSamples:
         for screenshot in (form.screenshot, noise(4)):
             for element in UIDetector(form).detect(screenshot).elements:
                 assert screenshot.box.shared_area(element.box) == element.box.area > 0
+
+    def test_a_picture_of_thousands_of_shapes_has_a_bounded_number_of_elements(self) -> None:
+        blocks = np.random.default_rng(1).integers(0, 255, (100, 150, 3), np.uint8)
+        elements = UIDetector(DrawnForm()).detect(Screenshot.of(blocks.repeat(8, axis=0).repeat(8, axis=1))).elements
+        assert 1000 < len(elements) <= 6000
 
 
 class TestMissing:

@@ -53,7 +53,8 @@ def draw_all(folder: Path) -> None:
     draw(folder / "form.png", form, (NAME, PIN, SAVE, HELP))
     saved = [("Customer form", 30, 30), (SAVED_TEXT, 60, 125), ("You may close the window", 60, 205)]
     draw(folder / "saved.png", saved)
-    draw(folder / "other.png", [("Player", 30, 30), ("Now playing", 60, 125), ("Pause", 60, 205), ("Stop", 60, 285)])
+    player = [("Player", 30, 30), ("Now playing", 60, 125), ("Pause", 60, 205), ("Stop", 60, 285)]
+    draw(folder / "other.png", [*player, ("Volume", 60, 365), ("Volume", 460, 365)])
 
 
 def script(**more: object) -> DesktopScript:
@@ -61,6 +62,7 @@ def script(**more: object) -> DesktopScript:
     moves = (ScriptedMove(to="saved", box=SAVE, name="save"), ScriptedMove(to="other", on="press", keys=("f5",)),
              ScriptedMove(to="saved", on="scroll", box=DIALOG))  # fmt: skip
     over = ScriptedPatch(box=DIALOG, fill="#ffffff", text="Please wait", text_px=24)
+    noted = ScriptedPatch(box=Box(500, 430, 400, 100), fill="#ffe9a8", text="One more thing", text_px=24)
     states = (
         ScriptedState.model_validate(
             {"name": "form", "picture": "form.png", "title": "Form", "fields": fields, "moves": moves, **more}
@@ -68,6 +70,7 @@ def script(**more: object) -> DesktopScript:
         ScriptedState(name="saved", picture="saved.png", title="Form"),
         ScriptedState(name="other", picture="other.png", title="Player"),
         ScriptedState(name="covered", picture="form.png", title="Form", patches=(over,)),
+        ScriptedState(name="noted", picture="form.png", title="Form", patches=(noted,)),
     )
     return DesktopScript(states=states, origin=ORIGIN)
 

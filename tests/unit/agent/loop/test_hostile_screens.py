@@ -127,7 +127,8 @@ def test_a_check_that_fails_stops_the_run(bench: Bench) -> None:
 
 
 def test_that_a_target_is_gone_is_not_taken_from_another_reason(bench: Bench) -> None:
-    """Two of a name are ambiguous: that is not the same as none."""
-    twice = CheckStep(target=Target(text="Help"), there=False, timeout_s=2)
-    report = bench.loop.run(flow(twice))
+    """Two of a name cannot be told apart: that is not the same as none."""
+    bench.desktop.show("other")
+    report = bench.loop.run(flow(CheckStep(target=Target(text="Volume"), there=False, timeout_s=2)))
     assert report.outcome is RunOutcome.UNSURE
+    assert "It is not sure that 'Volume' is gone" in report.why

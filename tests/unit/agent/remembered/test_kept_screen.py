@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
 from singletrack.agent.remembered.kept_screen import SAME_LEVELS, KeptScreen
 from singletrack.agent.screen.screenshot import Pixels, Screenshot
-from singletrack.agent.targets.geometry import Box
+from singletrack.agent.targets.geometry import Box, Point
 from singletrack_ops.demo.samples import samples_folder
 
 FIELD = Box(1600, 200, 900, 200)
@@ -81,3 +83,27 @@ def test_another_size_is_another_screen() -> None:
     pixels = invoice().pixels
     assert not KeptScreen.of(invoice()).is_same(pixels[:-1])
     assert not KeptScreen.of(invoice()).is_equal(Screenshot(pixels[:, :-1], title="Invoice entry"))
+
+
+@given(
+    changes=st.lists(
+        st.tuples(st.integers(0, 63), st.integers(0, 47), st.integers(0, 2), st.integers(-9, 9)), max_size=5
+    ),
+    boxes=st.lists(
+        st.builds(Box, st.integers(-9, 63), st.integers(-9, 47), st.integers(-2, 30), st.integers(-2, 30)), max_size=2
+    ),
+)
+def test_two_screens_are_the_same_exactly_if_no_pixel_that_counts_differs(
+    changes: list[tuple[int, int, int, int]], boxes: list[Box]
+) -> None:
+    pixels = np.random.default_rng(5).integers(20, 235, (48, 64, 3), dtype=np.uint8)
+    after = pixels.copy()
+    for x, y, channel, by in changes:
+        after[y, x, channel] = int(pixels[y, x, channel]) + by
+    counts = [
+        (x, y, channel)
+        for x, y, channel, _ in changes
+        if not any(box.contains(Point(x, y)) for box in boxes if box.width > 0 and box.height > 0)
+    ]
+    differs = any(abs(int(after[y, x, c]) - int(pixels[y, x, c])) > SAME_LEVELS for x, y, c in counts)
+    assert KeptScreen.of(Screenshot(pixels)).is_same(after, boxes) is not differs

@@ -49,17 +49,18 @@ def test_one_of_two_same_texts_is_chosen() -> None:
     assert 0 < found.score < 0.9
 
 
-def test_what_says_something_else_gets_no_mark() -> None:
+def test_a_mark_with_another_text_is_refused() -> None:
     chooser = PointingChooser(box_of("orders", "tab-returns"))
     found = Resolver(chooser).resolve(Target(text="Packed", description="the tab"), seen_page("orders"))
     assert found.status is TargetStatus.AMBIGUOUS
-    assert "no mark was chosen" in found.why
+    assert "'Returns', not 'Packed'" in found.why
 
 
-def test_what_looks_like_something_else_gets_no_mark() -> None:
+def test_a_mark_of_another_role_is_refused() -> None:
     chooser = PointingChooser(box_of("orders", "tab-returns"))
     found = Resolver(chooser).resolve(Target(description="refresh", role=Role.ICON), seen_page("orders"))
     assert found.status is TargetStatus.ABSENT
+    assert "does not look like" in found.why
 
 
 @pytest.mark.parametrize("number", [None, 0, -1, 61, 10_000])

@@ -11,7 +11,7 @@ from singletrack.agent.screen.ports import MouseButton
 from singletrack.agent.screen.screenshot import Pixels, Screenshot
 from singletrack.agent.targets.geometry import Point
 
-_SELECT_ALL = ({"ctrl", "a"}, {"cmd", "a"})
+_SELECT_ALL = ({"ctrl", "a"}, {"cmd", "a"}, {"shift", "home"})
 
 
 @dataclass(frozen=True, slots=True)

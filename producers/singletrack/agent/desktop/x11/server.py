@@ -5,7 +5,6 @@ import time
 from typing import Any, Final
 
 from singletrack.agent.desktop.extra import desktop_extra
-from singletrack.agent.desktop.x11.answers import X11Answers
 from singletrack.agent.desktop.x11.keyboard import X11Keyboard
 from singletrack.agent.errors import InputRefused, NoDesktop, ScreenLocked
 from singletrack.agent.targets.geometry import Box
@@ -35,7 +34,6 @@ class X11System:
                 "Log in with an Xorg session."
             )
         self._keyboard = X11Keyboard(self._connection)
-        self._answers = X11Answers(_connect())
 
     def check_screen(self) -> None:
         """Raise `NoDesktop` if the X server is gone, `ScreenLocked` while its screen saver is on."""
@@ -49,15 +47,13 @@ class X11System:
             raise ScreenLocked("The screen saver is on. Unlock the screen, and try again.")
 
     def check_keyboard(self) -> None:
-        """Raise `InputRefused` while no window has the keyboard or it does not answer, or a key changes others."""
+        """Raise `InputRefused` while no window has the keyboard, or a key is held or locked that changes others."""
         focus = self._connection.get_input_focus().focus
         if isinstance(focus, int):
             raise InputRefused(
                 "No window has the keyboard: click into one first. A display without a window manager gives it to none."
             )
         self._keyboard.check_modifiers()
-        if (active := self._active()) is not None:
-            self._answers.wait(active)
 
     def wait_for_click(self) -> None:
         """Wait until the window manager has passed a click on.
@@ -103,7 +99,6 @@ class X11System:
     def close(self) -> None:
         """Give back the keys that were given other characters, and close the connection."""
         self._keyboard.give_back()
-        self._answers.close()
         self._connection.close()
 
     def _is_wayland(self) -> bool:
