@@ -26,6 +26,7 @@ _OF_ITS_BOX: Final = 0.7
 _FRAME_OF_TEXT: Final = 4.5
 _ROW_REACH_PX: Final = 420
 _BLANK_PX: Final = 48
+_LARGEST_ICON_PX: Final = 64
 _READ_AROUND_PX: Final = 10
 _SURE_READING: Final = 0.8
 # A shorter reading that a second look does not confirm is an icon.
@@ -94,6 +95,9 @@ def _of_frame(seen: SeenScreen, point: Point, frames: list[Box]) -> ElementAt | 
         labels = _labels_in(seen, frame)
         if len(labels) > 1:
             return None
+        icon = _icon_in(seen, point, frame)
+        if icon is not None:
+            return icon
         if labels:
             return ElementAt(frame, labels[0], _role_of_frame(frame, labels[0]))
         unread = _text_in(seen, frame)
@@ -104,6 +108,16 @@ def _of_frame(seen: SeenScreen, point: Point, frames: list[Box]) -> ElementAt | 
         if frame.height <= _HIGHEST_FIELD_PX:
             return ElementAt(_inside(_padded(frame, _FRAME_PAD_PX), seen), None, Role.FIELD)
     return None
+
+
+def _icon_in(seen: SeenScreen, point: Point, frame: Box) -> ElementAt | None:
+    """Return the icon at a point of a wide field: a button of its own."""
+    glyph = glyph_at(seen, point, 1) if max(frame.width, frame.height) > _SMALL_PX else None
+    if glyph is None or max(glyph.width, glyph.height) > _LARGEST_ICON_PX or not _holds(frame, glyph):
+        return None
+    if any(label.box.shared_area(glyph) > 0 for label in seen.labels):
+        return None
+    return ElementAt(_inside(_padded(glyph, _GLYPH_PAD_PX), seen), None, Role.ICON)
 
 
 def _text_in(seen: SeenScreen, frame: Box) -> Label | None:

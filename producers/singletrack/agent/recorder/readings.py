@@ -16,7 +16,8 @@ _LEAST_OVERLAP: Final = 0.5
 
 def readings_of(label: Label, seen: SeenScreen) -> tuple[str, ...]:
     """Return what else the label at a place was read as, by the whole screen's reading and by closer looks."""
-    return other_readings(label.text, label.key, _labels_at(label.box, seen))
+    here = [one for one in _labels_at(label.box, seen) if fuzz.ratio(one.key, label.key) >= _LEAST_LIKENESS]
+    return tuple(sorted({one.text for one in here if one.key != label.key}))
 
 
 def readings_on_copies(text: str, box: Box, copies: list[tuple[SeenScreen, float]]) -> tuple[str, ...]:

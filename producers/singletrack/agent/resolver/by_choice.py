@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from singletrack.agent.detector.detector import UIDetector
 from singletrack.agent.marks.chooser import Choice, MarkChooser
 from singletrack.agent.marks.picture import MarkedPicture
 from singletrack.agent.marks.sheets import sheets_of
@@ -71,10 +72,19 @@ def _chosen_on(picture: MarkedPicture, question: MarkQuestion, chooser: MarkChoo
 
 
 def elements_of(seen: SeenScreen) -> list[Element]:
-    """Return what can be marked: labels, and shapes that are like icons, boxes and fields."""
-    labels = [Element(label.box, label.text, score=label.score) for label in seen.labels]
-    shapes = [Element(box, score=0.5) for box in shapes_of(seen)]
-    return labels + [shape for shape in shapes if not any(_is_mostly_in(shape.box, label.box) for label in seen.labels)]
+    """Return what can be marked: labels, and what the detector sees; without a reader frames and glyphs."""
+    if "elements" not in seen.findings:
+        labels = [Element(label.box, label.text, score=label.score) for label in seen.labels]
+        seen.findings["elements"] = [*labels, *_drawn(seen)]
+    elements: list[Element] = seen.findings["elements"]
+    return elements
+
+
+def _drawn(seen: SeenScreen) -> list[Element]:
+    if seen.reader is not None:
+        return list(UIDetector(seen.reader).detect_on(seen).elements)
+    shapes = [box for box in shapes_of(seen) if not any(_is_mostly_in(box, label.box) for label in seen.labels)]
+    return [Element(box, score=0.5) for box in shapes]
 
 
 def _judged(question: MarkQuestion, element: Element, choice: Choice) -> Rung:

@@ -5,10 +5,12 @@ from typing import Final
 
 from singletrack.agent.targets.resolution import Method
 
-# (raw score from, share of right ones): never falling.
+# (raw score from, share of right ones), never falling: (right + 1) / (found + 2) on the tuning half of the evaluation,
+# six pages of five toolkits in 12 variants, 5,965 resolutions, one of them wrong. A choice by a VLM was not measured:
+# its figure is the mean of the first design's.
 _WORTH: Final[dict[Method, tuple[tuple[float, float], ...]]] = {
-    Method.ANCHOR_TEMPLATE: ((0.0, 0.5), (0.6, 0.9), (0.7, 0.95), (0.86, 0.99), (0.95, 0.995)),
-    Method.SOM_TEXT_MATCH: ((0.0, 0.5), (0.6, 0.9), (0.8, 0.97), (0.93, 0.99)),
+    Method.ANCHOR_TEMPLATE: ((0.0, 0.5), (0.6, 0.86), (0.7, 0.96), (0.86, 0.998), (0.95, 0.999)),
+    Method.SOM_TEXT_MATCH: ((0.0, 0.5), (0.6, 0.94), (0.8, 0.995)),
     Method.SOM_VLM: ((0.0, 0.5), (1.0, 0.75)),
 }
 

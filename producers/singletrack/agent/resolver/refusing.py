@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from singletrack.agent.resolver.layout import Layout
 from singletrack.agent.resolver.placing import Place, edges_of
@@ -16,6 +17,8 @@ from singletrack.agent.templates.matching import is_flat
 _AROUND_PX: Final = 260.0
 _FEWEST_AROUND: Final = 3
 _GONE_AROUND: Final = 0.7
+_SAME_PLACE_PX: Final = 8.0
+_RENAMED: Final = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +81,19 @@ def _is_covered(evidence: Evidence) -> bool:
     if around.sum() < _FEWEST_AROUND or (~around).sum() < _FEWEST_AROUND:
         return False
     gone = layout.found < 0
+    if _is_renamed(layout, evidence.seen, around & gone):
+        return False
     return bool(gone[around].mean() >= _GONE_AROUND and gone[~around].mean() <= 0.5 * gone[around].mean())
+
+
+def _is_renamed(layout: Layout, seen: SeenScreen, gone: NDArray[np.bool_]) -> bool:
+    """Return whether where texts are gone others begin: another language, and nothing that lies over them."""
+    if not gone.any() or not len(seen.edges):
+        return False
+    then, now = layout.then[gone], seen.edges
+    begins = np.abs(then[:, None, 0] - now[None, :, 0]) <= _SAME_PLACE_PX
+    middles = np.abs((then[:, 1] + then[:, 3])[:, None] - (now[:, 1] + now[:, 3])[None, :]) <= 2 * _SAME_PLACE_PX
+    return bool((begins & middles).any(axis=1).mean() >= _RENAMED)
 
 
 def _is_blank(evidence: Evidence) -> bool:
