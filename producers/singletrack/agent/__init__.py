@@ -11,6 +11,7 @@ from singletrack.agent import errors
 
 if TYPE_CHECKING:
     from singletrack.agent.desktop.scripted import ScriptedDesktop
+    from singletrack.agent.detector.detector import UIDetector
     from singletrack.agent.fusion.engine import FusionEngine
     from singletrack.agent.loop.assembly import standard_loop, standard_recorder
     from singletrack.agent.loop.execution_loop import ExecutionLoop
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from singletrack.agent.loop.worker_use import OnDemandChooser, WorkerUse
     from singletrack.agent.marks.chooser import MarkChooser
     from singletrack.agent.recorder import Recorded, Recorder
+    from singletrack.agent.remembered.gate import RememberedAnswers
     from singletrack.agent.report.model import RunOutcome, RunReport, StepReport
     from singletrack.agent.report.saving import save_report
     from singletrack.agent.resolver import Resolver
@@ -70,6 +72,7 @@ __all__ = [
     "PressStep",
     "Recorded",
     "Recorder",
+    "RememberedAnswers",
     "Resolution",
     "Resolver",
     "Role",
@@ -86,6 +89,7 @@ __all__ = [
     "TargetStatus",
     "TextReader",
     "TypeStep",
+    "UIDetector",
     "VlmChooser",
     "WaitStep",
     "WorkerUse",
@@ -124,6 +128,7 @@ _HOMES = {
     "PressStep": "workflow.steps",
     "Recorded": "recorder",
     "Recorder": "recorder",
+    "RememberedAnswers": "remembered.gate",
     "Resolution": "targets.resolution",
     "Resolver": "resolver",
     "Role": "targets.element",
@@ -140,6 +145,7 @@ _HOMES = {
     "TargetStatus": "targets.resolution",
     "TextReader": "words.reader",
     "TypeStep": "workflow.steps",
+    "UIDetector": "detector.detector",
     "VlmChooser": "vlm_chooser.chooser",
     "WaitStep": "workflow.steps",
     "WorkerUse": "loop.worker_use",

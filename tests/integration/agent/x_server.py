@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,8 @@ def x_server(
     folder: Path, *, width: int, height: int, managed: bool = True, options: tuple[str, ...] = ()
 ) -> Iterator[XServer]:
     """Start Xvfb, and openbox if it is to be managed; skips where one of them is missing."""
+    if find_spec("pynput") is None:
+        pytest.skip("needs the extra [desktop]")
     for program in ("Xvfb", "openbox", "xdotool"):
         if shutil.which(program) is None:
             pytest.skip(f"there is no {program}: apt-get install xvfb openbox xdotool")

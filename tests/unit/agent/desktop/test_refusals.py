@@ -3,6 +3,7 @@
 import gc
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import pytest
 
@@ -16,6 +17,7 @@ from singletrack.agent.errors import InputRefused, MissingExtra, NoDesktop
 from singletrack.agent.targets.geometry import Box, Point
 
 LINUX_ONLY = pytest.mark.skipif(sys.platform != "linux", reason="X11 is not looked for elsewhere")
+WITH_THE_EXTRA = pytest.mark.skipif(find_spec("Xlib") is None, reason="needs the extra [desktop]")
 
 
 @LINUX_ONLY
@@ -33,6 +35,7 @@ def test_a_package_that_finds_no_desktop_is_not_called_missing() -> None:
 
 
 @LINUX_ONLY
+@WITH_THE_EXTRA
 # python-xlib leaves the socket of a refused connection to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
