@@ -12,12 +12,19 @@ from singletrack.agent.words.label import Label
 _MARGINS_PX: Final = (6, 16)
 _LEAST_LIKENESS: Final = 60
 _LEAST_OVERLAP: Final = 0.5
+_WHOLE: Final = 0.7
 
 
 def readings_of(label: Label, seen: SeenScreen) -> tuple[str, ...]:
     """Return what else the label at a place was read as, by the whole screen's reading and by closer looks."""
-    here = [one for one in _labels_at(label.box, seen) if fuzz.ratio(one.key, label.key) >= _LEAST_LIKENESS]
-    return tuple(sorted({one.text for one in here if one.key != label.key}))
+    here = [one for one in _labels_at(label.box, seen) if one.key != label.key and _is_misread(one, label)]
+    return tuple(sorted({one.text for one in here}))
+
+
+def _is_misread(one: Label, label: Label) -> bool:
+    """Return whether two labels at one place are the same text; part of it would be another element's."""
+    is_whole = one.box.overlap(label.box) >= _WHOLE and abs(len(one.key) - len(label.key)) <= 1
+    return is_whole and fuzz.ratio(one.key, label.key) >= _LEAST_LIKENESS
 
 
 def readings_on_copies(text: str, box: Box, copies: list[tuple[SeenScreen, float]]) -> tuple[str, ...]:
