@@ -15,9 +15,10 @@ _SHARE_OF_STRONGEST: Final = 0.35
 
 def ink_of(pixels: Pixels) -> NDArray[np.bool_]:
     """Return which pixels of a text's box (height x width x 3) are ink: far from the commonest colour."""
-    paper = np.median(pixels.reshape(-1, 3), axis=0)
-    away = np.abs(pixels.astype(np.int16) - paper.astype(np.int16)).max(axis=2)
-    least = max(_FAINTEST, _SHARE_OF_STRONGEST * float(np.percentile(away, 98)))
+    # A third of the pixels tells the commonest colour as well as all of them, in a third of the time.
+    paper = np.median(pixels.reshape(-1, 3)[::3], axis=0).astype(np.int16)
+    away = np.abs(pixels.astype(np.int16) - paper).max(axis=2)
+    least = max(_FAINTEST, _SHARE_OF_STRONGEST * float(np.percentile(away.ravel()[::2], 98)))
     return np.asarray(away >= least, dtype=np.bool_)
 
 
