@@ -10,6 +10,7 @@ import pytest
 
 from singletrack.agent.detector.detection import DetectionStage
 from singletrack.agent.detector.detector import SURE, UIDetector
+from singletrack.agent.resolver.ranking import ClipRanker, Ranking
 from singletrack.agent.screen.screenshot import Screenshot
 from singletrack.agent.seen import SeenScreen
 from singletrack.agent.targets.element import Element
@@ -79,6 +80,14 @@ class TestWithEverything:
         assert all(one == other for one, other in sure)
         assert vlm.answers.mishaps == []
 
+    def test_clip_orders_candidates_by_likeness(self, vlm: ScriptedVlm, seen: SeenScreen) -> None:
+        crops = [seen.screenshot.crop(label.box) for label in seen.labels[:8]]
+        ranking = ClipRanker(vlm.client).rank(crops[3], crops)
+        assert ranking.likenesses is not None
+        assert max(range(len(crops)), key=lambda index: (ranking.likenesses or ())[index]) == 3
+        with pytest.raises(ValueError, match="leave out the farthest"):
+            ClipRanker(vlm.client).rank(crops[3], crops * 100)
+
     def test_crops_that_were_embedded_are_not_sent_again(self, vlm: ScriptedVlm, seen: SeenScreen) -> None:
         detector = UIDetector(READER, vlm.client)
         first = detector.detect_on(seen)
@@ -110,8 +119,11 @@ class TestDegraded:
             wait_for(lambda: client.status().vlm.state is ModelState.UNAVAILABLE, "Ollama is known to be missing")
             since = last_event_id(client)
             detection = UIDetector(READER, client, ask_vlm=True).detect_on(seen)
+            crop = seen.screenshot.crop(seen.labels[0].box)
+            ranking = ClipRanker(client).rank(crop, [crop])
             assert events_since(client, since) == []
         clip, vlm = detection.degraded
+        assert ranking == Ranking(None, clip.why)
         assert (clip.stage, vlm.stage) == (DetectionStage.CLIP, DetectionStage.VLM)
         assert "untrained" in clip.why
         assert "Ollama" in vlm.why

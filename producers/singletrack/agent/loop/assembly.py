@@ -5,6 +5,7 @@ from singletrack.agent.loop.parts import Desk, Eyes, Pace, Surroundings
 from singletrack.agent.loop.worker_use import OnDemandChooser, WorkerUse
 from singletrack.agent.recorder import Recorder
 from singletrack.agent.resolver import Resolver
+from singletrack.agent.resolver.ranking import ClipRanker
 from singletrack.agent.vlm_chooser.chooser import VlmChooser
 from singletrack.agent.words.engines import default_reader
 from singletrack.client import Client
@@ -18,8 +19,10 @@ def standard_loop(
     Raises `MissingExtra` without an OCR engine.
     """
     worker = WorkerUse(client, pace)
-    chooser = None if client is None else OnDemandChooser(VlmChooser(client), worker)
-    return ExecutionLoop(desk, Eyes(default_reader(), Resolver(chooser)), worker, pace=pace, surroundings=surroundings)
+    resolver = Resolver()
+    if client is not None:
+        resolver = Resolver(OnDemandChooser(VlmChooser(client), worker), ClipRanker(client))
+    return ExecutionLoop(desk, Eyes(default_reader(), resolver), worker, pace=pace, surroundings=surroundings)
 
 
 def standard_recorder() -> Recorder:

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from singletrack.agent.marks.chooser import MarkChooser
-from singletrack.agent.resolver.by_choice import MarkQuestion, chosen
+from singletrack.agent.resolver.by_choice import Advisers, MarkQuestion, chosen
 from singletrack.agent.resolver.by_template import SURE_BY_LIGHTNESS, TemplateFound, look_at, look_for
 from singletrack.agent.resolver.by_text import LabelFound, label_of
 from singletrack.agent.resolver.calibration import calibrated
@@ -23,7 +22,7 @@ from singletrack.agent.targets.target import Target
 _SURE_TEXT: Final = 0.93
 
 
-def by_anchor(target: Target, seen: SeenScreen, chooser: MarkChooser | None) -> Iterator[Rung]:
+def by_anchor(target: Target, seen: SeenScreen, advisers: Advisers | None) -> Iterator[Rung]:
     """Look for a target with an anchor; the last outcome has a status."""
     if target.anchor is None:
         raise ValueError("the target has no anchor")
@@ -36,9 +35,9 @@ def by_anchor(target: Target, seen: SeenScreen, chooser: MarkChooser | None) -> 
         return
     place = place_of(element, layout)
     if element.key:
-        yield from _with_text(element, place, layout, seen, target, chooser)
+        yield from _with_text(element, place, layout, seen, target, advisers)
     else:
-        yield from _without_text(element, place, layout, seen, target, chooser)
+        yield from _without_text(element, place, layout, seen, target, advisers)
 
 
 def _with_text(
@@ -47,13 +46,13 @@ def _with_text(
     layout: Layout,
     seen: SeenScreen,
     target: Target,
-    chooser: MarkChooser | None,
+    advisers: Advisers | None,
 ) -> Iterator[Rung]:
     found = label_of(element, place, seen)
     if found.label is None:
         yield Rung(Method.SOM_TEXT_MATCH, None, found.why)
         evidence = Evidence(element, place, layout, seen, found.copies)
-        yield from _chosen_or_refused(evidence, target, chooser)
+        yield from _chosen_or_refused(evidence, target, advisers)
         return
     box = box_beside(element, found.label.box, layout.scale, seen.screenshot.box)
     look = look_at(element, box, layout.scale, seen)
@@ -82,7 +81,7 @@ def _without_text(
     layout: Layout,
     seen: SeenScreen,
     target: Target,
-    chooser: MarkChooser | None,
+    advisers: Advisers | None,
 ) -> Iterator[Rung]:
     if element.anchor.role is None:
         yield Rung(Method.ANCHOR_TEMPLATE, None, "nothing was recognised there when it was recorded")
@@ -96,13 +95,13 @@ def _without_text(
             yield Rung(Method.ANCHOR_TEMPLATE, TargetStatus.FOUND, look.why, score, look.box, point)
             return
         yield Rung(Method.ANCHOR_TEMPLATE, None, look.why, look.score)
-    yield from _chosen_or_refused(Evidence(element, place, layout, seen, 0), target, chooser)
+    yield from _chosen_or_refused(Evidence(element, place, layout, seen, 0), target, advisers)
 
 
-def _chosen_or_refused(evidence: Evidence, target: Target, chooser: MarkChooser | None) -> Iterator[Rung]:
-    refusal = refusal_of(evidence, has_chooser=chooser is not None)
-    if chooser is None or not refusal.could_be_chosen:
+def _chosen_or_refused(evidence: Evidence, target: Target, advisers: Advisers | None) -> Iterator[Rung]:
+    refusal = refusal_of(evidence, has_chooser=advisers is not None)
+    if advisers is None or not refusal.could_be_chosen:
         yield Rung(Method.SOM_VLM, refusal.status, refusal.why)
         return
     question = MarkQuestion(target, evidence.seen, evidence.place, refusal.status, refusal.why)
-    yield chosen(question, chooser)
+    yield chosen(question, advisers)

@@ -1,14 +1,18 @@
 """The target by a choice among marks, which has to agree with what was recorded."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from singletrack.agent.detector.detector import UIDetector
+from singletrack.agent.marks.candidates import MOST_MARKS, choose_candidates
 from singletrack.agent.marks.chooser import Choice, MarkChooser
 from singletrack.agent.marks.picture import MarkedPicture
 from singletrack.agent.marks.sheets import sheets_of
 from singletrack.agent.resolver.calibration import calibrated
 from singletrack.agent.resolver.placing import Place
+from singletrack.agent.resolver.ranking import MOST_RANKED, CropRanker
+from singletrack.agent.resolver.recorded_element import colours_of
 from singletrack.agent.resolver.rung import Rung
 from singletrack.agent.seen import SeenScreen
 from singletrack.agent.seen.shapes import shapes_of
@@ -34,17 +38,26 @@ class MarkQuestion:
     why: str
 
 
-def chosen(question: MarkQuestion, chooser: MarkChooser) -> Rung:
+@dataclass(frozen=True, slots=True)
+class Advisers:
+    """Who is asked where looks and text do not tell: who chooses among marks, and who orders what may get one."""
+
+    chooser: MarkChooser
+    ranker: CropRanker | None = None
+
+
+def chosen(question: MarkQuestion, advisers: Advisers) -> Rung:
     """Ask for a mark; one whose element contradicts the recorded text or role is refused.
 
-    A screen with too many elements for one picture is asked about in parts, and no more than one may have the target.
+    A screen with too many elements for one picture is asked about in parts, and no more than one may have the target;
+    where the elements can be ordered by their likeness to the recorded one, about those that are most like it.
     """
-    pictures = _pictures(question)
+    question, pictures = _pictures(question, advisers.ranker)
     if not any(picture.marks for picture in pictures):
         return Rung(Method.SOM_VLM, question.status, f"{question.why}; there is nothing to choose from, or too much")
     rungs: list[Rung] = []
     for picture in pictures:
-        rungs.append(_chosen_on(picture, question, chooser))
+        rungs.append(_chosen_on(picture, question, advisers.chooser))
         if rungs[-1].status is TargetStatus.DEGRADED:
             return rungs[-1]
     found = [rung for rung in rungs if rung.status is TargetStatus.FOUND]
@@ -54,12 +67,32 @@ def chosen(question: MarkQuestion, chooser: MarkChooser) -> Rung:
     return [*found, *refused, *rungs][0]
 
 
-def _pictures(question: MarkQuestion) -> tuple[MarkedPicture, ...]:
+def _pictures(question: MarkQuestion, ranker: CropRanker | None) -> tuple[MarkQuestion, tuple[MarkedPicture, ...]]:
     screenshot, elements = question.seen.screenshot, elements_of(question.seen)
     if _near(question) is not None:
-        return (MarkedPicture.of(screenshot, elements, within=_part(question), near=_near(question)),)
-    fitting = (element for element in elements if not _contradiction(question.target, element))
-    return sheets_of(screenshot, elements, _MOST_PICTURES) or sheets_of(screenshot, fitting, _MOST_PICTURES)
+        return question, (MarkedPicture.of(screenshot, elements, within=_part(question), near=_near(question)),)
+    fitting = [element for element in elements if not _contradiction(question.target, element)]
+    if ranker is not None and question.target.anchor is not None:
+        question, alike = _most_alike(question, ranker, fitting)
+        if alike:
+            return question, (MarkedPicture.of(screenshot, alike),)
+    sheets = sheets_of(screenshot, elements, _MOST_PICTURES) or sheets_of(screenshot, fitting, _MOST_PICTURES)
+    return question, sheets
+
+
+def _most_alike(
+    question: MarkQuestion, ranker: CropRanker, elements: Sequence[Element]
+) -> tuple[MarkQuestion, list[Element]]:
+    """The elements that are most like the recorded one; none where all fit on one picture, or where nobody can tell."""
+    screenshot, anchor = question.seen.screenshot, question.target.anchor
+    apart = choose_candidates(elements, within=screenshot.box, limit=MOST_RANKED)
+    if anchor is None or len(apart) <= MOST_MARKS:
+        return question, []
+    ranking = ranker.rank(colours_of(anchor), [screenshot.crop(element.box) for element in apart])
+    if ranking.likenesses is None:
+        return replace(question, why=f"{question.why}; marks were not ordered by likeness: {ranking.why}"), []
+    order = sorted(range(len(apart)), key=lambda index: -(ranking.likenesses or ())[index])
+    return question, [apart[index] for index in order[:MOST_MARKS]]
 
 
 def _chosen_on(picture: MarkedPicture, question: MarkQuestion, chooser: MarkChooser) -> Rung:

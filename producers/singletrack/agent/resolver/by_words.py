@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from singletrack.agent.marks.chooser import MarkChooser
-from singletrack.agent.resolver.by_choice import MarkQuestion, chosen
+from singletrack.agent.resolver.by_choice import Advisers, MarkQuestion, chosen
 from singletrack.agent.resolver.by_text import same_labels
 from singletrack.agent.resolver.calibration import calibrated
 from singletrack.agent.resolver.rung import Rung
@@ -13,10 +12,10 @@ from singletrack.agent.targets.target import Target
 from singletrack.agent.words.comparing import text_key
 
 
-def by_words(target: Target, seen: SeenScreen, chooser: MarkChooser | None) -> Iterator[Rung]:
+def by_words(target: Target, seen: SeenScreen, advisers: Advisers | None) -> Iterator[Rung]:
     """Look for a text that is there once; a description needs somebody to ask. The last outcome has a status."""
     if not text_key(target.text):
-        yield _asked(target, seen, chooser, TargetStatus.DEGRADED, "only a VLM can find what is described in words")
+        yield _asked(target, seen, advisers, TargetStatus.DEGRADED, "only a VLM can find what is described in words")
         return
     labels = same_labels((text_key(target.text),), seen)
     if len(labels) == 1:
@@ -27,13 +26,13 @@ def by_words(target: Target, seen: SeenScreen, chooser: MarkChooser | None) -> I
     elif labels:
         why = f"{len(labels)} labels say {target.text!r}"
         yield Rung(Method.SOM_TEXT_MATCH, None, why)
-        yield _asked(target, seen, chooser, TargetStatus.AMBIGUOUS, why)
+        yield _asked(target, seen, advisers, TargetStatus.AMBIGUOUS, why)
     else:
         yield Rung(Method.SOM_TEXT_MATCH, TargetStatus.ABSENT, f"no label says {target.text!r}")
 
 
-def _asked(target: Target, seen: SeenScreen, chooser: MarkChooser | None, status: TargetStatus, why: str) -> Rung:
-    if chooser is None:
+def _asked(target: Target, seen: SeenScreen, advisers: Advisers | None, status: TargetStatus, why: str) -> Rung:
+    if advisers is None:
         return Rung(Method.SOM_VLM, status, f"{why}, and none is there to ask")
     absent = TargetStatus.ABSENT if status is TargetStatus.DEGRADED else status
-    return chosen(MarkQuestion(target, seen, None, absent, why), chooser)
+    return chosen(MarkQuestion(target, seen, None, absent, why), advisers)

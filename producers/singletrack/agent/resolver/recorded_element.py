@@ -2,15 +2,19 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from singletrack.agent.errors import InvalidAnchor
+from singletrack.agent.screen.screenshot import Pixels
 from singletrack.agent.targets.anchor import Anchor
 from singletrack.agent.targets.geometry import Box, Point
 from singletrack.agent.words.comparing import text_key
+
+_UNREADABLE: Final = "The anchor's picture cannot be read as a PNG. Record the element again."
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +47,16 @@ class RecordedElement:
 def _grey_of(png: bytes) -> NDArray[np.uint8]:
     picture = cv2.imdecode(np.frombuffer(png, dtype=np.uint8), cv2.IMREAD_GRAYSCALE)
     if picture is None:
-        raise InvalidAnchor("The anchor's picture cannot be read as a PNG. Record the element again.")
+        raise InvalidAnchor(_UNREADABLE)
     return np.asarray(picture, dtype=np.uint8)
+
+
+def colours_of(anchor: Anchor) -> Pixels:
+    """Return an anchor's picture (RGB pixels); raises `InvalidAnchor` if it cannot be read."""
+    picture = cv2.imdecode(np.frombuffer(anchor.crop_png, dtype=np.uint8), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise InvalidAnchor(_UNREADABLE)
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
 def recorded_element(anchor: Anchor) -> RecordedElement:

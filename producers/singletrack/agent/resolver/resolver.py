@@ -4,6 +4,7 @@ from time import perf_counter
 
 from singletrack.agent.marks.chooser import MarkChooser
 from singletrack.agent.resolver.by_anchor import by_anchor
+from singletrack.agent.resolver.by_choice import Advisers
 from singletrack.agent.resolver.by_words import by_words
 from singletrack.agent.resolver.looking_again import shows_the_same
 from singletrack.agent.resolver.ranking import CropRanker
@@ -17,18 +18,19 @@ from singletrack.agent.targets.target import Target
 class Resolver:
     """Looks for targets on screens; the same target on the same screen gives the same result.
 
-    `chooser` is asked where looks and text do not tell; `ranker` orders candidates by their pictures. Both may be None.
+    `chooser` is asked where looks and text do not tell; where a screen has more elements than fit on one picture,
+    `ranker` tells which of them are most like the recorded one. Both may be None.
     """
 
     def __init__(self, chooser: MarkChooser | None = None, ranker: CropRanker | None = None) -> None:
-        self._chooser, self._ranker = chooser, ranker
+        self._advisers = None if chooser is None else Advisers(chooser, ranker)
 
     def resolve(self, target: Target, seen: SeenScreen) -> Resolution:
         """Look for a target. Raises `InvalidAnchor` if its picture cannot be read."""
         began = perf_counter()
         look = by_words if target.anchor is None else by_anchor
         attempts: list[Attempt] = []
-        for outcome in look(target, seen, self._chooser):
+        for outcome in look(target, seen, self._advisers):
             took_ms = (perf_counter() - began) * 1000
             attempts.append(_attempt(outcome, took_ms - sum(one.took_ms for one in attempts)))
             if outcome.status is not None:
