@@ -55,8 +55,9 @@ def load_anchor(path: Path) -> Anchor:
 
 
 def _content(path: Path) -> dict[str, Any]:
+    data = _read(path, _MOST_JSON_BYTES)
     try:
-        content = json.loads(_read(path, _MOST_JSON_BYTES))
+        content = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise InvalidAnchor(f"{path} is damaged: {error}. {_RECORD_AGAIN}") from error
     if not isinstance(content, dict):

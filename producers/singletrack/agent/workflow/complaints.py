@@ -9,6 +9,19 @@ from singletrack.agent.workflow.model import Workflow
 from singletrack.agent.workflow.steps import STEP_KINDS
 
 _SHOWN = 5
+_VALUE_CHARS = 40
+# pydantic's names of wrong shapes, and what is wanted as it is written in YAML.
+_WRITTEN = {
+    "string_type": "text",
+    "tuple_type": "list, like [a, b]",
+    "model_type": "mapping, like {text: Save}",
+    "model_attributes_type": "mapping, like {do: press, keys: [enter]}",
+    "dict_type": "mapping, like {type: number}",
+    "float_type": "number",
+    "int_type": "whole number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+}
 
 
 class Lines(Protocol):
@@ -55,7 +68,19 @@ def _message(one: Mapping[str, Any], path: tuple[str | int, ...]) -> str:
         return "there is no such field" + (f"; there are: {', '.join(allowed)}" if allowed else "")
     if one["type"] == "missing":
         return "is missing"
+    if path[-1:] == ("secret",):
+        # What is there may be one.
+        return "it is a reference like ${env:NAME}"
+    if one["type"] in _WRITTEN:
+        is_quoted = one["type"] == "string_type" and not isinstance(one["input"], dict | list)
+        return f"{_told(one['input'])} is no {_WRITTEN[one['type']]}" + (": put it in quotes" if is_quoted else "")
     return str(one["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+
+
+def _told(value: Any) -> str:
+    """A value that has the wrong shape, cut."""
+    said = repr(value)
+    return said if len(said) <= _VALUE_CHARS else f"{said[: _VALUE_CHARS - 3]}..."
 
 
 def _fields(path: tuple[str | int, ...]) -> list[str]:

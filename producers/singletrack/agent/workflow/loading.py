@@ -56,8 +56,9 @@ def _text(file: Path) -> str:
     try:
         with file.open("rb") as opened:
             data = opened.read(FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise InvalidWorkflow(f"It cannot be read: {error.strerror or error}. Name a workflow's YAML file.") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidWorkflow(f"It cannot be read: {reason}. Name a workflow's YAML file.") from error
     if len(data) > FILE_BYTES_MAX:
         raise InvalidWorkflow(f"It is larger than {FILE_BYTES_MAX // 1024} KiB. Split it into several workflows.")
     try:
@@ -107,9 +108,23 @@ def _anchor(name: Any, folder: Path, load: AnchorLoader) -> Anchor:
     if not isinstance(name, str) or not _stays_below(name):
         raise InvalidWorkflow(f"anchor is {name!r}. It is the path of a file in the workflow's folder, with '/'.")
     try:
+        _check_place(folder / name, folder)
         return load(folder / name)
     except AgentError as error:
         raise InvalidWorkflow(f"the anchor {name}: {error.message}") from error
+
+
+def _check_place(file: Path, folder: Path) -> None:
+    """Refuse links that lead elsewhere, and what would never end to be read; what is missing is left to the loader."""
+    try:
+        place = file.resolve()
+        is_file = place.is_file() or not place.exists()
+    except (OSError, ValueError) as error:
+        raise InvalidWorkflow(f"It is no path of a file: {error}.") from error
+    if not place.is_relative_to(folder.resolve()):
+        raise InvalidWorkflow("It leads out of the workflow's folder. Copy the file there.")
+    if not is_file:
+        raise InvalidWorkflow("It is no file.")
 
 
 def _stays_below(name: str) -> bool:

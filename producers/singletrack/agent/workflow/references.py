@@ -17,6 +17,11 @@ def check_references(template: str) -> None:
         raise ValueError("a reference is ${env:NAME} or ${var:NAME}")
 
 
+def has_references(text: str) -> bool:
+    """Whether a text holds a reference."""
+    return _REFERENCE.search(text) is not None
+
+
 def is_one_secret(template: str) -> bool:
     """Whether a text is a reference to a secret and nothing else."""
     match = _REFERENCE.fullmatch(template)

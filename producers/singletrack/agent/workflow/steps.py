@@ -1,20 +1,46 @@
 """The steps of a workflow."""
 
-import re
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from singletrack.agent.desktop.typable import check_typable
+from singletrack.agent.errors import InputRefused
 from singletrack.agent.screen.ports import MouseButton
 from singletrack.agent.targets.target import Target
-from singletrack.agent.workflow.references import VARIABLE_NAME, check_references, is_one_secret
+from singletrack.agent.workflow.key_names import KEY_NAMES
+from singletrack.agent.workflow.references import VARIABLE_NAME, check_references, has_references, is_one_secret
+from singletrack_tasks.errors import InvalidSchema
+from singletrack_tasks.schema import check_schema
 
 LABEL_CHARS_MAX = 200
 TEXT_CHARS_MAX = 5000
-_KEY = re.compile(r"[a-z0-9_]+|[^\s]")
-# What `text` may be where a step looks for one, or types one.
-Words = Annotated[str, Field(min_length=1, max_length=TEXT_CHARS_MAX)]
-Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
+
+
+def _is_readable(text: str) -> str:
+    """Refuse a text that no reader compares: that it is gone would always hold."""
+    if text and not any(char.isalnum() or char in "%|" for char in text):
+        raise ValueError(f"{text!r} has no letter and no digit, so it cannot be looked for")
+    return _is_plain(text)
+
+
+def _is_plain(text: str) -> str:
+    if has_references(text):
+        raise ValueError("references are filled in only where something is typed")
+    return text
+
+
+def _names_plainly(target: Target) -> Target:
+    _is_plain(target.text + target.description)
+    return target
+
+
+# What is put to the VLM, and what is looked for on the screen.
+Words = Annotated[str, Field(min_length=1, max_length=TEXT_CHARS_MAX), AfterValidator(_is_plain)]
+SoughtWords = Annotated[str, Field(max_length=TEXT_CHARS_MAX), AfterValidator(_is_readable)]
+PlainTarget = Annotated[Target, AfterValidator(_names_plainly)]
+# Strict: true is no number.
+Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False, strict=True)]
 
 
 class _Part(BaseModel):
@@ -24,9 +50,9 @@ class _Part(BaseModel):
 class StepExpectation(_Part):
     """What must be seen after a step, within `within_s` seconds: texts, a target; or texts that must be gone."""
 
-    seen: tuple[Words, ...] = ()
-    gone: tuple[Words, ...] = ()
-    target: Target | None = None
+    seen: tuple[SoughtWords, ...] = ()
+    gone: tuple[SoughtWords, ...] = ()
+    target: PlainTarget | None = None
     within_s: Seconds = 10.0
 
     @field_validator("seen", "gone", mode="before")
@@ -36,7 +62,7 @@ class StepExpectation(_Part):
 
     @model_validator(mode="after")
     def _expects_something(self) -> Self:
-        if not self.seen and not self.gone and self.target is None:
+        if "" in (*self.seen, *self.gone) or not (self.seen or self.gone or self.target):
             raise ValueError("an expectation needs seen, gone or target")
         return self
 
@@ -51,16 +77,16 @@ class WorkflowStep(_Part):
     name: str = Field(default="", max_length=LABEL_CHARS_MAX)
     expect: StepExpectation | None = None
     timeout_s: Seconds = 20.0
-    retries: int = Field(default=1, ge=0, le=10)
+    retries: int = Field(default=1, ge=0, le=10, strict=True)
 
 
 class ClickStep(WorkflowStep):
     """Click a target."""
 
     do: Literal["click"] = "click"
-    target: Target
+    target: PlainTarget
     button: MouseButton = MouseButton.LEFT
-    count: int = Field(default=1, ge=1, le=3)
+    count: int = Field(default=1, ge=1, le=3, strict=True)
 
 
 class TypeStep(WorkflowStep):
@@ -71,7 +97,7 @@ class TypeStep(WorkflowStep):
     """
 
     do: Literal["type"] = "type"
-    into: Target
+    into: PlainTarget
     text: str = Field(default="", max_length=TEXT_CHARS_MAX)
     secret: str = ""
     clear: bool = True
@@ -89,6 +115,10 @@ class TypeStep(WorkflowStep):
         if self.secret and not is_one_secret(self.secret):
             raise ValueError("secret is a reference like ${env:NAME}, never the secret itself")
         check_references(self.template)
+        try:
+            check_typable(self.text)
+        except InputRefused as error:
+            raise ValueError(error.message) from error
         return self
 
 
@@ -96,15 +126,15 @@ class WaitStep(WorkflowStep):
     """Wait until a target is seen, for `timeout_s`."""
 
     do: Literal["wait_until_seen"] = "wait_until_seen"
-    target: Target
+    target: PlainTarget
 
 
 class CheckStep(WorkflowStep):
     """Check that a text or a target is on the screen, or with `there: false` that it is not."""
 
     do: Literal["check"] = "check"
-    text: str = Field(default="", max_length=TEXT_CHARS_MAX)
-    target: Target | None = None
+    text: SoughtWords = ""
+    target: PlainTarget | None = None
     there: bool = True
 
     @model_validator(mode="after")
@@ -123,6 +153,14 @@ class AskStep(WorkflowStep):
     answer_schema: dict[str, Any] | None = None
     timeout_s: Seconds = 120.0
 
+    @field_validator("answer_schema")
+    @classmethod
+    def _is_a_schema(cls, schema: dict[str, Any] | None) -> dict[str, Any] | None:
+        try:
+            return schema if schema is None else check_schema(schema)
+        except InvalidSchema as error:
+            raise ValueError(error.message) from error
+
 
 class PressStep(WorkflowStep):
     """Press keys together."""
@@ -134,8 +172,8 @@ class PressStep(WorkflowStep):
     @classmethod
     def _are_names(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
         for key in keys:
-            if not _KEY.fullmatch(key):
-                raise ValueError(f"{key!r} is no key: write one sign, or a name like enter, ctrl, page_down")
+            if key not in KEY_NAMES and not (len(key) == 1 and key.isprintable() and key != " "):
+                raise ValueError(f"{key!r} is no key: write one sign, or one of {', '.join(sorted(KEY_NAMES))}")
         return keys
 
 
@@ -143,8 +181,8 @@ class ScrollStep(WorkflowStep):
     """Turn the wheel over a target; downwards if `notches` is negative."""
 
     do: Literal["scroll"] = "scroll"
-    at: Target
-    notches: int = Field(ge=-100, le=100)
+    at: PlainTarget
+    notches: int = Field(ge=-100, le=100, strict=True)
 
     @field_validator("notches")
     @classmethod

@@ -1,5 +1,6 @@
 """Workflows from files: what is wrong is said with its place, before anything is done."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,20 @@ def _written(folder: Path, text: str) -> Path:
             "two steps are named",
         ),
         ("needs_worker: false\n" + steps("- {do: ask, question: a, into: b}"), "needs_worker cannot be false"),
+        (steps("- {do: press, keys: [entr]}"), "step 1, keys: 'entr' is no key: write one sign, or one of alt, "),
+        (steps("- {do: press, keys: enter}"), "step 1, keys: 'enter' is no list, like [a, b]"),
+        (steps("- {do: click, target: Save}"), "step 1, target: 'Save' is no mapping, like {text: Save}"),
+        (steps("- {do: type, into: {text: a}, text: 007}"), "step 1, text: 7 is no text: put it in quotes"),
+        (steps("- {do: check, text: a, timeout_s: yes}"), "step 1, timeout_s: True is no number"),
+        (steps('- {do: type, into: {text: a}, text: "a\\eb"}'), "Character 2 of the text is U+001B"),
+        (steps('- {do: check, text: "--", there: false}'), "'--' has no letter and no digit"),
+        (steps("- {do: press, keys: [a], expect: {gone: '!'}}"), "'!' has no letter and no digit"),
+        (steps("- {do: press, keys: [a], expect: {seen: ''}}"), "an expectation needs seen, gone or target"),
+        (steps("- {do: check, text: '${var:a}', there: false}"), "filled in only where something is typed"),
+        (steps("- {do: click, target: {text: '${var:a}'}}"), "filled in only where something is typed"),
+        (steps("- {do: ask, question: 'Is it ${env:A}?', into: a}"), "filled in only where something is typed"),
+        (steps("- {do: ask, question: a, into: b, answer_schema: {type: text}}"), "not a valid JSON schema"),
+        (steps("- {do: ask, question: a, into: b, answer_schema: {const: 2026-01-01}}"), "cannot be serialized as"),
         ("[" * 5000, "nested more than"),
         ("name: 2026-99-99\n", "a value that cannot be read"),
         ("name: !!python/object/apply:os.system [ls]\n", "Line 1: this is no YAML"),
@@ -137,12 +152,33 @@ def test_a_missing_anchor_is_refused_with_its_step(tmp_path: Path) -> None:
         load_workflow(_written(tmp_path, text), missing)
 
 
+def test_a_secret_in_clear_is_not_repeated(tmp_path: Path) -> None:
+    said = complaint(tmp_path, steps("- {do: type, into: {text: a}, secret: 48151623}"))
+    assert "48151623" not in said
+    assert "secret: it is a reference like ${env:NAME}" in said
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such links and pipes without rights")
+def test_an_anchor_that_is_a_link_to_elsewhere_or_no_file_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "flow"
+    folder.mkdir()
+    (tmp_path / "out.json").write_text("{}")
+    (folder / "link.json").symlink_to(tmp_path / "out.json")
+    (folder / "away").symlink_to(tmp_path)
+    os.mkfifo(folder / "pipe.json")
+    for name, said in (("link.json", "leads out"), ("away/out.json", "leads out"), ("pipe.json", "is no file")):
+        assert said in complaint(folder, steps(f"- {{do: click, target: {{anchor: {name}}}}}"))
+
+
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidWorkflow, match="cannot be read"):
         load_workflow(tmp_path / "none.yaml")
+    with pytest.raises(InvalidWorkflow, match="cannot be read"):
+        load_workflow(Path("a\0b"))
 
 
 def test_without_an_own_loader_the_real_one_is_used(tmp_path: Path) -> None:
     file = _written(tmp_path, steps("- {do: click, target: {anchor: none.json}}"))
-    with pytest.raises(InvalidWorkflow, match=r"step 1: the anchor none\.json"):
+    with pytest.raises(InvalidWorkflow, match=r"step 1: the anchor none\.json") as caught:
         loading.load_workflow(file)
+    assert caught.value.message.count("Record the element again") == 1
