@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 
+from singletrack.agent.desktop.typable import check_typable
 from singletrack.agent.loop.looking import Found, Looker, has_changed
 from singletrack.agent.loop.parts import Desk, Eyes
 from singletrack.agent.loop.progress import Notes
@@ -19,6 +20,8 @@ from singletrack.agent.words.reader import TextLine
 from singletrack.agent.workflow.steps import ClickStep, PressStep, ScrollStep, TypeStep, WorkflowStep
 
 _READ_WITHIN_S = 5.0
+# What is typed in about a second.
+_PIECE_CHARS = 50
 
 
 # What selects all of a field: the usual way, and one for toolkits in which that is another key.
@@ -127,10 +130,17 @@ class Actor:
         if step.clear:
             self._select_all(_SELECTIONS[is_retry])
         before = self._looker.grab()
-        self._desk.hands.type_text(self._values.fill(step.template))
+        self._type(self._values.fill(step.template))
         if not step.read_back:
             return Verification(how="not read back, as the step says")
         return self._something_typed(before, box) if is_secret else self._read_back(step, box)
+
+    def _type(self, text: str) -> None:
+        """Type in pieces, so that a person's stop is obeyed within a long text."""
+        check_typable(text)
+        for start in range(0, len(text), _PIECE_CHARS):
+            check_stop(self._desk.stop)
+            self._desk.hands.type_text(text[start : start + _PIECE_CHARS])
 
     def _select_all(self, presses: tuple[tuple[str, ...], ...]) -> None:
         for keys in presses:

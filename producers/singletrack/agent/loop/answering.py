@@ -46,7 +46,10 @@ class Onlooker:
         answer = self._worker.ask(step.question, pixels, step.answer_schema, timeout_s=step.timeout_s, stop=self._stop)
         if answer.truncated is not None:
             raise Unsure(f"The answer for {step.into} was cut. Look at the question, or allow more tokens.")
-        text = _as_text(answer.value if step.answer_schema is not None else answer.text)
+        value = answer.value if step.answer_schema is not None else answer.text
+        if value is None:
+            raise Unsure(f"The VLM has no answer for {step.into}. Look at what the screen says.")
+        text = _as_text(value)
         if not text or len(text) > _ANSWER_CHARS_MAX:
             raise Unsure(f"The answer for {step.into} has {len(text)} characters. Look at the question.")
         self._values.keep(step.into, text)

@@ -99,17 +99,19 @@ class ExecutionLoop:
         foresight = Foresight(workflow, self._worker)
         reports: list[StepReport] = []
         goes_on = True
-        for number, step in enumerate(workflow.steps, 1):
-            if not goes_on:
-                reports.append(unreached(number, step))
-                continue
-            if not dry_run:
-                foresight.look_ahead(number - 1, [report.took_ms for report in reports])
-            report = player.plan(number, step) if dry_run else player.play(number, step)
-            self._surroundings.on_step(report)
-            reports.append(report)
-            goes_on = not player.stopped_by_person and (dry_run or report.outcome is StepOutcome.DONE)
-        foresight.end(sum(report.outcome is not StepOutcome.NOT_REACHED for report in reports))
+        try:
+            for number, step in enumerate(workflow.steps, 1):
+                if not goes_on:
+                    reports.append(unreached(number, step))
+                    continue
+                if not dry_run:
+                    foresight.look_ahead(number - 1, [report.took_ms for report in reports])
+                report = player.plan(number, step) if dry_run else player.play(number, step)
+                self._surroundings.on_step(report)
+                reports.append(report)
+                goes_on = not player.stopped_by_person and (dry_run or report.outcome is StepOutcome.DONE)
+        finally:
+            foresight.end(sum(report.outcome is not StepOutcome.NOT_REACHED for report in reports))
         return _Played(tuple(reports), _outcome(reports, player, dry_run=dry_run))
 
 

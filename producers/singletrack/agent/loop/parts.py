@@ -59,5 +59,5 @@ class Pace:
 class Surroundings:
     """What a run is given from outside: the environment, for secrets, and who is told of each step that is done."""
 
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     on_step: Callable[[StepReport], None] = lambda _report: None

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from singletrack.agent.loop.acting import Actor
 from singletrack.agent.loop.answering import Onlooker
@@ -145,7 +146,7 @@ def redacted(report: StepReport, values: Values) -> StepReport:
 
 
 def _redact(value: object, values: Values) -> object:
-    if isinstance(value, str):
+    if isinstance(value, str) and not isinstance(value, StrEnum):
         return values.redact(value)
     if isinstance(value, dict):
         return {key: _redact(inner, values) for key, inner in value.items()}

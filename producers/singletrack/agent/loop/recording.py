@@ -4,7 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from singletrack.agent.errors import InvalidWorkflow
+from pydantic import ValidationError
+
+from singletrack.agent.errors import InvalidTarget, InvalidWorkflow
 from singletrack.agent.loop.reading import shows
 from singletrack.agent.screen.person import (
     PersonAct,
@@ -21,7 +23,15 @@ from singletrack.agent.targets.target import Target
 from singletrack.agent.words.comparing import is_telling, text_key
 from singletrack.agent.words.reader import TextReader
 from singletrack.agent.workflow.model import Workflow
-from singletrack.agent.workflow.steps import AnyStep, ClickStep, PressStep, ScrollStep, StepExpectation, TypeStep
+from singletrack.agent.workflow.steps import (
+    LABEL_CHARS_MAX,
+    AnyStep,
+    ClickStep,
+    PressStep,
+    ScrollStep,
+    StepExpectation,
+    TypeStep,
+)
 
 _EXPECTED_MAX = 2
 _EXPECTED_CHARS_MIN = 4
@@ -81,8 +91,13 @@ class WorkflowRecording:
 
     def follow(self, watcher: PersonWatching, name: str) -> RecordedWorkflow:
         """Follow a person until the recording ends; raises `InvalidWorkflow` if nothing was done."""
+        if not 0 < len(name) <= LABEL_CHARS_MAX:
+            raise InvalidWorkflow(f"A workflow's name has 1 to {LABEL_CHARS_MAX} characters. Choose another one.")
         for act in watcher.acts():
-            self._take(act)
+            try:
+                self._take(act)
+            except (ValidationError, InvalidTarget) as error:
+                self._say(f"what was done then is left out: {_reason(error)}")
         if not self._steps:
             raise InvalidWorkflow("Nothing was recorded: no click, no key. Record it again.")
         screens = [*(draft.before for draft in self._steps[1:]), watcher.grab()]
@@ -119,7 +134,10 @@ class WorkflowRecording:
     def _new_secret(self) -> str:
         self._secrets += 1
         name = f"SECRET_{self._secrets}"
-        self._say(f"it types a secret: set {name} in the environment, or name another variable.")
+        self._say(
+            f"it types a secret: set {name} in the environment, or name another variable. If its field shows it in "
+            "clear, the anchors of later steps hold it too: look at their texts and pictures."
+        )
         return f"${{env:{name}}}"
 
     def _record(self, screenshot: Screenshot, point: Point) -> Target:
@@ -138,8 +156,8 @@ class WorkflowRecording:
         self._problems.append(f"step {number or max(len(self._steps), 1)}: {problem}")
 
     def _finished(self, draft: "_Draft", after: Screenshot | None) -> AnyStep:
-        """A step with what was new on the screen after it."""
-        if draft.before is None or after is None:
+        """A step with what was new on the screen after it; after a secret was typed, that may be the secret."""
+        if draft.before is None or after is None or _types_a_secret(draft.step):
             return draft.step
         expected = tuple(self._new_texts(draft.before, after, text_key(draft.typed)))
         return draft.step.model_copy(update={"expect": StepExpectation(seen=expected)}) if expected else draft.step
@@ -169,6 +187,18 @@ class _Draft:
     typed: str = ""
 
 
+def _reason(error: ValidationError | InvalidTarget) -> str:
+    if isinstance(error, InvalidTarget):
+        return error.message
+    return str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ")
+
+
+def _types_a_secret(step: AnyStep) -> bool:
+    return isinstance(step, TypeStep) and bool(step.secret)
+
+
 def _is_worth_expecting(text: str) -> bool:
+    if "${" in text:
+        return False
     letters = sum(char.isalpha() for char in text)
     return is_telling(text) and letters >= _EXPECTED_CHARS_MIN and not any(char.isdigit() for char in text)

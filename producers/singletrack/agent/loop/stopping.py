@@ -2,11 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from singletrack.agent.errors import AgentError
 from singletrack.agent.screen.ports import StopSignal
 from singletrack.agent.targets.resolution import Resolution
+from singletrack.scope import Scope, scope
+from singletrack_tasks.errors import SingletrackError
 
 T = TypeVar("T")
 # How soon a person's stop is noticed while something else takes its time.
@@ -34,12 +37,17 @@ def check_stop(stop: StopSignal) -> None:
 def until_stopped(call: Callable[[], T], stop: StopSignal) -> T:
     """Call something that may take long, and return its result; raises `StoppedByPerson` as soon as a person stops.
 
-    Then the call is left to end by itself, in a thread of its own: it only reads or asks, it never acts.
+    Then the worker's jobs that it has sent are cancelled, and the call is left to end by itself, in a thread of its
+    own: it only reads or asks, it never acts.
     """
     check_stop(stop)
     pending: _Pending[T] = _Pending(call)
-    while not pending.is_over(NOTICE_S):
-        check_stop(stop)
+    try:
+        while not pending.is_over(NOTICE_S):
+            check_stop(stop)
+    except BaseException:  # Ctrl-C too
+        pending.give_up()
+        raise
     result = pending.result()
     check_stop(stop)
     return result
@@ -52,6 +60,7 @@ class _Pending(Generic[T]):
         self._call = call
         self._results: list[T] = []
         self._errors: list[BaseException] = []
+        self._jobs = Scope()
         self._thread = threading.Thread(target=self._run, name="singletrack-agent", daemon=True)
         self._thread.start()
 
@@ -60,6 +69,12 @@ class _Pending(Generic[T]):
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    def give_up(self) -> None:
+        """Cancel the jobs that the call has sent, and let it send no more."""
+        # What cannot be cancelled ends by its deadline; the stop is what counts.
+        with suppress(SingletrackError):
+            self._jobs.cancel()
+
     def result(self) -> T:
         """What the call returned, or raise what it raised."""
         if self._errors:
@@ -67,6 +82,7 @@ class _Pending(Generic[T]):
         return self._results[0]
 
     def _run(self) -> None:
+        scope.set(self._jobs)
         try:
             self._results.append(self._call())
         except BaseException as error:  # the caller gets it, whatever it is

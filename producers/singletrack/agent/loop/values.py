@@ -1,17 +1,22 @@
 """What a run knows and types: variables, and secrets, which nobody else gets to see."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from singletrack.agent.errors import InvalidWorkflow
+from singletrack.agent.loop.stopping import Unsure
 from singletrack.agent.seen import SeenScreen
 from singletrack.agent.targets.geometry import Box
 from singletrack.agent.words.comparing import text_key
 from singletrack.agent.workflow.model import Workflow
 from singletrack.agent.workflow.references import fill_in, references
 
+_NOTHING = re.compile(r"(?!)")
 _HIDDEN = "[secret]"
 # A shorter secret is part of too many words; the text that holds it is never quoted either.
 _SHORTEST = 3
+# What engines take for one another.
+_MISREAD = ("0oO", "1lI|", "5sS", "8B", "2zZ")
 
 
 class Values:
@@ -29,9 +34,9 @@ class Values:
         self._regions: list[Box] = []
 
     def keep(self, name: str, value: str) -> None:
-        """Keep a variable; raises `InvalidWorkflow` if it could not be typed safely."""
+        """Keep a variable; raises `Unsure` if it could not be typed safely."""
         if not value.isprintable():
-            raise InvalidWorkflow(f"The answer for {name} has line ends or control characters: it is not typed.")
+            raise Unsure(f"The answer for {name} has line ends or control characters. Look at the question.")
         self._variables[name] = value
 
     def fill(self, template: str) -> str:
@@ -47,9 +52,9 @@ class Values:
         self._regions.append(box)
 
     def redact(self, text: str) -> str:
-        """Return a text without secrets."""
+        """Return a text without secrets, also as an engine may have read them and a message has quoted them."""
         for secret in self._long_secrets():
-            text = text.replace(secret, _HIDDEN)
+            text = _as_read(secret).sub(_HIDDEN, text.replace(secret, _HIDDEN))
         return text
 
     def hidden(self, seen: SeenScreen) -> Iterable[Box]:
@@ -60,3 +65,15 @@ class Values:
 
     def _long_secrets(self) -> Iterator[str]:
         return (secret for secret in sorted(self._secrets.values(), key=len, reverse=True) if len(secret) >= _SHORTEST)
+
+
+def _as_read(secret: str) -> re.Pattern[str]:
+    """A pattern of a secret's letters and digits: in any case, taken for others, with any marks and blanks between."""
+    letters = [char for char in secret if char.isalnum()]
+    if len(letters) < _SHORTEST:
+        return _NOTHING
+    return re.compile(r"[\W_]{0,3}".join(map(_lookalikes, letters)), re.IGNORECASE)
+
+
+def _lookalikes(char: str) -> str:
+    return f"[{re.escape(next((group for group in _MISREAD if char in group), char))}]"

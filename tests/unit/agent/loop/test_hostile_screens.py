@@ -132,3 +132,23 @@ def test_that_a_target_is_gone_is_not_taken_from_another_reason(bench: Bench) ->
     report = bench.loop.run(flow(CheckStep(target=Target(text="Volume"), there=False, timeout_s=2)))
     assert report.outcome is RunOutcome.UNSURE
     assert "It is not sure that 'Volume' is gone" in report.why
+
+
+def test_a_stop_while_a_long_text_is_typed_is_obeyed(pictures: Path, stop: threading.Event) -> None:
+    class Pressed(Hooked):
+        """A person stops it as soon as something is typed."""
+
+        def type_text(self, text: str) -> None:
+            super().type_text(text)
+            stop.set()
+
+    bench = Bench(Pressed(script(), pictures), stop)
+    report = bench.loop.run(flow(TypeStep(into=Target(text="Your name"), text="word " * 500)))
+    assert report.outcome is RunOutcome.STOPPED_BY_PERSON
+    assert 0 < len(bench.desktop.typed["name"]) <= 100
+
+
+def test_a_long_text_is_typed_whole(bench: Bench) -> None:
+    text = "".join(chr(ord("a") + index % 26) for index in range(333))
+    bench.loop.run(flow(TypeStep(into=Target(text="Your name"), text=text, read_back=False)))
+    assert bench.desktop.typed == {"name": text}

@@ -128,3 +128,31 @@ def test_points_are_of_the_desktop(bench: Bench, recorder: Recorder) -> None:
     assert target.anchor is not None
     assert SAVE.contains(target.anchor.box.center)
     assert not SAVE.contains(Point(target.anchor.box.center.x + ORIGIN.x, 0))
+
+
+def test_a_secret_that_its_field_shows_is_not_expected(bench: Bench, recorder: Recorder, tmp_path: Path) -> None:
+    shown = record(bench, recorder, ("click", NAME), ("secret", "correct horse battery"))
+    save_workflow(shown.workflow, tmp_path / "shown.yaml")
+    assert "horse" not in (tmp_path / "shown.yaml").read_text(encoding="utf-8")
+    assert any("the anchors of later steps hold it too" in problem for problem in shown.problems)
+
+
+def test_what_is_no_step_is_left_out_and_the_rest_is_kept(bench: Bench, recorder: Recorder) -> None:
+    shown = record(
+        bench,
+        recorder,
+        ("press", "no_such_key"),
+        ("click", Box(5000, 5000, 2, 2)),
+        ("click", NAME),
+        ("type", "a" * 9000),
+    )
+    assert [step.do for step in shown.workflow.steps] == ["click"]
+    left_out = [problem for problem in shown.problems if "is left out" in problem]
+    assert len(left_out) == 3
+    assert any("'no_such_key' is no key" in problem for problem in left_out)
+
+
+def test_a_name_that_is_too_long_is_refused_before_anything_is_done(bench: Bench, recorder: Recorder) -> None:
+    with pytest.raises(InvalidWorkflow, match="A workflow's name has 1 to 200 characters"):
+        bench.loop.record(Person(bench.desktop, [("press", "f5")]), recorder, "x" * 201)
+    assert bench.desktop.received == []

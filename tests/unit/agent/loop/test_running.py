@@ -167,6 +167,15 @@ def test_a_secret_is_typed_and_never_told(bench: Bench) -> None:
     assert not [text for text in shown if "hunter" in text.lower()]
 
 
+@pytest.mark.parametrize("secret", ["done", "found", "verified", "som_text_match"])
+def test_a_secret_that_is_a_word_of_reports_leaves_them_whole(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    monkeypatch.setattr("tests.unit.agent.loop.forms.SECRET", secret)
+    told = Bench(bench.desktop, threading.Event()).loop.run(flow(TypeStep(into=PIN, secret="${env:PIN}")))
+    assert told.steps[0].outcome is not StepOutcome.NOT_REACHED
+
+
 def pixels_of(jpeg: bytes) -> Pixels:
     return np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"))
 
