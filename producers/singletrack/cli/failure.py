@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
-from singletrack.agent.errors import InvalidDesktop, InvalidWorkflow, MissingExtra
+from singletrack.agent.errors import InvalidDesktop, InvalidWorkflow, MissingExtra, ReportNotWritten
 from singletrack.cli.output import one_line
 from singletrack_tasks.errors import InvalidConfiguration, InvalidRequest, SingletrackError
 
@@ -16,7 +16,7 @@ EXIT_TRANSIENT = 75
 EXIT_CAPACITY = 69
 EXIT_BAD_INPUT = 2
 EXIT_PERMANENT = 1
-_BAD_INPUT = (InvalidRequest, InvalidConfiguration, InvalidWorkflow, InvalidDesktop, MissingExtra)
+_BAD_INPUT = (InvalidRequest, InvalidConfiguration, InvalidWorkflow, InvalidDesktop, MissingExtra, ReportNotWritten)
 
 
 class Commands(TyperGroup):

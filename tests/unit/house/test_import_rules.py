@@ -45,7 +45,7 @@ OPTIONS = {
     "layers": {"name", "type", "containers", "exhaustive", "layers"},
 }
 # The agent's side reaches through the client what it may not import itself.
-DIRECT_ONLY = "The agent's side uses the client, its errors and modes, and nothing else"
+DIRECT_ONLY = "The agent's side uses the client, its errors, modes and scopes, and nothing else"
 OF_THE_CONTRACT = {"pydantic", "numpy", "PIL", "jsonschema"}
 GPU_MODULE = "singletrack_worker.gpu.known.reasons"
 

@@ -1,9 +1,11 @@
 """Workflows into files: YAML, and the anchors beside it."""
 
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from pydantic import BaseModel
@@ -44,9 +46,15 @@ def save_workflow(workflow: Workflow, file: Path, save_anchor: AnchorSaver | Non
 
 
 def check_new(file: Path) -> None:
-    """Raise `InvalidWorkflow` if a file is there already."""
-    if file.exists():
+    """Raise `InvalidWorkflow` if a file is there already, or could not be written; its folder is made."""
+    if os.path.lexists(file):
         raise InvalidWorkflow(f"{file} is there already. Choose another name, or remove it.")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=file.parent):
+            pass
+    except OSError as error:
+        raise InvalidWorkflow(f"{file} cannot be written: {error.strerror or error}. Choose another place.") from error
 
 
 def _save_anchor(anchor: Anchor, file: Path) -> None:

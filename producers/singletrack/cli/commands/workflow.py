@@ -14,12 +14,14 @@ from rich.text import Text
 from singletrack.agent.errors import MissingExtra
 from singletrack.cli.context import JsonOption, client_of
 from singletrack.cli.failure import EXIT_PERMANENT
-from singletrack.cli.output import console, one_line, show_warning
+from singletrack.cli.interrupts import ended_by_signals, stopped_by_signals
+from singletrack.cli.output import console, one_line, print_json, show_warning
 
 if TYPE_CHECKING:
     from singletrack.agent.desktop.display import RealDisplay
     from singletrack.agent.loop.parts import Desk
     from singletrack.agent.report.model import RunReport, StepReport
+    from singletrack.agent.screen.ports import StopSignal
     from singletrack.agent.workflow.model import Workflow
 
 EXIT_STOPPED_BY_PERSON = 130
@@ -49,30 +51,27 @@ def run(
     monitor: MonitorOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a workflow on this desktop; Esc, or the pointer in a corner, stops it.
+    """Run a workflow on this desktop; Esc, the pointer in a corner, or Ctrl-C stops it.
 
-    Exit status: 0 all done, 1 stopped because a step was unsure, 2 a workflow that cannot be run, 130 a person's stop.
+    Exit status: 0 all done, 1 stopped because a step was unsure, 2 a workflow that cannot be run or a report that
+    cannot be written, 75 no worker, 130 a person's stop.
     """
     with seeing(), ExitStack() as opened:
         from singletrack.agent.loop.assembly import standard_loop
         from singletrack.agent.loop.parts import Surroundings
-        from singletrack.agent.report.saving import save_report
-        from singletrack.agent.report.table import report_table
+        from singletrack.agent.report.saving import check_folder
         from singletrack.agent.workflow.loading import load_workflow
 
         plan = load_workflow(file)
-        desk = opened.enter_context(_desk(scripted, monitor))
+        if report is not None:
+            check_folder(report)
+        stop = opened.enter_context(stopped_by_signals())
+        desk = opened.enter_context(_desk(scripted, monitor, stop))
         client = opened.enter_context(client_of(context))
         say = _say_nothing if as_json else _say_step
         made = standard_loop(desk, client, surroundings=Surroundings(dict(os.environ), say))
         came = made.run(plan, dry_run=dry_run)
-        saved = save_report(came, report) if report is not None else None
-    if as_json:
-        typer.echo(came.model_dump_json())
-    else:
-        console().print(report_table(came))
-        if saved is not None:
-            console().print(f"the report is in {saved.page}", markup=False)
+    _show(came, report, as_json=as_json)
     raise typer.Exit(_status(came))
 
 
@@ -96,7 +95,7 @@ def record(
     monitor: MonitorOption = 0,
 ) -> None:
     """Record a workflow from what you do; F10 ends it, and what is typed between two F9 is kept as a secret's name."""
-    with seeing(), ExitStack() as opened:
+    with seeing(), ended_by_signals(), ExitStack() as opened:
         from singletrack.agent.desktop.person import PersonWatcher
         from singletrack.agent.loop.assembly import standard_loop, standard_recorder
         from singletrack.agent.workflow.writing import check_new, save_workflow
@@ -115,6 +114,17 @@ def record(
     console().print(f"{len(recorded.workflow.steps)} steps are in {file}", markup=False)
 
 
+class _EitherStop:
+    """A stop at the desk, or by a signal."""
+
+    def __init__(self, *stops: "StopSignal") -> None:
+        self._stops = stops
+
+    def is_set(self) -> bool:
+        """Whether one of them is set."""
+        return any(stop.is_set() for stop in self._stops)
+
+
 @contextmanager
 def seeing() -> Iterator[None]:
     """Say what to install where a package of the extra is missing."""
@@ -127,18 +137,17 @@ def seeing() -> Iterator[None]:
 
 
 @contextmanager
-def _desk(scripted: Path | None, monitor: int) -> Iterator["Desk"]:
+def _desk(scripted: Path | None, monitor: int, stop: threading.Event) -> Iterator["Desk"]:
     from singletrack.agent.loop.parts import Desk
 
     if scripted is None:
         with _real_desk(monitor) as (desk, _):
-            yield desk
+            yield Desk(desk.display, desk.hands, _EitherStop(desk.stop, stop))
         return
     from singletrack.agent.desktop.scripted import ScriptedDesktop
 
     pictures = ScriptedDesktop.load(scripted)
-    # Nobody sits there; Ctrl-C ends it.
-    yield Desk(pictures, pictures, threading.Event())
+    yield Desk(pictures, pictures, stop)
 
 
 @contextmanager
@@ -148,6 +157,19 @@ def _real_desk(monitor: int) -> Iterator[tuple["Desk", "RealDisplay"]]:
 
     with open_desktop(monitor) as real:
         yield Desk(real.display, real.hands, real.stop), real.display
+
+
+def _show(came: "RunReport", folder: Path | None, *, as_json: bool) -> None:
+    """Print a report first, then write it: what came of a run is seen even if the disk is full."""
+    from singletrack.agent.report.saving import save_report
+    from singletrack.agent.report.table import report_table
+
+    print_json(came.model_dump(mode="json")) if as_json else console().print(report_table(came))
+    if folder is None:
+        return
+    saved = save_report(came, folder)
+    if not as_json:
+        console().print(f"the report is in {saved.page}", markup=False)
 
 
 def _say_nothing(_step: "StepReport") -> None:

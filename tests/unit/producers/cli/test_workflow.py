@@ -1,6 +1,9 @@
 """`singletrack workflow`: what it prints, and its exit statuses."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -89,6 +92,51 @@ def test_a_bad_desktop_is_status_2(folder: Path) -> None:
     assert "InvalidDesktop" in workflow("run", str(folder / "flow.yaml"), "--scripted", "/nowhere", status=2).stderr
 
 
+@pytest.mark.parametrize("broken", ["gone", "damaged", "black"])
+def test_a_picture_that_cannot_be_shown_is_status_2(folder: Path, broken: str) -> None:
+    picture = folder / "saved.png"
+    picture.unlink() if broken == "gone" else picture.write_bytes(b"no picture")
+    if broken == "black":
+        Image.new("RGB", (800, 400)).save(picture)
+    said = workflow("run", str(folder / "flow.yaml"), "--scripted", str(folder), status=2).stderr
+    assert "InvalidDesktop: State 'saved': " in said
+
+
+def test_a_report_that_cannot_be_written_is_said_before_anything_is_done(folder: Path) -> None:
+    said = workflow(
+        "run", str(folder / "flow.yaml"), "--scripted", str(folder), "--report", str(folder / "form.png"), status=2
+    )
+    assert "ReportNotWritten" in said.stderr
+    assert said.stdout == ""
+
+
+def test_a_report_that_cannot_be_written_in_the_end_is_shown_all_the_same(folder: Path) -> None:
+    (folder / "report" / "report.json").mkdir(parents=True)
+    said = workflow(
+        "run", str(folder / "flow.yaml"), "--scripted", str(folder), "--report", str(folder / "report"), status=2
+    )
+    assert "all steps done (2 of 2 steps" in said.stdout
+    assert "ReportNotWritten" in said.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no signals to single processes")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_a_run_which_reports(folder: Path, number: int) -> None:
+    text = "name: Wait\nneeds_worker: false\nsteps:\n- {do: check, text: Save record}\n"
+    (folder / "wait.yaml").write_text(text + "- {do: wait_until_seen, target: {text: Nothing}, timeout_s: 3600}\n")
+    report = folder / "report"
+    command = [sys.executable, "-m", "singletrack", "--redis-url", SILENT_REDIS, "workflow", "run"]
+    command += [str(folder / "wait.yaml"), "--scripted", str(folder), "--report", str(report)]
+    environ = os.environ | {"PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("1. check: ")
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert json.loads((report / "report.json").read_text(encoding="utf-8"))["outcome"] == "stopped_by_person"
+
+
 def test_check_says_what_is_not_proven(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PASSWORD", raising=False)
     text = FLOW + "  - {do: type, into: {text: Pin}, secret: '${env:PASSWORD}'}\n"
@@ -113,3 +161,8 @@ def test_record_does_not_write_over_a_file(folder: Path) -> None:
     said = workflow("record", str(folder / "flow.yaml"), status=2).stderr
     assert "is there already" in said
     assert (folder / "flow.yaml").read_text(encoding="utf-8") == FLOW
+
+
+def test_record_says_before_it_begins_that_a_place_cannot_be_written(folder: Path) -> None:
+    said = workflow("record", str(folder / "form.png" / "shown.yaml"), status=2).stderr
+    assert "cannot be written" in said

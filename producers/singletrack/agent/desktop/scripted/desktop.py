@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from singletrack.agent.desktop.scripted.drawing import draw_field, draw_focus, painted
 from singletrack.agent.desktop.scripted.script import DesktopScript, ScriptedField, ScriptedMove, ScriptedState
-from singletrack.agent.errors import InvalidDesktop
+from singletrack.agent.errors import InvalidDesktop, InvalidScreenshot
 from singletrack.agent.screen.ports import MouseButton
 from singletrack.agent.screen.screenshot import Pixels, Screenshot
 from singletrack.agent.targets.geometry import Point
@@ -147,7 +147,10 @@ class ScriptedDesktop:
 
 def _pixels_of(state: ScriptedState, folder: Path) -> Pixels:
     """A state's picture with what is painted over it."""
-    screenshot = Screenshot.of(folder / state.picture)
+    try:
+        screenshot = Screenshot.of(folder / state.picture)
+    except InvalidScreenshot as error:
+        raise InvalidDesktop(f"State {state.name!r}: {error.message}") from error
     boxes = [*(patch.box for patch in state.patches), *(field.box for field in state.fields)]
     for box in (*boxes, *(move.box for move in state.moves if move.box is not None)):
         if box.shared_area(screenshot.box) < box.area or not box.area:
