@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from singletrack.agent.desktop.typable import check_typable
-from singletrack.agent.loop.looking import Found, Looker, has_changed
+from singletrack.agent.loop.looking import Found, Looker, has_changed, is_inside_kept
 from singletrack.agent.loop.parts import Desk, Eyes
 from singletrack.agent.loop.progress import Notes
 from singletrack.agent.loop.reading import field_box, hidden_box, is_read_back, read_field, told
@@ -156,9 +156,9 @@ class Actor:
                 "Look at what came in front."
             )
         box = field_box(target, found.resolution, now)
-        looks_the_same = not has_changed(found.now, now, box)
-        # What was typed before has changed the field; the frame of the focus may have changed it too.
-        if not (looks_the_same and (is_retry or self._looker.is_still_there(found, now))):
+        nothing_else_changed = not has_changed(found.now, now, box)
+        # What was typed before has changed the field.
+        if not (nothing_else_changed and (is_retry or is_inside_kept(found.now, now, box))):
             again = self._looker.resolve(target, self._looker.look())
             if not again.is_found or again.box is None or not again.box.contains(_point_of(found)):
                 raise Unsure(f"{target.name!r} is not to be seen after the click. Look what covers it.", again)

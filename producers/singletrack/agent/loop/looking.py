@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from singletrack.agent.loop.parts import Desk, Eyes, Pace
 from singletrack.agent.loop.stopping import NOTICE_S, Unsure, check_stop, until_stopped
-from singletrack.agent.screen.screenshot import Screenshot
+from singletrack.agent.screen.screenshot import Pixels, Screenshot
 from singletrack.agent.seen import SeenScreen
 from singletrack.agent.targets.geometry import Box
 from singletrack.agent.targets.resolution import Resolution
@@ -17,6 +18,9 @@ from singletrack.agent.targets.target import Target
 _CHANGED_SHARE = 0.001
 _CHANGED_LEVELS = 24
 _AROUND_PX = 24
+# A field that has the focus: its frame is that wide, and so much of its inside a caret or a hint that goes may change.
+_FRAME_PX = 4
+_CHANGED_INSIDE = 0.3
 
 
 @dataclass(frozen=True)
@@ -144,11 +148,24 @@ def has_changed(before: Screenshot, after: Screenshot, without: Box | None = Non
     """Whether something happened on a screen besides at a box, whose looks change when it is pointed at."""
     if before.pixels.shape != after.pixels.shape or before.title != after.title:
         return True
-    differs = (np.abs(before.pixels.astype(np.int16) - after.pixels) > _CHANGED_LEVELS).any(axis=2)
+    differs = _differs(before.pixels, after.pixels)
     if without is not None:
         left, top = max(without.left - _AROUND_PX, 0), max(without.top - _AROUND_PX, 0)
         differs[top : without.bottom + _AROUND_PX, left : without.right + _AROUND_PX] = False
     return float(differs.mean()) > _CHANGED_SHARE
+
+
+def is_inside_kept(before: Screenshot, after: Screenshot, box: Box) -> bool:
+    """Whether what a box frames is still to be seen: a focus changes the frame, sets a caret, and takes a hint away."""
+    inner = Box(box.left + _FRAME_PX, box.top + _FRAME_PX, box.width - 2 * _FRAME_PX, box.height - 2 * _FRAME_PX)
+    if min(inner.width, inner.height) <= 0:
+        return False
+    then, now = before.crop(inner), after.crop(inner)
+    return then.shape == now.shape and float(_differs(then, now).mean()) <= _CHANGED_INSIDE
+
+
+def _differs(then: Pixels, now: Pixels) -> NDArray[np.bool_]:
+    return np.asarray((np.abs(then.astype(np.int16) - now) > _CHANGED_LEVELS).any(axis=2))
 
 
 def advice(target: Target, resolution: Resolution) -> str:
