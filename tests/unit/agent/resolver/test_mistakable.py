@@ -2,11 +2,15 @@
 
 import pytest
 
+from singletrack.agent.recorder.altered import ALTERATIONS
 from singletrack.agent.recorder.making import anchor_at
 from singletrack.agent.resolver import Resolver
+from singletrack.agent.screen.screenshot import Screenshot
+from singletrack.agent.seen import SeenScreen
 from singletrack.agent.targets.geometry import Point
 from singletrack.agent.targets.target import Target
-from tests.unit.agent.drawn import COLUMNS, drawn_page, row_at
+from tests.unit.agent.drawn import COLUMNS, drawn_page, row_at, tool_at
+from tests.unit.agent.pages import reader
 
 # Each text is there twice or more: only all of a row's texts tell it from the others.
 ROWS = (
@@ -40,3 +44,23 @@ def test_no_other_row_is_taken_where_rows_are_inserted_or_sorted(rows: tuple[tup
     for place, row in enumerate(ROWS):
         found = Resolver().resolve(Target(anchor=anchor_at(drawn_page(ROWS), row_at(place))), drawn_page(rows))
         assert found.box is None or found.box.contains(row_at(rows.index(row))), (row, found)
+
+
+@pytest.mark.parametrize(("recorded", "now"), [("plus", "cross"), ("plus", "minus"), ("minus", "plus"), ("", "minus")])
+def test_an_icon_with_other_strokes_at_its_place_is_not_taken(recorded: str, now: str) -> None:
+    page = drawn_page(ROWS, ("cross", recorded, "cross"))
+    target = Target(anchor=anchor_at(page, tool_at(1)))
+    found = Resolver().resolve(target, page)
+    assert found.box is not None, found
+    assert found.box.contains(tool_at(1))
+    assert not Resolver().resolve(target, drawn_page(ROWS, ("cross", now, "cross"))).is_found
+
+
+@pytest.mark.parametrize("alteration", ["as a JPEG", "half a pixel away", "in other light"])
+def test_an_icon_is_found_in_another_rendering(alteration: str) -> None:
+    page = drawn_page(ROWS, ("cross", "plus", "minus"))
+    target = Target(anchor=anchor_at(page, tool_at(1)))
+    alter, _ = ALTERATIONS[alteration]
+    found = Resolver().resolve(target, SeenScreen.of(Screenshot(alter(page.screenshot.pixels)), reader()))
+    assert found.box is not None, found
+    assert found.box.contains(tool_at(1))
