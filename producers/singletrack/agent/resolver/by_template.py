@@ -11,6 +11,7 @@ from singletrack.agent.resolver.placing import Place, is_nearer_than_twins
 from singletrack.agent.resolver.recorded_element import RecordedElement
 from singletrack.agent.seen import SeenScreen
 from singletrack.agent.targets.geometry import Box
+from singletrack.agent.templates.differing import is_drawn_otherwise
 from singletrack.agent.templates.matching import Match, Matches, best_by_lightness, best_matches, is_flat
 
 SURE_BY_LIGHTNESS: Final = 0.86
@@ -48,7 +49,7 @@ def look_for(element: RecordedElement, place: Place, seen: SeenScreen) -> Templa
     window, left, top = _window(sought.box, place, middle, seen)
     if window.size == 0:
         return TemplateFound(None, 0.0, "its place is off the screen")
-    search = _Search(element, sought, place, middle, (left, top))
+    search = _Search(element, sought, place, middle, (left, top), window)
     scales = _scales(place.scale)
     by_lightness = best_matches(sought.grey, window, scales, search.room_in(window), by_edges=False)
     if by_lightness is not None and by_lightness.inside.score >= SURE_BY_LIGHTNESS:
@@ -72,6 +73,7 @@ class _Search:
     place: Place
     middle: tuple[float, float]
     corner: tuple[int, int]
+    window: NDArray[np.uint8]
 
     def room_in(self, window: NDArray[np.uint8]) -> tuple[float, float, float, float]:
         """Return where in the window the middle of what is looked for may be: left, top, right, bottom."""
@@ -99,7 +101,16 @@ class _Search:
             return TemplateFound(None, match.score, "what looks like it lies nearer to one of its twins")
         if element.anchor.twins and not place.is_vouched:
             return TemplateFound(None, match.score, "nothing beside it tells it from those that look the same")
+        if self._is_another(match):
+            return TemplateFound(None, match.score, "what is there has the same colours, but other strokes")
         return TemplateFound(self._whole(match), match.score, "it looks as recorded, where its surroundings expect it")
+
+    def _is_another(self, match: Match) -> bool:
+        if match.scale != 1.0:
+            return False
+        rows, columns = slice(match.top, match.top + match.height), slice(match.left, match.left + match.width)
+        there = self.window[rows, columns]
+        return there.shape == self.sought.grey.shape and is_drawn_otherwise(self.sought.grey, there)
 
     def _is_close(self, match: Match) -> bool:
         box = self.sought.box

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from singletrack.agent.resolver.layout import Layout
 from singletrack.agent.resolver.recorded_element import RecordedElement
 from singletrack.agent.resolver.voting import cast, settled
+from singletrack.agent.resolver.vouching import is_vouched
 from singletrack.agent.targets.geometry import Box
 
 Edges = NDArray[np.float64]
@@ -26,8 +27,6 @@ _OF_ITS_SIZE: Final = 0.8
 _OF_THE_WAY_TO_A_TWIN: Final = 0.42
 # Votes this exact, and this much of one mind, mean that the surroundings have not moved.
 _TIGHT_PX: Final = 6.0
-# Rows and columns of things that look the same are closer than this, and may have moved along by one.
-_FARTHEST_ROW_PX: Final = 160.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +83,7 @@ def place_of(element: RecordedElement, layout: Layout) -> Place | None:
         room_x=min(_room(spread_x, error_x, element.sought_box.width * layout.scale), most),
         room_y=min(_room(spread_y, error_y, element.sought_box.height * layout.scale), most),
         scale=layout.scale,
-        is_vouched=_is_vouched(element, layout, pairs, own),
+        is_vouched=is_vouched(element, layout, own, (float(place.x[0]), float(place.y[0]))),
     )
 
 
@@ -133,27 +132,3 @@ def _middle(box: Box) -> tuple[float, float]:
 def _inside(edges: Edges, box: Edges) -> NDArray[np.bool_]:
     x, y = (edges[:, 0] + edges[:, 2]) / 2, (edges[:, 1] + edges[:, 3]) / 2
     return np.asarray((box[0] <= x) & (x < box[2]) & (box[1] <= y) & (y < box[3]), dtype=np.bool_)
-
-
-def _is_vouched(element: RecordedElement, layout: Layout, pairs: NDArray[np.intp], own: NDArray[np.bool_]) -> bool:
-    """Return whether what tells an element from its twins is there: a text of its own row, or of its own column."""
-    box = edges_of(element.sought_box)
-    for twin in element.anchor.twin_boxes:
-        way = np.array(_middle(twin)) - np.array(_middle(element.sought_box))
-        if np.abs(way).max() > _FARTHEST_ROW_PX:
-            continue
-        axis = int(abs(way[1]) >= abs(way[0]))
-        mates = _mates(layout.then, box, axis) & ~own & _are_rare(layout)
-        if mates.any() and not mates[pairs].any():
-            return False
-    return True
-
-
-def _mates(then: Edges, box: Edges, axis: int) -> NDArray[np.bool_]:
-    middle = (then[:, axis] + then[:, axis + 2]) / 2
-    height = max(box[axis + 2] - box[axis], 16.0)
-    return np.asarray(np.abs(middle - (box[axis] + box[axis + 2]) / 2) <= 0.6 * height)
-
-
-def _are_rare(layout: Layout) -> NDArray[np.bool_]:
-    return np.array([layout.keys.count(key) == 1 for key in layout.keys], dtype=np.bool_)

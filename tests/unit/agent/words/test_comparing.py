@@ -13,6 +13,9 @@ from singletrack.agent.words.comparing import is_same_text, is_telling
         ("Adjust brightness to the light", "Adjust brightness to the lght"),
         ("1,592.00", "1.592,00"),
         ("New order", "Neworder"),
+        ("Cancellation policy", "Cancelation policy"),
+        ("Bestätigung senden", "Bestatigung senden"),
+        ("+5", "5"),
     ],
 )
 def test_a_reader_would_call_these_the_same(one: str, other: str) -> None:
@@ -33,6 +36,15 @@ def test_a_reader_would_call_these_the_same(one: str, other: str) -> None:
         ("7 %", "7"),
         ("", ""),
         ("...", "!"),
+        ("Select all messages", "Unselect all messages"),
+        ("Turn on automatic updates", "Turn off automatic updates"),
+        ("Import customers from spreadsheet", "Export customers from spreadsheet"),
+        ("Sign in with password", "Sign on with password"),
+        ("Mark as important", "Mark as unimportant"),
+        ("Remove men's sizes", "Remove women's sizes"),
+        ("Delete customer", "Delete customers"),
+        ("+5", "-5"),
+        ("Zoom +", "Zoom -"),
     ],
 )
 def test_a_reader_would_not_call_these_the_same(one: str, other: str) -> None:
