@@ -20,11 +20,11 @@ from singletrack.agent.targets.resolution import Method
 from singletrack.agent.targets.target import Target
 from singletrack.agent.workflow.loading import load_workflow
 from singletrack.agent.workflow.model import Workflow
-from singletrack.agent.workflow.steps import AnyStep, AskStep, TypeStep, WaitStep
+from singletrack.agent.workflow.steps import AnyStep, AskStep, ClickStep, TypeStep, WaitStep
 from singletrack_ops.stand_in.mishaps import Mishap
 from singletrack_tasks.errors import NoWorker, RedisUnavailable
 from singletrack_tasks.events import VlmIntentEnded
-from singletrack_tasks.status import ExecutionMode
+from singletrack_tasks.status import ExecutionMode, ModelState
 from tests.addresses import SILENT_REDIS
 from tests.integration.agent.scripted_vlm import MODEL, SAMPLES, ScriptedVlm, scripted_vlm
 from tests.integration.worker_tools import events_since, last_event_id
@@ -142,10 +142,15 @@ def test_the_reference_workflow(client: Client, vlm: ScriptedVlm, reference: Wor
 
 
 def test_a_dry_run_changes_nothing(client: Client, reference: Workflow, stop: threading.Event) -> None:
+    client.ensure_vlm_unloaded()
     desktop = ScriptedDesktop.load(FOLDER)
-    report = loop_at(desktop, stop, client).run(flow(named(reference, "open the file manager")), dry_run=True)
+    described = ClickStep(target=Target(description="the funnel above the table"), timeout_s=1.0)
+    steps = flow(named(reference, "open the file manager"), described)
+    report = loop_at(desktop, stop, client).run(steps, dry_run=True)
     assert report.steps[0].outcome is StepOutcome.PLANNED
+    assert "a dry run asks no VLM" in report.steps[1].why
     assert (desktop.received, desktop.state) == ([], "settings")
+    assert client.status().vlm.state is ModelState.UNLOADED
     assert client.status().mode is ExecutionMode.IDLE
 
 

@@ -57,7 +57,9 @@ class ExecutionLoop:
         values = Values(workflow, self._surroundings.environment)
         clock = _Clock()
         if dry_run:
-            return _report(workflow, self._play(workflow, values, dry_run=True), clock, self._worker)
+            # A target that only a VLM could find would load it.
+            with self._worker.left_alone("a dry run asks no VLM"):
+                return _report(workflow, self._play(workflow, values, dry_run=True), clock, self._worker)
         before: ExecutionMode | None = None
         try:
             with self.in_mode(ExecutionMode.AUTOPILOT, is_needed=workflow.needs_worker) as before:

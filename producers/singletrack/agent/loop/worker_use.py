@@ -1,6 +1,7 @@
 """What a run has of the worker: modes, the VLM when it is needed, and what that cost."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -68,6 +69,15 @@ class WorkerUse:
     def away(self) -> str:
         """Why there is no worker; empty if there is one."""
         return self._away
+
+    @contextmanager
+    def left_alone(self, why: str) -> Iterator[None]:
+        """Meanwhile there is no worker, for that reason."""
+        before, self._away = self._away, self._away or why
+        try:
+            yield
+        finally:
+            self._away = before
 
     @property
     def vlm_loads(self) -> int:
