@@ -169,10 +169,11 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     except ModuleNotFoundError as error:
-        if error.name not in _PACKAGES:
+        package = (error.name or "").partition(".")[0]
+        if package not in _PACKAGES:
             raise
         raise errors.MissingExtra(
-            f"The agent's side needs the package {error.name}: pip install 'singletrack[agent]'"
+            f"The agent's side needs the package {package}: pip install 'singletrack[agent]'"
         ) from error
 
 

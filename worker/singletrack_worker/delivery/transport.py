@@ -143,7 +143,13 @@ class WorkerChannel(_StockChannel):  # type: ignore[misc] # see above
         if QUEUE not in self.connection._callbacks:  # noqa: SLF001 - the transport is this class's other half
             # Nobody would get it: it does not start, and the next look finds it.
             raise Empty
-        envelope = inbox.admit(raw, self._token)
+        try:
+            envelope = inbox.admit(raw, self._token)
+        except redis.ResponseError as error:
+            self._tell_refusal(error)
+            # It lies in this worker's list: the next look, which waits until Redis lets it, puts it back.
+            self._full, self._recover_at_s = True, 0.0
+            raise Empty from error
         if envelope is None:
             raise Empty
         self.connection._deliver(envelope.payload, QUEUE)  # noqa: SLF001 - as above
