@@ -103,7 +103,8 @@ class WorkerChannel(_StockChannel):  # type: ignore[misc] # see above
         inbox = inboxes.current()
         if inbox is None or not inbox.ready:
             return
-        self._full = self._full or not self._recovered_now_and_then(inbox)
+        recovered = self._recovered_now_and_then(inbox)
+        self._full = self._full or not recovered
         self._in_poll = self.client.connection
         self._brpop_sent_at = time.monotonic()
         self._moving = not self._full
